@@ -1,0 +1,123 @@
+//! `bench`: how fast a model reads and writes, beside how fast the same memory can be read at all.
+
+use std::time::Instant;
+
+use moebius_engine::Result;
+use moebius_engine::device::{Device, Step};
+use moebius_engine::format::Format;
+use moebius_engine::kernel::{MATVEC, Matmul};
+use moebius_engine::model::{Experts, FfnWeights, Model};
+use moebius_engine::session::{Next, Request, Sampling, Session};
+use serde_json::{Value, json};
+
+use crate::host::Terminal;
+use crate::{args, load};
+
+/// The probe's matrix: 64 MB of f32, more than caches hold.
+const ROWS: u32 = 16_384;
+const COLS: u32 = 1_024;
+/// Plays of the probe; the best counts.
+const PROBES: usize = 5;
+
+/// Measures reading prompts of given lengths and generating after each.
+pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
+    let model = load::load(&arguments.model).await?;
+    let probe = probe(model.device.as_ref()).await?;
+    let (device, bytes) = (model.device.name(), bytes_a_token(&model));
+    let mut session = Session::new(model).await?;
+    let mut runs = Vec::new();
+    // The first run finds cold caches and pipelines.
+    run(&mut session, arguments.prompt[0], 4).await?;
+    for prompt in &arguments.prompt {
+        let timings = run(&mut session, *prompt, arguments.decode).await?;
+        let rate = bytes as f64 * timings["predicted_per_second"].as_f64().unwrap_or(0.0) / 1e9;
+        if !arguments.json {
+            println!(
+                "{prompt} tokens: read {:.1}/s, made {:.1}/s, {rate:.2} GB/s of weights, {:.0} % of {probe:.1} GB/s",
+                timings["prompt_per_second"].as_f64().unwrap_or(0.0),
+                timings["predicted_per_second"].as_f64().unwrap_or(0.0),
+                100.0 * rate / probe
+            );
+        }
+        runs.push(json!({
+            "prompt": prompt, "decode": arguments.decode, "prefill_tokens_per_second": timings["prompt_per_second"],
+            "decode_tokens_per_second": timings["predicted_per_second"], "gb_per_second": rate,
+            "percent_of_probe": 100.0 * rate / probe, "timings": timings}));
+    }
+    let launches = session.launches();
+    if arguments.json {
+        println!(
+            "{}",
+            json!({
+            "device": device, "bytes_per_token": bytes, "probe_gb_per_second": probe,
+            "dispatches_per_token": launches, "runs": runs})
+        );
+    } else {
+        println!("{bytes} bytes and {launches} dispatches a token, on {device}");
+    }
+    Ok(())
+}
+
+/// Timings of one prompt and what follows it, with nothing kept.
+async fn run(session: &mut Session, prompt: usize, decode: usize) -> Result<Value> {
+    session.reset();
+    let vocab = session.model.spec.vocab;
+    // Ids spread over the vocabulary, so that experts are chosen as variously as by a text.
+    let tokens: Vec<u32> = (0..prompt).map(|i| (i * 7919 % vocab) as u32).collect();
+    let request =
+        Request { prompt: &tokens, sampling: Sampling::greedy(), max_new: decode, stop_at_end: false, not_first: None };
+    let report = session.generate(&request, &Terminal::default(), &mut |_| Next::Go).await?;
+    Ok(json!(report.timings))
+}
+
+/// Bytes of weights that one token reads: all but the embedding table's other rows and the experts not chosen.
+fn bytes_a_token(model: &Model) -> u64 {
+    let row = model.weights.embed.weights.bytes() / model.weights.embed.rows as u64;
+    let table = model.weights.embed.weights.bytes() + model.weights.embed.scales.bytes();
+    let unread = if model.spec.tied { 0 } else { table - row };
+    let idle = |experts: &Experts, chosen: u64| {
+        let all = experts.slots.bytes() / 4;
+        experts.pool.bytes() / all * (all - chosen.min(all))
+    };
+    let layers = model.weights.layers.iter().zip(&model.spec.layers);
+    let idle: u64 = layers
+        .map(|(layer, spec)| match (&layer.ffn, &spec.ffn) {
+            (FfnWeights::Moe { experts, .. }, moebius_engine::model::Ffn::Moe(moe)) => idle(experts, moe.chosen as u64),
+            _ => 0,
+        })
+        .sum();
+    model.bytes.saturating_sub(unread).saturating_sub(idle)
+}
+
+/// GB a second of a plain product with a large f32 matrix: on a GPU what memory gives, on the scalar CPU what one thread
+/// of plain arithmetic takes.
+async fn probe(device: &dyn Device) -> Result<f64> {
+    let bytes = u64::from(ROWS) * u64::from(COLS) * 4;
+    let buffer = |label: &str, bytes: u64| device.buffer(label, bytes);
+    let bindings = vec![
+        buffer("x", 4 * u64::from(COLS))?,
+        buffer("matrix", bytes)?,
+        buffer("scales", 16)?,
+        buffer("y", 4 * u64::from(ROWS))?,
+    ];
+    let params = Matmul { rows: ROWS, cols: COLS, x_stride: COLS, y_stride: ROWS, accumulate: 0 };
+    let y = bindings[3].clone();
+    let step = Step {
+        label: "probe".into(),
+        kernel: &MATVEC,
+        format: Some(Format::F32),
+        params: [params.rows, params.cols, params.x_stride, params.y_stride, params.accumulate]
+            .map(u32::to_le_bytes)
+            .concat(),
+        bindings,
+    };
+    let plan = device.compile(vec![step]).await?;
+    let mut best = 0.0_f64;
+    for _ in 0..PROBES {
+        let start = Instant::now();
+        device.play(&[(&plan, 1)])?;
+        device.read(&y, 0, 16).await?;
+        best = best.max(bytes as f64 / start.elapsed().as_secs_f64() / 1e9);
+    }
+    Ok(best)
+}

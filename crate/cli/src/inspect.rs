@@ -1,0 +1,71 @@
+//! `logits`, `tokenize` and `template`: what a model makes of given tokens, text and messages.
+
+use moebius_engine::model::Files;
+use moebius_engine::session::{Host, Message, Session, Template, Variables};
+use moebius_engine::{Error, Result};
+use serde_json::json;
+
+use crate::disk::{self, Disk};
+use crate::host::Terminal;
+use crate::{args, load};
+
+/// Logits shown to a person.
+const SHOWN: usize = 10;
+
+/// Prints the logits after a prompt.
+pub(crate) async fn logits(arguments: &args::Logits) -> Result<()> {
+    let mut session = Session::new(load::load(&arguments.model).await?).await?;
+    let logits = session.logits(&arguments.tokens, &Terminal::default()).await?;
+    if arguments.json {
+        println!("{}", json!({ "logits": logits }));
+        return Ok(());
+    }
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+    for id in order.into_iter().take(SHOWN) {
+        println!("{id:8} {:10.4}", logits[id]);
+    }
+    Ok(())
+}
+
+/// Prints the ids of a text.
+pub(crate) async fn tokenize(arguments: &args::Tokenize) -> Result<()> {
+    let tokenizer = load::tokenizer(&Files::read(&Disk::open(&arguments.path)?).await?)?;
+    let text = match (&arguments.text, &arguments.text_file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(file)) => disk::text(file)?,
+        (None, None) => return Err(Error::Request { field: "text".into(), reason: "missing".into() }),
+    };
+    print_ids(&tokenizer.encode(&text)?, None, arguments.json);
+    Ok(())
+}
+
+/// Prints the prompt of a conversation.
+pub(crate) async fn template(arguments: &args::Template) -> Result<()> {
+    let files = Files::read(&Disk::open(&arguments.path)?).await?;
+    let tokenizer = load::tokenizer(&files)?;
+    let template = Template::of(&files)?;
+    let template = template.ok_or_else(|| Error::Template("the model has none".into()))?;
+    let variables =
+        Variables { enable_thinking: arguments.thinking, now: Terminal::default().now(), ..Variables::default() };
+    let messages = messages(&disk::text(&arguments.messages)?)?;
+    let prompt = template.render(&messages, &variables, tokenizer.controls())?;
+    print_ids(&tokenizer.encode_prompt(&prompt)?, Some(&prompt.text()), arguments.json);
+    Ok(())
+}
+
+/// Messages of a JSON text.
+fn messages(text: &str) -> Result<Vec<Message>> {
+    let wrong = |reason: String| Error::Request { field: "messages".into(), reason };
+    let value = serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
+    moebius_engine::chat::messages(value)
+}
+
+fn print_ids(ids: &[u32], text: Option<&str>, json: bool) {
+    match (json, text) {
+        (true, Some(text)) => println!("{}", json!({ "text": text, "ids": ids })),
+        (true, None) => println!("{}", json!({ "ids": ids })),
+        (false, Some(text)) => println!("{text}"),
+        (false, None) => println!("{}", ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")),
+    }
+}

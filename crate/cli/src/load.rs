@@ -1,0 +1,84 @@
+//! Loading for commands: picks the device and shows progress on stderr.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::rc::Rc;
+
+use moebius_engine::device::{Cpu, Device, Gpu};
+use moebius_engine::model::{Files, LoadOptions, Model, Progress};
+use moebius_engine::session::{Timings, Tokenizer};
+use moebius_engine::weights::Precision;
+use moebius_engine::{Error, Result};
+
+use crate::args::{self, DeviceKind};
+use crate::disk::Disk;
+
+/// The model that the arguments name, on the device that they name.
+pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
+    let folder = Disk::open(&arguments.path)?;
+    let device = device(arguments.device).await?;
+    let options = LoadOptions { precision: Precision::Stored, context: arguments.context };
+    let mut percent = Percent::new("loading");
+    let model = Model::load(&folder, device, &options, &mut |p| percent.show(p)).await?;
+    percent.end();
+    eprintln!("{} layers, {:.1} MB, on {}", model.spec.layers.len(), model.bytes as f64 / 1e6, model.device.name());
+    Ok(model)
+}
+
+/// Progress as a figure on stderr, where that is a terminal.
+pub(crate) struct Percent {
+    doing: &'static str,
+    shown: Option<u64>,
+}
+
+impl Percent {
+    /// Nothing shown yet.
+    pub(crate) fn new(doing: &'static str) -> Self {
+        Percent { doing, shown: None }
+    }
+
+    /// Shows how far it is, where that changed.
+    pub(crate) fn show(&mut self, p: Progress) {
+        let percent = (p.done * 100).checked_div(p.total).unwrap_or(100);
+        if self.shown != Some(percent) && stderr().is_terminal() {
+            self.shown = Some(percent);
+            eprint!("\r{} {percent:3} %", self.doing);
+            // A progress figure that cannot be shown is no reason to stop.
+            drop(stderr().flush());
+        }
+    }
+
+    /// Ends the line.
+    pub(crate) fn end(&self) {
+        if self.shown.is_some() {
+            eprintln!();
+        }
+    }
+}
+
+/// The tokenizer among a model's files.
+pub(crate) fn tokenizer(files: &Files) -> Result<Tokenizer> {
+    let missing = || Error::File { file: "tokenizer.json".into(), reason: "no such file".into() };
+    Tokenizer::new(files.tokenizer.as_ref().ok_or_else(missing)?.as_bytes())
+}
+
+/// Times of a generation, on stderr.
+pub(crate) fn show_timings(t: &Timings) {
+    let (read, kept, made) = (t.prompt_n, t.cache_n, t.predicted_n);
+    let (reads, makes) = (t.prompt_per_second, t.predicted_per_second);
+    eprintln!("{read} tokens read at {reads:.1}/s, {kept} kept, {made} made at {makes:.1}/s");
+}
+
+async fn device(wanted: Option<DeviceKind>) -> Result<Rc<dyn Device>> {
+    if wanted == Some(DeviceKind::Cpu) {
+        return Ok(Rc::new(Cpu));
+    }
+    match Gpu::new().await {
+        Ok(gpu) if wanted.is_none() && gpu.software => Ok(Rc::new(Cpu)),
+        Ok(gpu) => Ok(Rc::new(gpu)),
+        Err(reason) if wanted.is_none() => {
+            eprintln!("{reason}; running on the CPU");
+            Ok(Rc::new(Cpu))
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,80 @@
+//! `pack`: a model's folder into a folder that can be streamed.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use moebius_engine::Result;
+use moebius_engine::weights::Sink;
+use serde_json::json;
+
+use crate::disk::{Disk, file_error};
+use crate::{args, load};
+
+/// A new folder that files are written to.
+struct Folder {
+    root: PathBuf,
+    open: Option<(String, BufWriter<File>)>,
+}
+
+#[async_trait(?Send)]
+impl Sink for Folder {
+    async fn begin(&mut self, name: &str, _bytes: u64) -> Result<()> {
+        let file = File::create_new(self.root.join(name)).map_err(|e| file_error(name, e))?;
+        self.open = Some((name.to_owned(), BufWriter::new(file)));
+        Ok(())
+    }
+
+    async fn write(&mut self, data: &[u8]) -> Result<()> {
+        match &mut self.open {
+            Some((name, file)) => file.write_all(data).map_err(|e| file_error(&*name, e)),
+            None => Err(file_error(&self.root, "no file is open")),
+        }
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        match self.open.take() {
+            Some((name, mut file)) => file.flush().map_err(|e| file_error(name, e)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Packs a model. The folder must be new or empty, so that no file of another model is left in it.
+pub(crate) async fn pack(arguments: &args::Pack) -> Result<()> {
+    let out = &arguments.out;
+    let source = Disk::open(&arguments.source)?;
+    fs::create_dir_all(out).map_err(|e| file_error(out, e))?;
+    if fs::read_dir(out).map_err(|e| file_error(out, e))?.next().is_some() {
+        return Err(file_error(out, "is not empty"));
+    }
+    let precision = arguments.format.map_or_else(Default::default, args::Format::precision);
+    let mut folder = Folder { root: out.clone(), open: None };
+    let mut progress = load::Percent::new("packing");
+    let mut show = |p| progress.show(p);
+    let (manifest, fallbacks) = moebius_engine::model::pack(&source, precision, &mut folder, &mut show).await?;
+    progress.end();
+    for fallback in &fallbacks {
+        eprintln!(
+            "{}: {} columns are not whole blocks; kept as {}",
+            fallback.tensor,
+            fallback.cols,
+            fallback.format.name()
+        );
+    }
+    let bytes: u64 = manifest.files.iter().chain(&manifest.shards).map(|f| f.bytes).sum();
+    if arguments.json {
+        let (shards, precision) = (manifest.shards.len(), manifest.precision);
+        println!("{}", json!({ "bytes": bytes, "shards": shards, "precision": precision }));
+    } else {
+        println!(
+            "{}: {:.1} MB in {} shards, {}",
+            out.display(),
+            bytes as f64 / 1e6,
+            manifest.shards.len(),
+            manifest.precision
+        );
+    }
+    Ok(())
+}

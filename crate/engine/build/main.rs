@@ -1,0 +1,53 @@
+//! Build script: expands every shader variant, checks it with naga, and writes the table that the engine includes.
+
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a build script speaks to cargo in files, variables and printed lines"
+)]
+
+mod preprocess;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+fn main() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shaders");
+    // Relative, so that worktrees that share a target folder each watch their own.
+    println!("cargo::rerun-if-changed=../../shaders");
+    println!("cargo::rerun-if-changed=build");
+    if let Err(message) = build(&folder) {
+        println!("cargo::error={}", message.replace('\n', " | "));
+    }
+}
+
+fn build(folder: &Path) -> Result<(), String> {
+    let out = env::var("OUT_DIR").map_err(|e| e.to_string())?;
+    let text = |path: &Path| fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()));
+    let mut table = String::from("[\n");
+    for (kernel, format) in preprocess::variants(&text(&folder.join("variants"))?) {
+        let name = format.as_ref().map_or_else(|| kernel.clone(), |f| format!("{kernel}.{f}"));
+        let read = |file: &str| text(&folder.join(format!("{file}.wgsl")));
+        let wgsl = preprocess::expand(&kernel, format.as_deref(), &read)?;
+        check(&wgsl).map_err(|e| format!("{name}: {e}"))?;
+        let path = Path::new(&out).join(format!("{name}.wgsl"));
+        fs::write(&path, wgsl).map_err(|e| format!("{}: {e}", path.display()))?;
+        writeln!(table, "Shader {{ kernel: {kernel:?}, format: {format:?}, wgsl: include_str!({path:?}) }},")
+            .map_err(|e| e.to_string())?;
+    }
+    table.push(']');
+    fs::write(Path::new(&out).join("shaders.rs"), table).map_err(|e| e.to_string())
+}
+
+/// Refuses what WebGPU without optional features would refuse.
+fn check(wgsl: &str) -> Result<(), String> {
+    let module = naga::front::wgsl::parse_str(wgsl).map_err(|e| e.emit_to_string(wgsl))?;
+    // unpack2x16float is plain WebGPU, though naga has a capability for it.
+    Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+        .validate(&module)
+        .map(|_| ())
+        .map_err(|e| e.emit_to_string(wgsl))
+}

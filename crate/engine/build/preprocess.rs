@@ -1,0 +1,78 @@
+//! The shader preprocessor: `#import NAME`, `#ifdef VARIANT`, `#else` and `#endif`, each alone on its line.
+//!
+//! `#import format` takes the file named as the variant. A file is taken in once, at its first import.
+
+use std::collections::BTreeSet;
+
+/// Expands the shader `name`; `read` gives the text of `NAME.wgsl` and of `shared/NAME.wgsl` for its imports.
+///
+/// # Errors
+/// A message with file and line for an unknown directive, an import that cannot be read, or an unbalanced `#ifdef`.
+pub(crate) fn expand(
+    name: &str,
+    variant: Option<&str>,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<String, String> {
+    let mut out = String::new();
+    take(name, variant, read, &mut BTreeSet::new(), &mut out)?;
+    Ok(out)
+}
+
+fn take(
+    file: &str,
+    variant: Option<&str>,
+    read: &dyn Fn(&str) -> Result<String, String>,
+    taken: &mut BTreeSet<String>,
+    out: &mut String,
+) -> Result<(), String> {
+    if !taken.insert(file.to_owned()) {
+        return Ok(());
+    }
+    // One entry for every open `#ifdef`: whether its lines are kept.
+    let mut open: Vec<bool> = Vec::new();
+    for (number, line) in read(file)?.lines().enumerate() {
+        let fail = |what: &str| format!("{file}.wgsl:{}: {what}: {line}", number + 1);
+        let mut words = line.split_whitespace();
+        let kept = open.iter().all(|k| *k);
+        match (words.next(), words.next()) {
+            (Some("#ifdef"), Some(wanted)) => open.push(variant == Some(wanted)),
+            (Some("#else"), None) => {
+                let last = open.last_mut().ok_or_else(|| fail("no #ifdef is open"))?;
+                *last = !*last;
+            }
+            (Some("#endif"), None) => {
+                open.pop().ok_or_else(|| fail("no #ifdef is open"))?;
+            }
+            (Some("#import"), Some(import)) if kept => {
+                let import = match (import, variant) {
+                    ("format", Some(variant)) => variant,
+                    ("format", None) => return Err(fail("this kernel has no variants")),
+                    (other, _) => other,
+                };
+                take(&format!("shared/{import}"), variant, read, taken, out)
+                    .map_err(|e| format!("{e}\n  {}", fail("from")))?;
+            }
+            (Some(word), _) if word.starts_with('#') && kept => return Err(fail("unknown directive")),
+            _ if kept => {
+                out.push_str(line);
+                out.push('\n');
+            }
+            _ => {}
+        }
+    }
+    if open.is_empty() { Ok(()) } else { Err(format!("{file}.wgsl: an #ifdef without #endif")) }
+}
+
+/// Reads the list of variants: lines of a kernel and its formats, `#` comments.
+#[must_use]
+pub(crate) fn variants(list: &str) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    for line in list.lines().filter(|l| !l.starts_with('#')) {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let Some(kernel) = words.next() else { continue };
+        let formats: Vec<_> = words.map(Some).collect();
+        let formats = if formats.is_empty() { vec![None] } else { formats };
+        found.extend(formats.into_iter().map(|format| (kernel.clone(), format)));
+    }
+    found
+}

@@ -1,0 +1,166 @@
+//! The GPU device: wgpu, on Vulkan natively and on WebGPU in a browser (in a page or a worker).
+
+mod faults;
+mod pipelines;
+mod plan;
+mod readback;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+
+pub(crate) use plan::Launches;
+
+use crate::device::{Buffer, Device, Limits, Plan, Prepared, Step, Storage};
+use crate::error::{Error, Result};
+
+/// Bytes written between submits: natively every write is held in memory a second time until the next one.
+const HELD: u64 = 64 << 20;
+
+/// A GPU through wgpu.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    name: String,
+    /// Whether the adapter is a program on the CPU, slower than the CPU device itself.
+    pub software: bool,
+    faults: faults::Faults,
+    pipelines: pipelines::Pipelines,
+    /// The staging buffer of the last read, if small.
+    staging: Cell<Option<wgpu::Buffer>>,
+    /// Bytes written since the last submit.
+    written: Cell<u64>,
+}
+
+/// A GPU buffer that is destroyed with its last owner: a browser would keep it until garbage collection. Plans own the
+/// buffers they bind.
+pub(crate) struct Memory(wgpu::Buffer);
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.0.destroy();
+    }
+}
+
+impl Gpu {
+    /// The system's GPU, with its largest buffer sizes and otherwise WebGPU's default limits. Natively the Vulkan loader's
+    /// `VK_DRIVER_FILES` chooses among drivers.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when there is no adapter, or it refuses a device.
+    pub async fn new() -> Result<Self> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter =
+            instance.request_adapter(&options).await.map_err(|e| Error::Device(format!("no GPU adapter: {e}")))?;
+        let granted = adapter.limits();
+        let limits = wgpu::Limits {
+            max_buffer_size: granted.max_buffer_size,
+            max_storage_buffer_binding_size: granted.max_storage_buffer_binding_size,
+            ..wgpu::Limits::default().or_worse_values_from(&granted)
+        };
+        let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+        let (device, queue) =
+            adapter.request_device(&descriptor).await.map_err(|e| Error::Device(format!("no GPU device: {e}")))?;
+        let faults = faults::Faults::default();
+        faults.listen(&device);
+        // wgpu does not fill the name in on the web.
+        let info = adapter.get_info();
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
+        let (pipelines, staging, written) = Default::default();
+        Ok(Gpu { device, queue, name, software, faults, pipelines, staging, written })
+    }
+
+    /// A zeroed buffer for `usage`, copied to and from. Whole quads of words: shaders read planes as `vec4<u32>`.
+    fn memory(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Rc<Memory>> {
+        let limit = self.limits().binding;
+        if bytes > limit {
+            return Err(Error::Limit { what: format!("bytes of {label}"), value: bytes, limit });
+        }
+        let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let size = bytes.next_multiple_of(16).max(16);
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        self.faults.scoped(&self.device, label, || Rc::new(Memory(self.device.create_buffer(&descriptor))))
+    }
+
+    fn submit(&self, commands: Option<wgpu::CommandBuffer>) {
+        self.queue.submit(commands);
+        self.written.set(0);
+    }
+}
+
+#[async_trait(?Send)]
+impl Device for Gpu {
+    fn kind(&self) -> &'static str {
+        "gpu"
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn limits(&self) -> Limits {
+        let limits = self.device.limits();
+        // A multiple of 16, so that a buffer rounded up to whole quads still fits.
+        Limits { binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15 }
+    }
+
+    fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
+        self.faults.check()?;
+        let memory = self.memory(label, bytes, wgpu::BufferUsages::STORAGE)?;
+        Ok(Buffer { storage: Storage::Gpu(memory), bytes: bytes.next_multiple_of(4) })
+    }
+
+    fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
+        self.faults.check()?;
+        let memory = inside(buffer, offset, data.len() as u64)?;
+        self.queue.write_buffer(&memory.0, offset, data);
+        self.written.set(self.written.get() + data.len() as u64);
+        if self.written.get() >= HELD {
+            self.submit(None);
+        }
+        Ok(())
+    }
+
+    async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+        self.faults.check()?;
+        let memory = inside(buffer, offset, bytes)?;
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        self.fetch(&memory.0, offset, bytes).await
+    }
+
+    async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {
+        Ok(Plan { prepared: Prepared::Gpu(self.prepare(steps).await?) })
+    }
+
+    fn play(&self, plans: &[(&Plan, u32)]) -> Result<()> {
+        self.faults.check()?;
+        let mut launches = Vec::with_capacity(plans.len());
+        for (plan, tokens) in plans {
+            let Prepared::Gpu(plan) = &plan.prepared else {
+                return Err(Error::Device("a plan of another device".into()));
+            };
+            launches.push((plan, *tokens));
+        }
+        self.launch(&launches)
+    }
+}
+
+/// The memory of a buffer of this device, if `bytes` from `offset` on are whole words inside it.
+fn inside(buffer: &Buffer, offset: u64, bytes: u64) -> Result<&Memory> {
+    let Storage::Gpu(memory) = &buffer.storage else {
+        return Err(Error::Device("a buffer of another device".into()));
+    };
+    let whole = offset.is_multiple_of(4) && bytes.is_multiple_of(4);
+    if whole && offset.checked_add(bytes).is_some_and(|end| end <= buffer.bytes) {
+        return Ok(memory);
+    }
+    Err(Error::Device(format!("{bytes} bytes at {offset} of a buffer of {}", buffer.bytes)))
+}

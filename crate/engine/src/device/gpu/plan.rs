@@ -1,0 +1,97 @@
+//! A plan on the GPU: pipelines, bind groups and grids of every step, ready to be encoded.
+
+use std::rc::Rc;
+
+use super::{Gpu, Memory};
+use crate::device::{Grid, Step, Storage};
+use crate::error::{Error, Result};
+
+/// Distance between the steps' parameters in their one uniform buffer: the largest offset alignment WebGPU allows.
+const PARAMS_STRIDE: usize = 256;
+/// Workgroups in one dimension of a dispatch, by WebGPU.
+const GROUPS: u32 = 65_535;
+
+/// A compiled list of steps.
+pub(crate) struct Launches {
+    launches: Vec<Launch>,
+    /// What the bind groups name; see [`Memory`].
+    _held: Vec<Rc<Memory>>,
+}
+
+struct Launch {
+    label: String,
+    pipeline: wgpu::ComputePipeline,
+    bindings: wgpu::BindGroup,
+    grid: Grid,
+}
+
+impl Gpu {
+    pub(super) async fn prepare(&self, steps: Vec<Step>) -> Result<Launches> {
+        self.faults.settle().await?;
+        let mut bytes = vec![0; PARAMS_STRIDE * steps.len()];
+        for (step, slot) in steps.iter().zip(bytes.chunks_exact_mut(PARAMS_STRIDE)) {
+            let slot = slot.get_mut(..step.params.len()).ok_or_else(|| refuse(step, "parameters over 256 bytes"))?;
+            slot.copy_from_slice(&step.params);
+        }
+        let params = self.memory("parameters", bytes.len() as u64, wgpu::BufferUsages::UNIFORM)?;
+        self.queue.write_buffer(&params.0, 0, &bytes);
+        let (mut launches, mut held) = (Vec::with_capacity(steps.len()), vec![params.clone()]);
+        for (i, step) in steps.into_iter().enumerate() {
+            if step.bindings.len() != step.kernel.bindings.len() {
+                let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
+                return Err(refuse(&step, &counts));
+            }
+            let pipeline = self.pipeline(step.kernel, step.format).await?;
+            let mut entries = vec![wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &params.0,
+                    offset: (i * PARAMS_STRIDE) as u64,
+                    size: std::num::NonZero::new(step.params.len().next_multiple_of(16) as u64),
+                }),
+            }];
+            for (buffer, binding) in step.bindings.iter().zip(1..) {
+                let Storage::Gpu(memory) = &buffer.storage else {
+                    return Err(refuse(&step, "a buffer of another device"));
+                };
+                entries.push(wgpu::BindGroupEntry { binding, resource: memory.0.as_entire_binding() });
+                held.push(memory.clone());
+            }
+            let bindings = self.faults.scoped(&self.device, &step.label, || {
+                let (label, layout) = (Some(step.label.as_str()), &pipeline.layout);
+                self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries })
+            })?;
+            let grid = (step.kernel.grid)(&step.params);
+            launches.push(Launch { label: step.label, pipeline: pipeline.pipeline, bindings, grid });
+        }
+        self.faults.settle().await?;
+        Ok(Launches { launches, _held: held })
+    }
+
+    /// Encodes plans into one pass and submits them.
+    pub(super) fn launch(&self, plans: &[(&Launches, u32)]) -> Result<()> {
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for (plan, tokens) in plans {
+                for launch in &plan.launches {
+                    let [x, y, z] = launch.grid.map(|dim| dim.count(*tokens));
+                    let largest = x.max(y).max(z);
+                    if largest > GROUPS {
+                        let what = format!("{}: workgroups", launch.label);
+                        return Err(Error::Limit { what, value: largest.into(), limit: GROUPS.into() });
+                    }
+                    pass.set_pipeline(&launch.pipeline);
+                    pass.set_bind_group(0, &launch.bindings, &[]);
+                    pass.dispatch_workgroups(x, y, z);
+                }
+            }
+        }
+        self.submit(Some(encoder.finish()));
+        self.faults.check()
+    }
+}
+
+fn refuse(step: &Step, reason: &str) -> Error {
+    Error::Device(format!("step {} ({}): {reason}", step.label, step.kernel.name))
+}

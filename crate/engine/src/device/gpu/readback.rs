@@ -1,0 +1,81 @@
+//! Reading back: a copy to a mappable buffer, and a future for its mapping that works with a poll or an event loop.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::Gpu;
+use crate::error::{Error, Result};
+
+/// Staging buffers up to this size are kept for the next read: a token's read is 16 bytes.
+const KEPT: u64 = 1 << 20;
+
+impl Gpu {
+    pub(super) async fn fetch(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+        let kept = self.staging.take().filter(|b| b.size() >= bytes);
+        let staging = match kept {
+            Some(staging) => staging,
+            None => self.faults.scoped(&self.device, "staging", || {
+                self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("staging"),
+                    size: bytes.next_power_of_two().max(16),
+                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            })?,
+        };
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+        self.submit(Some(encoder.finish()));
+
+        let signal = Signal::default();
+        let notify = signal.clone();
+        staging.map_async(wgpu::MapMode::Read, ..bytes, move |answer| notify.set(answer.is_ok()));
+        // Natively this blocks until the copy is done; in a browser it does nothing, and the event loop wakes the signal.
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        if let Err(e) = polled {
+            return Err(Error::Device(format!("waiting for a read: {e}")));
+        }
+        let mapped = signal.await;
+        self.faults.settle().await?;
+        if !mapped {
+            return Err(Error::Device(format!("a read of {bytes} bytes was refused")));
+        }
+        let data = {
+            let view = staging.get_mapped_range(..bytes).map_err(|e| Error::Device(format!("a read: {e}")))?;
+            view.to_vec()
+        };
+        staging.unmap();
+        if staging.size() <= KEPT {
+            self.staging.set(Some(staging));
+        } else {
+            staging.destroy();
+        }
+        Ok(data)
+    }
+}
+
+/// A flag set by a callback and awaited by a task.
+#[derive(Clone, Default)]
+struct Signal(Arc<Mutex<(Option<bool>, Option<Waker>)>>);
+
+impl Signal {
+    fn set(&self, value: bool) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.0 = Some(value);
+        if let Some(waker) = inner.1.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Future for Signal {
+    type Output = bool;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.1 = Some(context.waker().clone());
+        inner.0.map_or(Poll::Pending, Poll::Ready)
+    }
+}

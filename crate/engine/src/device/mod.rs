@@ -1,0 +1,82 @@
+//! Devices: where buffers live and plans run. The scalar CPU is the truth, wgpu the speed.
+
+mod cpu;
+mod gpu;
+mod plan;
+
+use async_trait::async_trait;
+
+pub use cpu::{Args, Cpu};
+pub use gpu::Gpu;
+pub use plan::{Dim, Grid, Step};
+
+use crate::error::Result;
+
+/// Memory on a device, a whole number of 32-bit words; freed when the last clone is dropped.
+#[derive(Clone)]
+pub struct Buffer {
+    pub(crate) storage: Storage,
+    bytes: u64,
+}
+
+/// The memory itself, by device.
+#[derive(Clone)]
+pub(crate) enum Storage {
+    Cpu(cpu::Words),
+    Gpu(std::rc::Rc<gpu::Memory>),
+}
+
+impl Buffer {
+    /// Size in bytes, a multiple of four.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// A list of steps prepared for a device: buffers checked, pipelines made.
+pub struct Plan {
+    pub(crate) prepared: Prepared,
+}
+
+/// The prepared steps, by device.
+pub(crate) enum Prepared {
+    Cpu(Vec<Step>),
+    Gpu(gpu::Launches),
+}
+
+/// What a device grants, in bytes; a model plans its buffers inside these.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest buffer that one step can bind.
+    pub binding: u64,
+}
+
+/// A place that holds buffers and plays plans. Operations take effect in the order of the calls.
+#[async_trait(?Send)]
+pub trait Device {
+    /// `"cpu"` or `"gpu"`.
+    fn kind(&self) -> &'static str;
+
+    /// What a person reads: the adapter's name, or how the CPU path runs.
+    fn name(&self) -> String;
+
+    /// What the device grants.
+    fn limits(&self) -> Limits;
+
+    /// A zeroed buffer of at least `bytes`. [`crate::Error::Limit`] above the limits, [`crate::Error::Device`] when
+    /// memory is short.
+    fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer>;
+
+    /// Copies `data` into `buffer` at byte `offset`; both are multiples of four.
+    fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) -> Result<()>;
+
+    /// Bytes `offset..offset + bytes` of `buffer` after everything played so far. Both are multiples of four.
+    async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>>;
+
+    /// Prepares steps for playing. Errors that a driver reports late (a refused pipeline) are awaited here.
+    async fn compile(&self, steps: Vec<Step>) -> Result<Plan>;
+
+    /// Plays plans one after another, each with grids and loops sized for its number of tokens. Does not wait.
+    fn play(&self, plans: &[(&Plan, u32)]) -> Result<()>;
+}

@@ -1,0 +1,36 @@
+//! Greedy choice: the id of the largest logit, the lowest among equals.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Kernel, ONE, read, write};
+use crate::device::{Args, Grid};
+
+/// Parameters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Params {
+    /// Number of logits, `V`.
+    pub vocab: u32,
+}
+
+/// `logits [V]`, `result [4]`: id, bits of its log-probability, 0, 0. Grid: 1.
+pub static ARGMAX: Kernel =
+    Kernel { name: "argmax", per_format: false, bindings: &[read("logits"), write("result")], grid, cpu };
+
+fn grid(_: &[u8]) -> Grid {
+    [ONE; 3]
+}
+
+fn cpu(args: &Args<'_>) {
+    let vocab = args.params::<Params>().vocab as usize;
+    let logits = &args.f32(1)[..vocab];
+    let mut best = 0;
+    for (i, v) in logits.iter().enumerate() {
+        if *v > logits[best] {
+            best = i;
+        }
+    }
+    // In f64: one f32 sum over a vocabulary loses three digits that a tree of sums keeps.
+    let total: f64 = logits.iter().map(|v| f64::from((v - logits[best]).exp())).sum();
+    args.u32_mut(2)[..4].copy_from_slice(&[best as u32, (-total.ln() as f32).to_bits(), 0, 0]);
+}

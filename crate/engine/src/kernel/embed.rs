@@ -1,0 +1,37 @@
+//! Token embedding: `x[t] = table[tokens[t]]`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{EACH, Kernel, ONE, by, of, read, write};
+use crate::device::{Args, Grid};
+
+/// Parameters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Params {
+    /// Width of a row, `H`.
+    pub width: u32,
+}
+
+/// `tokens [T]`, table planes `[V, H]`, `x [T, H]`. Grid: floats by 2,048, tokens.
+pub static EMBED: Kernel = Kernel {
+    name: "embed",
+    per_format: true,
+    bindings: &[read("tokens"), read("weights"), read("scales"), write("x")],
+    grid,
+    cpu,
+};
+
+fn grid(params: &[u8]) -> Grid {
+    let p: Params = of(params);
+    [by(p.width, 2048), EACH, ONE]
+}
+
+fn cpu(args: &Args<'_>) {
+    let width = args.params::<Params>().width as usize;
+    let (tokens, weights, scales) = (args.u32(1), args.u32(2), args.u32(3));
+    let mut x = args.f32_mut(4);
+    for (row, token) in x.chunks_exact_mut(width).zip(&tokens[..args.tokens()]) {
+        args.format().decode_row(&weights, &scales, *token as usize, row);
+    }
+}

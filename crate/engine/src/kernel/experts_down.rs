@@ -1,0 +1,58 @@
+//! Second half of the routed experts: `y[t] += Σ_j weight_j · W_down,j · x[t, j]`, in the order of choice.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{EACH, Kernel, ONE, by, of, read, write};
+use crate::device::{Args, Grid};
+
+/// Parameters; records as in `experts_up`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Params {
+    /// Outputs: the hidden size, `H`.
+    pub hidden: u32,
+    /// Columns: the expert width, `I`.
+    pub width: u32,
+    /// Experts chosen for a token, `k`.
+    pub chosen: u32,
+    /// Words of a record.
+    pub stride: u32,
+    /// Word of a record where the down weight plane `[H, I]` starts.
+    pub weights: u32,
+    /// Word of a record where its scale plane starts.
+    pub scales: u32,
+}
+
+/// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, H]`. Grid: rows by 16, tokens.
+pub static EXPERTS_DOWN: Kernel = Kernel {
+    name: "experts_down",
+    per_format: true,
+    bindings: &[read("x"), read("chosen"), read("slots"), read("pool"), write("y")],
+    grid,
+    cpu,
+};
+
+fn grid(params: &[u8]) -> Grid {
+    let p: Params = of(params);
+    [by(p.hidden, 16), EACH, ONE]
+}
+
+fn cpu(args: &Args<'_>) {
+    let p: Params = args.params();
+    let (x, chosen, slots, pool) = (args.f32(1), args.u32(2), args.u32(3), args.u32(4));
+    let mut y = args.f32_mut(5);
+    let (hidden, width, k) = (p.hidden as usize, p.width as usize, p.chosen as usize);
+    for t in 0..args.tokens() {
+        let y = &mut y[t * hidden..][..hidden];
+        for j in t * k..(t + 1) * k {
+            let slot = slots[chosen[2 * j] as usize] as usize;
+            let weight = f32::from_bits(chosen[2 * j + 1]);
+            let record = &pool[slot * p.stride as usize..][..p.stride as usize];
+            let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
+            let x = &x[j * width..][..width];
+            for (i, y) in y.iter_mut().enumerate() {
+                *y += weight * args.format().dot(weights, scales, i, x);
+            }
+        }
+    }
+}

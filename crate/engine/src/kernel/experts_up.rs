@@ -1,0 +1,58 @@
+//! First half of the routed experts: `y[t, j] = silu(W_gate · x) ⊙ (W_up · x)` for each chosen expert `j`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{EACH, Kernel, by, of, read, silu, write};
+use crate::device::{Args, Dim, Grid};
+
+/// Parameters. An expert is a *record* of `stride` words in the pool, at `slots[expert]·stride`. Row `2i` of its
+/// gate-up matrix is gate `i`, row `2i + 1` is up `i`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Params {
+    /// Columns: the hidden size, `H`.
+    pub hidden: u32,
+    /// Outputs: the expert width, `I`.
+    pub width: u32,
+    /// Experts chosen for a token, `k`.
+    pub chosen: u32,
+    /// Words of a record.
+    pub stride: u32,
+    /// Word of a record where the gate-up weight plane `[2I, H]` starts.
+    pub weights: u32,
+    /// Word of a record where its scale plane starts.
+    pub scales: u32,
+}
+
+/// `x [T, H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by 8, chosen, tokens.
+pub static EXPERTS_UP: Kernel = Kernel {
+    name: "experts_up",
+    per_format: true,
+    bindings: &[read("x"), read("chosen"), read("slots"), read("pool"), write("y")],
+    grid,
+    cpu,
+};
+
+fn grid(params: &[u8]) -> Grid {
+    let p: Params = of(params);
+    [by(p.width, 8), Dim::Fixed(p.chosen), EACH]
+}
+
+fn cpu(args: &Args<'_>) {
+    let p: Params = args.params();
+    let (x, chosen, slots, pool) = (args.f32(1), args.u32(2), args.u32(3), args.u32(4));
+    let mut y = args.f32_mut(5);
+    let (hidden, width, k) = (p.hidden as usize, p.width as usize, p.chosen as usize);
+    for t in 0..args.tokens() {
+        let x = &x[t * hidden..][..hidden];
+        for j in t * k..(t + 1) * k {
+            let slot = slots[chosen[2 * j] as usize] as usize;
+            let record = &pool[slot * p.stride as usize..][..p.stride as usize];
+            let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
+            let dot = |row| args.format().dot(weights, scales, row, x);
+            for (i, y) in y[j * width..][..width].iter_mut().enumerate() {
+                *y = silu(dot(2 * i)) * dot(2 * i + 1);
+            }
+        }
+    }
+}

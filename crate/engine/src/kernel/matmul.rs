@@ -1,0 +1,25 @@
+//! Matrix times many vectors: `y[t] (+)= W · x[t]`, tiled over rows and tokens, for prefill.
+
+use super::{Kernel, ONE, by, matvec, of, read, write};
+use crate::device::{Args, Dim, Grid};
+
+/// Rows and tokens of a tile on the GPU.
+const TILE: u32 = 32;
+
+/// `state`, then bindings and parameters as `matvec`. Grid: row tiles, token tiles.
+pub static MATMUL: Kernel = Kernel {
+    name: "matmul",
+    per_format: true,
+    bindings: &[read("state"), read("x"), read("weights"), read("scales"), write("y")],
+    grid,
+    cpu,
+};
+
+fn grid(params: &[u8]) -> Grid {
+    let p: matvec::Params = of(params);
+    [by(p.rows, TILE), Dim::Tokens(TILE), ONE]
+}
+
+fn cpu(args: &Args<'_>) {
+    matvec::run(args, 2);
+}

@@ -1,0 +1,101 @@
+//! Routing: from router logits to the chosen experts and their weights (DeepSeek-V3 §2.1.2; Qwen3-MoE).
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{EACH, Kernel, ONE, read, write};
+use crate::device::{Args, Grid};
+
+/// Parameters. `MODELS`' families set them; all arithmetic is f32.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Params {
+    /// Routed experts, `E`.
+    pub experts: u32,
+    /// Experts chosen for a token, `k`.
+    pub chosen: u32,
+    /// 0: scores are a softmax of the logits; 1: a sigmoid of each.
+    pub sigmoid: u32,
+    /// Groups the experts are split into (config `n_group`); 1 for none.
+    pub groups: u32,
+    /// Groups kept (config `topk_group`), by the sum of their two largest biased scores.
+    pub top_groups: u32,
+    /// 1: divide the chosen weights by their sum (config `norm_topk_prob`).
+    pub normalise: u32,
+    /// Added to that sum.
+    pub eps: f32,
+    /// Factor of the weights (config `routed_scaling_factor`).
+    pub scale: f32,
+}
+
+/// `logits [T, E]`, `bias [E]` (added for choosing only), `chosen [T, k, 2]`: expert id, bits of its weight, in order of
+/// falling biased score, the lower id first among equals. Grid: tokens.
+pub static TOPK: Kernel =
+    Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], grid, cpu };
+
+fn grid(_: &[u8]) -> Grid {
+    [EACH, ONE, ONE]
+}
+
+fn cpu(args: &Args<'_>) {
+    let p: Params = args.params();
+    let (logits, bias) = (args.f32(1), args.f32(2));
+    let mut chosen = args.u32_mut(3);
+    let (experts, k) = (p.experts as usize, p.chosen as usize);
+    for t in 0..args.tokens() {
+        let logits = &logits[t * experts..][..experts];
+        let scores: Vec<f32> =
+            if p.sigmoid == 1 { logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect() } else { softmax(logits) };
+        let mut biased: Vec<f32> = scores.iter().zip(bias.iter()).map(|(s, b)| s + b).collect();
+        mask_groups(&mut biased, p.groups as usize, p.top_groups as usize);
+        let picks: Vec<usize> = (0..k).map(|_| take_largest(&mut biased)).collect();
+        let sum: f32 = picks.iter().map(|e| scores[*e]).sum();
+        let factor = if p.normalise == 1 { p.scale / (sum + p.eps) } else { p.scale };
+        for (out, e) in chosen[t * k * 2..].chunks_exact_mut(2).zip(picks) {
+            out[0] = e as u32;
+            out[1] = (scores[e] * factor).to_bits();
+        }
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f32> = logits.iter().map(|z| (z - largest).exp()).collect();
+    let total: f32 = exps.iter().sum();
+    exps.iter().map(|e| e / total).collect()
+}
+
+/// Sets all but the best groups to −∞.
+fn mask_groups(biased: &mut [f32], groups: usize, kept: usize) {
+    if groups <= 1 {
+        return;
+    }
+    let size = biased.len() / groups;
+    let mut totals: Vec<f32> = biased.chunks_exact(size).map(two_largest).collect();
+    let best: Vec<usize> = (0..kept).map(|_| take_largest(&mut totals)).collect();
+    for (g, group) in biased.chunks_exact_mut(size).enumerate() {
+        if !best.contains(&g) {
+            group.fill(f32::NEG_INFINITY);
+        }
+    }
+}
+
+fn two_largest(scores: &[f32]) -> f32 {
+    let mut scores = scores.to_vec();
+    let first = scores[take_largest(&mut scores.clone())];
+    let at = take_largest(&mut scores);
+    scores[at] = f32::NEG_INFINITY;
+    let second = scores[take_largest(&mut scores.clone())];
+    if second == f32::NEG_INFINITY { first } else { first + second }
+}
+
+/// Index of the largest value, the lowest among equals, which is then set to −∞.
+fn take_largest(values: &mut [f32]) -> usize {
+    let mut best = 0;
+    for (i, v) in values.iter().enumerate() {
+        if *v > values[best] {
+            best = i;
+        }
+    }
+    values[best] = f32::NEG_INFINITY;
+    best
+}

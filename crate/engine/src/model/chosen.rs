@@ -1,0 +1,148 @@
+//! Formats for everything a spec needs, after checking all of it against the files: nothing is reserved before.
+
+use crate::device::Limits;
+use crate::error::{Error, Result};
+use crate::format::Format;
+use crate::model::needs::Need;
+use crate::weights::{ExpertLayout, Index, Precision};
+
+/// A need that the files meet, and the format it becomes.
+pub(crate) enum Chosen {
+    /// A vector in f32.
+    Vector { name: String, len: usize },
+    /// A matrix.
+    Matrix { name: String, rows: usize, cols: usize, format: Format },
+    /// The routed experts of a layer.
+    Experts { prefix: String, count: usize, hidden: usize, width: usize, layout: ExpertLayout },
+}
+
+/// A matrix that could not have the precision asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// Its name, or that of a layer's experts with the role.
+    pub tensor: String,
+    /// The format it got.
+    pub format: Format,
+    /// Its columns, which are not whole blocks.
+    pub cols: usize,
+}
+
+/// All needs of a model with their formats.
+pub(crate) struct Choice {
+    /// In order of loading: what every token reads first.
+    pub(crate) list: Vec<Chosen>,
+    /// Matrices that fell back.
+    pub(crate) fallbacks: Vec<Fallback>,
+    /// Bytes in the files.
+    pub(crate) stored: u64,
+    /// Bytes on the device, or in a pack.
+    pub(crate) bytes: u64,
+}
+
+impl Choice {
+    /// Checks that `index` has every need in its exact shape, and chooses formats.
+    pub(crate) fn new(index: &Index, needs: Vec<Need>, precision: Precision) -> Result<Self> {
+        let mut choice = Choice { list: Vec::new(), fallbacks: Vec::new(), stored: 0, bytes: 0 };
+        if precision != Precision::Stored && !index.experts.is_empty() {
+            let reason = format!("{} cannot be had of a packed model: pack it again from its source", precision.name());
+            return Err(Error::Request { field: "format".into(), reason });
+        }
+        for need in needs {
+            choice.add(index, need, precision)?;
+        }
+        Ok(choice)
+    }
+
+    fn add(&mut self, index: &Index, need: Need, precision: Precision) -> Result<()> {
+        let chosen = match need {
+            Need::Vector { name, len } => {
+                self.stored += index.tensor(&name, &[len])?.0.bytes();
+                Chosen::Vector { name, len }
+            }
+            Need::Router { name, rows, cols } => {
+                self.stored += index.tensor(&name, &[rows, cols])?.0.bytes();
+                Chosen::Matrix { name, rows, cols, format: Format::F32 }
+            }
+            Need::Matrix { name, rows, cols } => {
+                let (stored, format) = index.tensor(&name, &[rows, cols])?;
+                self.stored += stored.bytes();
+                let format = precision.matrix(format, cols);
+                self.note(&name, precision, format, cols);
+                Chosen::Matrix { name, rows, cols, format }
+            }
+            Need::Experts { prefix, count, hidden, width } => {
+                let layout = self.experts(index, &prefix, [count, hidden, width], precision)?;
+                self.note(&format!("{prefix}.*.up"), precision, layout.up_format, hidden);
+                self.note(&format!("{prefix}.*.down"), precision, layout.down_format, width);
+                Chosen::Experts { prefix, count, hidden, width, layout }
+            }
+        };
+        self.bytes = self.bytes.saturating_add(chosen.planes().iter().map(|(_, bytes)| bytes).sum());
+        self.list.push(chosen);
+        Ok(())
+    }
+
+    /// Layout of a layer's experts. Where files mix formats within a role, the role becomes f32, which holds them all.
+    fn experts(
+        &mut self,
+        index: &Index,
+        prefix: &str,
+        [count, hidden, width]: [usize; 3],
+        precision: Precision,
+    ) -> Result<ExpertLayout> {
+        if let Some(table) = index.experts.get(prefix) {
+            let (has, wants) = ([table.records.len(), table.hidden, table.width], [count, hidden, width]);
+            if has != wants {
+                let reason = format!("has [experts, hidden, width] {has:?}, the configuration asks for {wants:?}");
+                return Err(Error::tensor(&index.file, prefix, reason));
+            }
+            let layout = table.layout()?;
+            self.stored += layout.bytes() * count as u64;
+            return Ok(layout);
+        }
+        let mut role = |role: &str, shape: [usize; 2]| -> Result<Format> {
+            let mut common = None;
+            for i in 0..count {
+                let (stored, format) = index.tensor(&format!("{prefix}.{i}.{role}.weight"), &shape)?;
+                self.stored += stored.bytes();
+                common = Some(common.map_or(format, |c| if c == format { c } else { Format::F32 }));
+            }
+            Ok(common.unwrap_or(Format::F32))
+        };
+        let (gate, up) = (role("gate_proj", [width, hidden])?, role("up_proj", [width, hidden])?);
+        let down = role("down_proj", [hidden, width])?;
+        let up = if gate == up { up } else { Format::F32 };
+        ExpertLayout::new(precision.expert(up, hidden), precision.expert(down, width), hidden, width)
+    }
+
+    fn note(&mut self, tensor: &str, precision: Precision, format: Format, cols: usize) {
+        if precision.fell_back(format, cols) {
+            self.fallbacks.push(Fallback { tensor: tensor.into(), format, cols });
+        }
+    }
+
+    /// Refuses a model with a buffer that the device cannot bind.
+    pub(crate) fn fits(&self, limits: Limits) -> Result<()> {
+        for (name, bytes) in self.list.iter().flat_map(Chosen::planes) {
+            if bytes > limits.binding {
+                let what = format!("size of {name} on this device in bytes");
+                return Err(Error::Limit { what, value: bytes, limit: limits.binding });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Chosen {
+    /// Names and sizes in bytes of its buffers.
+    fn planes(&self) -> Vec<(&str, u64)> {
+        match self {
+            Chosen::Vector { name, len } => vec![(name, 4 * *len as u64)],
+            Chosen::Matrix { name, rows, cols, format } => {
+                let (weights, scales) = crate::weights::plane_bytes(*format, *rows, *cols);
+                vec![(name, weights), (name, scales)]
+            }
+            Chosen::Experts { prefix, count, layout, .. } => vec![(prefix, layout.bytes() * *count as u64)],
+        }
+    }
+}

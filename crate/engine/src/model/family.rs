@@ -1,0 +1,79 @@
+//! Model families: what turns a configuration into a spec. Adding one is a file and a line here.
+
+use crate::error::{Error, Result};
+use crate::model::config::{Config, limit};
+use crate::model::{ModelSpec, Rope, deepseek_v2, deepseek_v3, qwen3_moe};
+
+/// A family of checkpoints.
+pub struct Family {
+    /// Its `model_type` in configurations.
+    pub model_type: &'static str,
+    /// Reads its configuration.
+    pub(crate) spec: fn(&Config) -> Result<ModelSpec>,
+}
+
+/// Every family.
+pub static MODELS: [Family; 3] = [
+    Family { model_type: "deepseek_v2", spec: deepseek_v2::spec },
+    Family { model_type: "deepseek_v3", spec: deepseek_v3::spec },
+    Family { model_type: "qwen3_moe", spec: qwen3_moe::spec },
+];
+
+/// Most routed experts of all layers together; the largest public model has about 23,000.
+const ALL_EXPERTS: u64 = 65_536;
+
+/// The spec of a configuration, by its `model_type`; end tokens from `generation` too.
+pub(crate) fn read_spec(config: &Config, generation: Option<&Config>) -> Result<ModelSpec> {
+    let name = config.text("model_type")?.ok_or_else(|| config.wrong("model_type", "is missing"))?;
+    let Some(family) = MODELS.iter().find(|f| f.model_type == name) else {
+        let known: Vec<_> = MODELS.iter().map(|f| f.model_type).collect();
+        return Err(config.unsupported("model_type", &format!("known are {}", known.join(", "))));
+    };
+    if let Some(quantised) = config.object("quantization_config")? {
+        let missing = "weights are read as f32, f16 or bf16, or from a pack";
+        return Err(match quantised.text("quant_method")? {
+            Some(_) => quantised.unsupported("quant_method", missing),
+            None => config.unsupported("quantization_config", missing),
+        });
+    }
+    config.only("hidden_act", "silu", "feed-forwards are gated by silu")?;
+    let mut spec = (family.spec)(config)?;
+    let mut eos = config.list("eos_token_id", spec.vocab)?;
+    if let Some(generation) = generation {
+        eos.extend(generation.list("eos_token_id", spec.vocab)?);
+    }
+    eos.sort_unstable();
+    eos.dedup();
+    spec.eos = eos.into_iter().map(|id| id as u32).collect();
+    Ok(spec)
+}
+
+/// The parts of a spec that families share; layers are added by the family.
+pub(crate) fn common(config: &Config, family: &str, rope: Rope) -> Result<ModelSpec> {
+    Ok(ModelSpec {
+        family: family.into(),
+        hidden: config.size("hidden_size", limit::HIDDEN)?,
+        vocab: config.size("vocab_size", limit::VOCAB)?,
+        max_context: config.size("max_position_embeddings", limit::CONTEXT)?,
+        eps: eps(config)?,
+        tied: config.flag("tie_word_embeddings", false)?,
+        rope,
+        layers: Vec::new(),
+        eos: Vec::new(),
+    })
+}
+
+/// Epsilon of the norms.
+fn eps(config: &Config) -> Result<f32> {
+    Ok(config.number("rms_norm_eps", 0.0, 1.0)?.unwrap_or(1e-6) as f32)
+}
+
+/// Number of layers, bounded also by the experts they have together.
+pub(crate) fn layers(config: &Config, experts: usize) -> Result<usize> {
+    let layers = config.size("num_hidden_layers", limit::LAYERS)?;
+    let value = layers as u64 * experts as u64;
+    if value > ALL_EXPERTS {
+        return Err(Error::Limit { what: "routed experts of all layers".into(), value, limit: ALL_EXPERTS });
+    }
+    Ok(layers)
+}

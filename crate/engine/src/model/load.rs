@@ -1,0 +1,242 @@
+//! From a model's folder to a model on a device.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::device::{Buffer, Device};
+use crate::error::{Error, Result};
+use crate::model::chosen::{Choice, Chosen};
+use crate::model::config::Config;
+use crate::model::family::read_spec;
+use crate::model::needs::{self, layer, needs};
+use crate::model::{
+    Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Layer, Mlp, ModelSpec, QueryWeights,
+    Weights,
+};
+use crate::source::Source;
+use crate::weights::{Matrix, Precision, Tensors, Verified};
+
+/// Name of the configuration file.
+pub(crate) const CONFIG: &str = "config.json";
+/// Context held unless asked otherwise, in tokens: its cache is small beside any model.
+const CONTEXT: usize = 4096;
+
+/// How to load a model.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Precision of the matrices.
+    pub precision: Precision,
+    /// Tokens of context; by default 4,096, or fewer if the model was made for fewer.
+    pub context: Option<usize>,
+}
+
+/// What is being loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Weights that every token reads.
+    Trunk,
+    /// Routed experts.
+    Experts,
+}
+
+/// How far loading has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being loaded.
+    pub stage: Stage,
+    /// Bytes of the files used so far.
+    pub done: u64,
+    /// Bytes of the files that will be used.
+    pub total: u64,
+}
+
+/// A model on a device.
+pub struct Model {
+    /// Its computation.
+    pub spec: ModelSpec,
+    /// Its weights.
+    pub weights: Weights,
+    /// The device they are on.
+    pub device: Rc<dyn Device>,
+    /// Tokens of context to hold.
+    pub context: usize,
+    /// Texts beside the weights.
+    pub files: Files,
+    /// Bytes of weights on the device.
+    pub bytes: u64,
+    /// Matrices that could not have the precision asked for.
+    pub fallbacks: Vec<Fallback>,
+}
+
+impl Model {
+    /// Loads the model in `source`: a checkpoint's folder or a pack. Everything is checked before memory is taken:
+    /// the configuration, every tensor's shape against it, and sizes against the device.
+    pub async fn load(
+        source: &dyn Source,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Model> {
+        let folder = Verified::open(source).await?;
+        let (spec, files) = read_model(&folder).await?;
+        let context = context(&spec, options)?;
+        let tensors = Tensors::open(folder).await?;
+        let choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
+        choice.fits(device.limits())?;
+        let (mut loaded, mut done) = (Loaded::default(), 0);
+        for chosen in &choice.list {
+            let stage = if matches!(chosen, Chosen::Experts { .. }) { Stage::Experts } else { Stage::Trunk };
+            let mut on_read = |bytes| {
+                done += bytes;
+                progress(Progress { stage, done, total: choice.stored });
+            };
+            loaded.load(&tensors, device.as_ref(), chosen, &mut on_read).await?;
+        }
+        let weights = loaded.assemble(device.as_ref(), &spec)?;
+        Ok(Model { spec, weights, device, context, files, bytes: choice.bytes, fallbacks: choice.fallbacks })
+    }
+}
+
+/// Configuration and texts of a model's folder.
+pub(crate) async fn read_model(source: &dyn Source) -> Result<(ModelSpec, Files)> {
+    let config = Config::read(source, CONFIG).await?;
+    let files = Files::read(source).await?;
+    let generation = files.generation_config.as_ref();
+    let generation = generation.map(|text| Config::parse("generation_config.json", text.as_bytes())).transpose()?;
+    Ok((read_spec(&config, generation.as_ref())?, files))
+}
+
+fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
+    let context = options.context.unwrap_or(CONTEXT.min(spec.max_context));
+    if context == 0 {
+        return Err(Error::Request { field: "context".into(), reason: "is 0 tokens".into() });
+    }
+    if context > spec.max_context {
+        let (value, limit) = (context as u64, spec.max_context as u64);
+        return Err(Error::Limit { what: "context in tokens".into(), value, limit });
+    }
+    Ok(context)
+}
+
+/// Weights on the device by name, until each finds its role.
+#[derive(Default)]
+struct Loaded {
+    matrices: BTreeMap<String, Matrix>,
+    vectors: BTreeMap<String, Buffer>,
+    experts: BTreeMap<String, Experts>,
+}
+
+impl Loaded {
+    async fn load(
+        &mut self,
+        tensors: &Tensors<'_>,
+        device: &dyn Device,
+        chosen: &Chosen,
+        on_read: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        match chosen {
+            Chosen::Vector { name, len } => {
+                self.vectors.insert(name.clone(), tensors.vector(device, name, *len, on_read).await?);
+            }
+            Chosen::Matrix { name, rows, cols, format } => {
+                let matrix = tensors.matrix(device, name, [*rows, *cols], *format, on_read).await?;
+                self.matrices.insert(name.clone(), matrix);
+            }
+            Chosen::Experts { prefix, count, hidden, width, layout } => {
+                let pool = device.buffer(prefix, layout.bytes() * *count as u64)?;
+                for i in 0..*count {
+                    let record = tensors.record(prefix, i, [*hidden, *width], layout, on_read).await?;
+                    device.write(&pool, layout.bytes() * i as u64, &record)?;
+                }
+                let slots = device.buffer(&format!("{prefix}.slots"), 4 * *count as u64)?;
+                let every: Vec<u32> = (0..*count as u32).collect();
+                device.write(&slots, 0, bytemuck::cast_slice(&every))?;
+                self.experts.insert(prefix.clone(), Experts { slots, pool, layout: *layout });
+            }
+        }
+        Ok(())
+    }
+
+    fn matrix(&mut self, name: &str) -> Result<Matrix> {
+        self.matrices.remove(name).ok_or_else(|| absent(name))
+    }
+
+    fn vector(&mut self, name: &str) -> Result<Buffer> {
+        self.vectors.remove(name).ok_or_else(|| absent(name))
+    }
+
+    fn mlp(&mut self, at: &str) -> Result<Mlp> {
+        Ok(Mlp {
+            gate: self.matrix(&format!("{at}.gate_proj.weight"))?,
+            up: self.matrix(&format!("{at}.up_proj.weight"))?,
+            down: self.matrix(&format!("{at}.down_proj.weight"))?,
+        })
+    }
+
+    /// Gives each weight its role.
+    fn assemble(mut self, device: &dyn Device, spec: &ModelSpec) -> Result<Weights> {
+        let embed = self.matrix(needs::EMBED)?;
+        let head = if spec.tied { embed.clone() } else { self.matrix(needs::HEAD)? };
+        let norm = self.vector(needs::NORM)?;
+        let mut layers = Vec::with_capacity(spec.layers.len());
+        for (i, l) in spec.layers.iter().enumerate() {
+            let attention = match &l.attention {
+                Attention::Gqa { qk_norm, .. } => self.gqa(i, *qk_norm)?,
+                Attention::Mla(mla) => self.mla(i, mla.q_rank.is_some())?,
+            };
+            let ffn = match &l.ffn {
+                Ffn::Dense(_) => FfnWeights::Dense(self.mlp(&layer(i, "mlp"))?),
+                Ffn::Moe(moe) => {
+                    let router = self.matrix(&layer(i, "mlp.gate.weight"))?;
+                    let bias = layer(i, "mlp.gate.e_score_correction_bias");
+                    let bias =
+                        if moe.bias { self.vector(&bias)? } else { device.buffer(&bias, 4 * moe.experts as u64)? };
+                    let shared = if moe.shared > 0 { Some(self.mlp(&layer(i, "mlp.shared_experts"))?) } else { None };
+                    let prefix = layer(i, "mlp.experts");
+                    let experts = self.experts.remove(&prefix).ok_or_else(|| absent(&prefix))?;
+                    FfnWeights::Moe { router, bias, experts, shared }
+                }
+            };
+            layers.push(Layer {
+                attention_norm: self.vector(&layer(i, "input_layernorm.weight"))?,
+                attention,
+                ffn_norm: self.vector(&layer(i, "post_attention_layernorm.weight"))?,
+                ffn,
+            });
+        }
+        Ok(Weights { embed, norm, head, layers })
+    }
+
+    fn gqa(&mut self, i: usize, qk_norm: bool) -> Result<AttentionWeights> {
+        let name = |part: &str| layer(i, &format!("self_attn.{part}.weight"));
+        let qk_norm = if qk_norm { Some((self.vector(&name("q_norm"))?, self.vector(&name("k_norm"))?)) } else { None };
+        Ok(AttentionWeights::Gqa {
+            q: self.matrix(&name("q_proj"))?,
+            k: self.matrix(&name("k_proj"))?,
+            v: self.matrix(&name("v_proj"))?,
+            o: self.matrix(&name("o_proj"))?,
+            qk_norm,
+        })
+    }
+
+    fn mla(&mut self, i: usize, low_rank: bool) -> Result<AttentionWeights> {
+        let name = |part: &str| layer(i, &format!("self_attn.{part}.weight"));
+        let q = if low_rank {
+            let (a, b) = (self.matrix(&name("q_a_proj"))?, self.matrix(&name("q_b_proj"))?);
+            QueryWeights::LowRank { a, norm: self.vector(&name("q_a_layernorm"))?, b }
+        } else {
+            QueryWeights::Full(self.matrix(&name("q_proj"))?)
+        };
+        Ok(AttentionWeights::Mla {
+            q,
+            kv_a: self.matrix(&name("kv_a_proj_with_mqa"))?,
+            kv_norm: self.vector(&name("kv_a_layernorm"))?,
+            kv_b: self.matrix(&name("kv_b_proj"))?,
+            o: self.matrix(&name("o_proj"))?,
+        })
+    }
+}
+
+fn absent(name: &str) -> Error {
+    Error::tensor("weights", name, "was not loaded")
+}

@@ -1,0 +1,100 @@
+//! Every tensor that a spec needs, by its public name and shape: the list that is checked, loaded and packed.
+
+use crate::model::{Attention, Ffn, ModelSpec};
+
+/// One tensor, or one layer's experts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Need {
+    /// A vector kept in f32: a norm or a bias.
+    Vector { name: String, len: usize },
+    /// A matrix kept in f32: a router.
+    Router { name: String, rows: usize, cols: usize },
+    /// A matrix in any format.
+    Matrix { name: String, rows: usize, cols: usize },
+    /// Routed experts `{prefix}.0` and on.
+    Experts { prefix: String, count: usize, hidden: usize, width: usize },
+}
+
+/// Names of a layer's tensors, as the families here have them in their public checkpoints.
+pub(crate) fn layer(i: usize, part: &str) -> String {
+    format!("model.layers.{i}.{part}")
+}
+
+/// Embedding table.
+pub(crate) const EMBED: &str = "model.embed_tokens.weight";
+/// Final norm.
+pub(crate) const NORM: &str = "model.norm.weight";
+/// Output head.
+pub(crate) const HEAD: &str = "lm_head.weight";
+
+/// All needs of a spec, the experts last: everything else is read for every token.
+pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
+    let h = spec.hidden;
+    let mut list = vec![matrix(EMBED.into(), spec.vocab, h)];
+    let mut experts = Vec::new();
+    for (i, l) in spec.layers.iter().enumerate() {
+        let name = |part: &str| layer(i, part);
+        list.push(vector(name("input_layernorm.weight"), h));
+        match &l.attention {
+            Attention::Gqa { heads, kv_heads, head, qk_norm, .. } => {
+                list.push(matrix(name("self_attn.q_proj.weight"), heads * head, h));
+                list.push(matrix(name("self_attn.k_proj.weight"), kv_heads * head, h));
+                list.push(matrix(name("self_attn.v_proj.weight"), kv_heads * head, h));
+                list.push(matrix(name("self_attn.o_proj.weight"), h, heads * head));
+                if *qk_norm {
+                    list.push(vector(name("self_attn.q_norm.weight"), *head));
+                    list.push(vector(name("self_attn.k_norm.weight"), *head));
+                }
+            }
+            Attention::Mla(m) => {
+                let queries = m.heads * (m.nope + m.rope);
+                if let Some(rank) = m.q_rank {
+                    list.push(matrix(name("self_attn.q_a_proj.weight"), rank, h));
+                    list.push(vector(name("self_attn.q_a_layernorm.weight"), rank));
+                    list.push(matrix(name("self_attn.q_b_proj.weight"), queries, rank));
+                } else {
+                    list.push(matrix(name("self_attn.q_proj.weight"), queries, h));
+                }
+                list.push(matrix(name("self_attn.kv_a_proj_with_mqa.weight"), m.rank + m.rope, h));
+                list.push(vector(name("self_attn.kv_a_layernorm.weight"), m.rank));
+                list.push(matrix(name("self_attn.kv_b_proj.weight"), m.heads * (m.nope + m.value), m.rank));
+                list.push(matrix(name("self_attn.o_proj.weight"), h, m.heads * m.value));
+            }
+        }
+        list.push(vector(name("post_attention_layernorm.weight"), h));
+        match &l.ffn {
+            Ffn::Dense(width) => mlp(&mut list, &name("mlp"), *width, h),
+            Ffn::Moe(moe) => {
+                list.push(Need::Router { name: name("mlp.gate.weight"), rows: moe.experts, cols: h });
+                if moe.bias {
+                    list.push(vector(name("mlp.gate.e_score_correction_bias"), moe.experts));
+                }
+                if moe.shared > 0 {
+                    mlp(&mut list, &name("mlp.shared_experts"), moe.shared, h);
+                }
+                let prefix = name("mlp.experts");
+                experts.push(Need::Experts { prefix, count: moe.experts, hidden: h, width: moe.width });
+            }
+        }
+    }
+    list.push(vector(NORM.into(), h));
+    if !spec.tied {
+        list.push(matrix(HEAD.into(), spec.vocab, h));
+    }
+    list.extend(experts);
+    list
+}
+
+fn vector(name: String, len: usize) -> Need {
+    Need::Vector { name, len }
+}
+
+fn matrix(name: String, rows: usize, cols: usize) -> Need {
+    Need::Matrix { name, rows, cols }
+}
+
+fn mlp(list: &mut Vec<Need>, at: &str, width: usize, hidden: usize) {
+    list.push(matrix(format!("{at}.gate_proj.weight"), width, hidden));
+    list.push(matrix(format!("{at}.up_proj.weight"), width, hidden));
+    list.push(matrix(format!("{at}.down_proj.weight"), hidden, width));
+}

@@ -1,0 +1,87 @@
+//! The choice of the next token, on the device: greedy, or sampled among what settings leave.
+
+use crate::device::{Buffer, Device, Plan, Step};
+use crate::error::{Error, Result};
+use crate::kernel::{self, Settings};
+use crate::model::{Cache, Forward};
+
+/// Bytes of a choice: id, log-probability, and two words for the kernels' use.
+const RESULT: u64 = 16;
+
+/// Buffers that all choices of a session share.
+pub(super) struct Choice {
+    settings: Buffer,
+    /// A bit for each token seen, and what the device has of it.
+    seen: Buffer,
+    bits: Vec<u32>,
+    result: Buffer,
+    vocab: usize,
+}
+
+/// Plans that choose from one forward pass's logits.
+pub(super) struct Chooser {
+    greedy: Plan,
+    sample: Plan,
+}
+
+impl Choice {
+    pub(super) fn new(device: &dyn Device, vocab: usize) -> Result<Self> {
+        let words = vocab.div_ceil(32);
+        Ok(Choice {
+            settings: device.buffer("settings", size_of::<Settings>() as u64)?,
+            seen: device.buffer("seen", 4 * words as u64)?,
+            bits: vec![0; words],
+            result: device.buffer("result", RESULT)?,
+            vocab,
+        })
+    }
+
+    /// Plans for the logits of `forward`.
+    pub(super) async fn chooser(&self, device: &dyn Device, cache: &Cache, forward: &Forward) -> Result<Chooser> {
+        let vocab = self.vocab as u32;
+        let step = |kernel: &'static kernel::Kernel, bindings: &[&Buffer]| Step {
+            label: kernel.name.into(),
+            kernel,
+            format: None,
+            // Both kernels have one parameter, the vocabulary.
+            params: bytemuck::bytes_of(&vocab).to_vec(),
+            bindings: bindings.iter().map(|b| (*b).clone()).collect(),
+        };
+        let greedy = step(&kernel::ARGMAX, &[&forward.logits, &self.result]);
+        let sampled = [&cache.state, &self.settings, &self.seen, &forward.logits, &self.result];
+        let sample = step(&kernel::SAMPLE, &sampled);
+        Ok(Chooser { greedy: device.compile(vec![greedy]).await?, sample: device.compile(vec![sample]).await? })
+    }
+
+    /// Starts a request: its settings, and the tokens of its prompt as seen.
+    pub(super) fn start(&mut self, device: &dyn Device, settings: &Settings, prompt: &[u32]) -> Result<()> {
+        if settings.temperature == 0.0 {
+            return Ok(());
+        }
+        device.write(&self.settings, 0, bytemuck::bytes_of(settings))?;
+        self.bits.fill(0);
+        for id in prompt {
+            self.bits[*id as usize / 32] |= 1 << (id % 32);
+        }
+        device.write(&self.seen, 0, bytemuck::cast_slice(&self.bits))
+    }
+
+    /// Marks a token as seen.
+    pub(super) fn saw(&mut self, device: &dyn Device, id: u32) -> Result<()> {
+        let word = id as usize / 32;
+        self.bits[word] |= 1 << (id % 32);
+        device.write(&self.seen, 4 * word as u64, bytemuck::bytes_of(&self.bits[word]))
+    }
+
+    /// The next token. Logits that are not numbers are an error, never a token.
+    pub(super) async fn next(&self, device: &dyn Device, chooser: &Chooser, greedy: bool) -> Result<u32> {
+        device.play(&[(if greedy { &chooser.greedy } else { &chooser.sample }, 1)])?;
+        let bytes = device.read(&self.result, 0, RESULT).await?;
+        let words: [u32; 4] = bytemuck::pod_read_unaligned(&bytes);
+        let (id, logprob) = (words[0], f32::from_bits(words[1]));
+        if id as usize >= self.vocab || !logprob.is_finite() {
+            return Err(Error::Device(format!("logits are not numbers: token {id} with log-probability {logprob}")));
+        }
+        Ok(id)
+    }
+}

@@ -1,0 +1,206 @@
+//! The token loop: prompt in chunks over what is kept, then one token after another until something ends it.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use crate::error::{Error, Result};
+use crate::kernel::Settings;
+use crate::model::{Cache, Forward, Logits, Model};
+use crate::session::choose::{Choice, Chooser};
+use crate::session::{Finish, Host, Report, Sampling, Timings};
+
+/// Tokens of a prompt that are played at once.
+pub(super) const CHUNK: usize = 64;
+
+/// What a sink says to a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Go on.
+    Go,
+    /// Stop here.
+    Stop,
+    /// Go on, with these tokens next whatever the model would choose.
+    Force(Vec<u32>),
+}
+
+/// What to generate.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The prompt, control tokens included.
+    pub prompt: &'a [u32],
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Most tokens to generate.
+    pub max_new: usize,
+    /// Whether an end token ends it.
+    pub stop_at_end: bool,
+    /// A token that must not come first.
+    pub not_first: Option<u32>,
+}
+
+/// A model with the keys and values of a conversation.
+pub struct Session {
+    /// The model.
+    pub model: Model,
+    /// Ids that end an answer; the model's own, unless the caller adds some.
+    pub ends: Vec<u32>,
+    pub(super) cache: Cache,
+    prefill: (Forward, Chooser),
+    decode: (Forward, Chooser),
+    choice: Choice,
+    /// Tokens whose keys and values are in the cache.
+    pub(super) kept: Vec<u32>,
+}
+
+impl Session {
+    /// A session on `model`, its cache empty.
+    pub async fn new(model: Model) -> Result<Self> {
+        let (device, spec) = (model.device.as_ref(), &model.spec);
+        let cache = Cache::new(device, spec, model.context)?;
+        let choice = Choice::new(device, spec.vocab)?;
+        let chunk = CHUNK.min(model.context);
+        let prefill = Forward::compile(device, spec, &model.weights, &cache, chunk, Logits::Last).await?;
+        let decode = Forward::compile(device, spec, &model.weights, &cache, 1, Logits::Last).await?;
+        let choosers =
+            (choice.chooser(device, &cache, &prefill).await?, choice.chooser(device, &cache, &decode).await?);
+        let (prefill, decode) = ((prefill, choosers.0), (decode, choosers.1));
+        Ok(Session { ends: model.spec.eos.clone(), model, cache, prefill, decode, choice, kept: Vec::new() })
+    }
+
+    /// Kernel launches a token: a forward pass and the choice.
+    #[must_use]
+    pub fn launches(&self) -> usize {
+        self.decode.0.steps + 1
+    }
+
+    /// Forgets the conversation.
+    pub fn reset(&mut self) {
+        self.kept.clear();
+    }
+
+    /// Generates after a prompt, reusing the keys and values of as much of it as the session already holds. Each token
+    /// but an end token goes to `sink`.
+    pub async fn generate(
+        &mut self,
+        request: &Request<'_>,
+        host: &dyn Host,
+        sink: &mut dyn FnMut(u32) -> Next,
+    ) -> Result<Report> {
+        let start = host.now();
+        let Sampling { settings, seed } = request.sampling;
+        let seed = seed.unwrap_or_else(|| start.to_bits());
+        let greedy = settings.temperature == 0.0;
+        self.check(request.prompt, &settings)?;
+        let mut report = Report { tokens: Vec::new(), finish: Finish::Length, timings: Timings::default() };
+        if request.max_new == 0 {
+            return Ok(report);
+        }
+        self.choice.start(self.model.device.as_ref(), &settings, request.prompt)?;
+        report.timings.cache_n = self.keep(request.prompt);
+        if self.read(request.prompt, seed, host).await?.is_break() {
+            report.finish = Finish::Abort;
+            return Ok(report);
+        }
+        report.timings.prompt_n = request.prompt.len() - report.timings.cache_n;
+        let mut forced = VecDeque::new();
+        let mut first_at = None;
+        report.finish = loop {
+            let (forward, chooser) = if first_at.is_none() { &self.prefill } else { &self.decode };
+            let device = self.model.device.as_ref();
+            if let (None, Some(id)) = (first_at, request.not_first) {
+                device.write(&forward.logits, 4 * u64::from(id), bytemuck::bytes_of(&f32::MIN))?;
+            }
+            let id = match forced.pop_front() {
+                Some(id) => id,
+                None => self.choice.next(device, chooser, greedy).await?,
+            };
+            first_at.get_or_insert_with(|| host.now());
+            if request.stop_at_end && self.ends.contains(&id) {
+                break Finish::Stop;
+            }
+            report.tokens.push(id);
+            match sink(id) {
+                Next::Go => {}
+                Next::Stop => break Finish::Stop,
+                Next::Force(ids) => forced.extend(ids),
+            }
+            if report.tokens.len() >= request.max_new || self.kept.len() >= self.model.context {
+                break Finish::Length;
+            }
+            if host.breathe().await.is_break() {
+                break Finish::Abort;
+            }
+            if !greedy {
+                self.choice.saw(self.model.device.as_ref(), id)?;
+            }
+            self.play_one(id, seed)?;
+        };
+        let (end, first) = (host.now(), first_at.unwrap_or(start));
+        report.timings.prompt_ms = first - start;
+        report.timings.predicted_n = report.tokens.len();
+        report.timings.predicted_ms = end - first;
+        report.timings = report.timings.with_rates();
+        Ok(report)
+    }
+
+    /// Logits after `tokens`: `[V]`.
+    pub async fn logits(&mut self, tokens: &[u32], host: &dyn Host) -> Result<Vec<f32>> {
+        self.check(tokens, &Sampling::greedy().settings)?;
+        self.keep(tokens);
+        if self.read(tokens, 0, host).await?.is_break() {
+            return Err(Error::Request { field: "tokens".into(), reason: "stopped by the caller".into() });
+        }
+        let logits = &self.prefill.0.logits;
+        let bytes = self.model.device.read(logits, 0, 4 * self.model.spec.vocab as u64).await?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// Refuses a prompt the model cannot take.
+    pub(super) fn check(&self, prompt: &[u32], settings: &Settings) -> Result<()> {
+        let wrong = |field: &str, reason: String| Err(Error::Request { field: field.into(), reason });
+        if prompt.is_empty() {
+            return wrong("prompt", "has no tokens".into());
+        }
+        if let Some(id) = prompt.iter().find(|id| **id as usize >= self.model.spec.vocab) {
+            return wrong("prompt", format!("token {id} is outside the vocabulary of {}", self.model.spec.vocab));
+        }
+        if prompt.len() > self.model.context {
+            return Err(Error::ContextFull { prompt: prompt.len(), context: self.model.context });
+        }
+        let s = settings;
+        let sound = s.temperature >= 0.0 && (0.0..=1.0).contains(&s.top_p) && (0.0..=1.0).contains(&s.min_p);
+        if !(sound && s.temperature.is_finite() && s.repetition_penalty > 0.0 && s.repetition_penalty.is_finite()) {
+            return wrong("sampling", format!("out of range: {s:?}"));
+        }
+        Ok(())
+    }
+
+    /// Keeps what the cache and `prompt` have in common, less the last token, whose logits are wanted; says how much.
+    fn keep(&mut self, prompt: &[u32]) -> usize {
+        let common = self.kept.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        self.kept.truncate(common.min(prompt.len() - 1));
+        self.kept.len()
+    }
+
+    /// Plays the rest of `prompt` in chunks.
+    async fn read(&mut self, prompt: &[u32], seed: u64, host: &dyn Host) -> Result<ControlFlow<()>> {
+        while self.kept.len() < prompt.len() {
+            if host.breathe().await.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let at = self.kept.len();
+            let forward = &self.prefill.0;
+            let chunk = &prompt[at..prompt.len().min(at + forward.chunk)];
+            forward.play(self.model.device.as_ref(), &self.cache, at, chunk, seed)?;
+            self.kept.extend_from_slice(chunk);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn play_one(&mut self, id: u32, seed: u64) -> Result<()> {
+        let at = self.kept.len();
+        self.decode.0.play(self.model.device.as_ref(), &self.cache, at, &[id], seed)?;
+        self.kept.push(id);
+        Ok(())
+    }
+}

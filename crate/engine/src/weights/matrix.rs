@@ -1,0 +1,62 @@
+//! A matrix on a device, and the record of one expert: what weights become.
+
+use crate::device::Buffer;
+use crate::error::{Error, Result};
+use crate::format::Format;
+
+/// A matrix `[rows, cols]` in a kernel format.
+#[derive(Clone)]
+pub struct Matrix {
+    /// Format of the planes.
+    pub format: Format,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    /// Weight plane.
+    pub weights: Buffer,
+    /// Scale plane; a few unused bytes for formats without scales.
+    pub scales: Buffer,
+}
+
+/// Most values of one expert: 4 GiB in f32, so that word counts fit 32 bits.
+const VALUES: u64 = 1 << 30;
+
+/// Layout of an expert's record, in words; every part starts at a multiple of four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertLayout {
+    /// Format of gate and up.
+    pub up_format: Format,
+    /// Format of down.
+    pub down_format: Format,
+    /// Scale plane of the gate-up matrix `[2I, H]`, whose weight plane starts at 0.
+    pub up_scales: usize,
+    /// Weight plane of the down matrix `[H, I]`.
+    pub down_weights: usize,
+    /// Scale plane of the down matrix.
+    pub down_scales: usize,
+    /// Length of a record.
+    pub stride: usize,
+}
+
+impl ExpertLayout {
+    /// Layout for experts of `width` on a hidden size of `hidden`. [`Error::Limit`] for experts too large to address.
+    pub fn new(up_format: Format, down_format: Format, hidden: usize, width: usize) -> Result<Self> {
+        let values = (hidden as u64).saturating_mul(width as u64).saturating_mul(3);
+        if values > VALUES {
+            return Err(Error::Limit { what: "values of one expert".into(), value: values, limit: VALUES });
+        }
+        let after = |start: usize, words: usize| (start + words).next_multiple_of(4);
+        let up_scales = after(0, 2 * width * up_format.row_words(hidden));
+        let down_weights = after(up_scales, up_format.scale_words(2 * width, hidden));
+        let down_scales = after(down_weights, hidden * down_format.row_words(width));
+        let stride = after(down_scales, down_format.scale_words(hidden, width));
+        Ok(ExpertLayout { up_format, down_format, up_scales, down_weights, down_scales, stride })
+    }
+
+    /// Bytes of a record.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        4 * self.stride as u64
+    }
+}

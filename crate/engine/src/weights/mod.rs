@@ -1,0 +1,30 @@
+//! Tensors in files: where each lies, its bytes as kernel planes, and its way to a device.
+//!
+//! Everything a file says is checked before memory is taken for it; nothing is read whole.
+
+mod dtype;
+mod index;
+mod manifest;
+mod matrix;
+mod names;
+mod planes;
+mod precision;
+pub mod safetensors;
+mod shard;
+mod tensors;
+mod upload;
+mod verified;
+
+pub use dtype::Dtype;
+pub(crate) use index::exists;
+pub use index::{Index, Part, RecordAt, Stored};
+pub use manifest::{CHUNK, Chunk, ExpertTable, File, MANIFEST, Manifest, Piece, SHARD, TensorAt, VERSION};
+pub use matrix::{ExpertLayout, Matrix};
+pub(crate) use names::shown;
+pub(crate) use planes::row_bytes;
+pub use precision::Precision;
+pub use shard::Sink;
+pub(crate) use shard::{Entry, Writer, header};
+pub use tensors::Tensors;
+pub(crate) use upload::plane_bytes;
+pub(crate) use verified::Verified;

@@ -1,0 +1,64 @@
+//! How precisely weights are kept: as stored, or quantised on the way to the device or into a pack.
+
+use crate::format::{BLOCK, Format};
+
+/// What matrices become. Routers, norms and biases are f32 always: they are small, and decide much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// The precision of the file.
+    #[default]
+    Stored,
+    /// 16-bit floats.
+    F16,
+    /// int8 blocks.
+    Q8,
+    /// int4 blocks for the routed experts, int8 for everything else: experts are nearly all of the bytes and each
+    /// token reads few of them, while attention, shared experts and embeddings err on every token.
+    Q4,
+}
+
+impl Precision {
+    /// The precision of that name, as on the command line; `stored` has none.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Precision::F16, Precision::Q8, Precision::Q4].into_iter().find(|p| p.name() == name)
+    }
+
+    /// Name on the command line and in manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::Stored => "stored",
+            Precision::F16 => "f16",
+            Precision::Q8 => "q8",
+            Precision::Q4 => "q4",
+        }
+    }
+
+    /// Format of a matrix of `cols` columns stored as `stored`. Columns that are not whole blocks stay f16.
+    #[must_use]
+    pub fn matrix(self, stored: Format, cols: usize) -> Format {
+        let wanted = match self {
+            Precision::Stored => stored,
+            Precision::F16 => Format::F16,
+            Precision::Q8 | Precision::Q4 => Format::Q8,
+        };
+        fitting(wanted, cols)
+    }
+
+    /// Format of a routed expert's matrix; see [`Precision::matrix`].
+    #[must_use]
+    pub fn expert(self, stored: Format, cols: usize) -> Format {
+        if self == Precision::Q4 { fitting(Format::Q4, cols) } else { self.matrix(stored, cols) }
+    }
+
+    /// Whether `format` is the fallback for `cols` columns rather than what was asked for.
+    #[must_use]
+    pub fn fell_back(self, format: Format, cols: usize) -> bool {
+        matches!(self, Precision::Q8 | Precision::Q4) && format == Format::F16 && !cols.is_multiple_of(BLOCK)
+    }
+}
+
+fn fitting(wanted: Format, cols: usize) -> Format {
+    if wanted.is_block() && !cols.is_multiple_of(BLOCK) { Format::F16 } else { wanted }
+}

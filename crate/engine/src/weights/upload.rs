@@ -1,0 +1,159 @@
+//! From files to a device, a few rows or one expert at a time: memory stays small whatever the size of a tensor.
+
+use crate::device::{Buffer, Device};
+use crate::error::{Error, Result};
+use crate::format::{BLOCK, Format};
+use crate::source::Source;
+use crate::weights::planes::{finite, row_bytes};
+use crate::weights::{ExpertLayout, Matrix, Tensors};
+
+/// Bytes of the weight plane and of the scale plane of a matrix, in whole words.
+pub(crate) fn plane_bytes(format: Format, rows: usize, cols: usize) -> (u64, u64) {
+    let weights = (rows as u64).saturating_mul(4 * format.row_words(cols) as u64);
+    let scales = (rows as u64).saturating_mul(row_bytes(format, cols as u64).1).next_multiple_of(4);
+    (weights, scales)
+}
+
+/// Told how many bytes of the files were used.
+pub(crate) type OnRead<'a> = &'a mut dyn FnMut(u64);
+
+impl Tensors<'_> {
+    /// Puts a matrix `[rows, cols]` on a device in format `target`.
+    pub(crate) async fn matrix(
+        &self,
+        device: &dyn Device,
+        name: &str,
+        [rows, cols]: [usize; 2],
+        target: Format,
+        on_read: OnRead<'_>,
+    ) -> Result<Matrix> {
+        let (stored, format) = self.index.tensor(name, &[rows, cols])?;
+        let (weight_bytes, scale_bytes) = plane_bytes(target, rows, cols);
+        let weights = device.buffer(name, weight_bytes)?;
+        let scales = device.buffer(name, scale_bytes.max(4))?;
+        let (row_weights, row_scales) = (4 * target.row_words(cols) as u64, row_bytes(target, cols as u64).1);
+        let (read_weights, read_scales) = row_bytes(format, cols as u64);
+        let mut row = 0;
+        while row < rows as u64 {
+            let planes = self.rows(name, stored, row, u64::MAX, target).await?;
+            device.write(&weights, row * row_weights, &planes.weights)?;
+            if row_scales > 0 {
+                device.write(&scales, row * row_scales, &planes.scales)?;
+            }
+            row += planes.rows as u64;
+            on_read(planes.rows as u64 * (read_weights + read_scales));
+        }
+        Ok(Matrix { format: target, rows, cols, weights, scales })
+    }
+
+    /// Puts a vector of `len` floats on a device, in f32.
+    pub(crate) async fn vector(
+        &self,
+        device: &dyn Device,
+        name: &str,
+        len: usize,
+        on_read: OnRead<'_>,
+    ) -> Result<Buffer> {
+        let (stored, _) = self.index.tensor(name, &[len])?;
+        let planes = self.rows(name, stored, 0, u64::MAX, Format::F32).await?;
+        let buffer = device.buffer(name, 4 * len as u64)?;
+        device.write(&buffer, 0, &planes.weights)?;
+        on_read(stored.bytes());
+        Ok(buffer)
+    }
+
+    /// The record of expert `i` of those called `prefix`, in words as bytes: from a pack as it is, else put together
+    /// from the expert's gate, up and down matrices.
+    pub(crate) async fn record(
+        &self,
+        prefix: &str,
+        i: usize,
+        [hidden, width]: [usize; 2],
+        layout: &ExpertLayout,
+        on_read: OnRead<'_>,
+    ) -> Result<Vec<u8>> {
+        if let Some(at) = self.index.record(prefix, i) {
+            let record = self.files.read(&at.file, at.offset..at.offset + layout.bytes()).await?;
+            if !record_finite(layout, &record) {
+                let reason = "has a value or a scale that is infinite or not a number";
+                return Err(Error::tensor(&at.file, format!("{prefix}.{i}"), reason));
+            }
+            on_read(layout.bytes());
+            return Ok(record);
+        }
+        let mut record = Vec::new();
+        let short = |_| Error::Device(format!("no memory for {prefix}.{i}: {} bytes", layout.bytes()));
+        record.try_reserve_exact(layout.bytes() as usize).map_err(short)?;
+        record.resize(layout.bytes() as usize, 0);
+        let (up, down) = (layout.up_format, layout.down_format);
+        let places = [
+            (
+                "gate_proj",
+                [width, hidden],
+                Place { format: up, weights: 0, scales: layout.up_scales, step: 2, phase: 0 },
+            ),
+            ("up_proj", [width, hidden], Place { format: up, weights: 0, scales: layout.up_scales, step: 2, phase: 1 }),
+            (
+                "down_proj",
+                [hidden, width],
+                Place { format: down, weights: layout.down_weights, scales: layout.down_scales, step: 1, phase: 0 },
+            ),
+        ];
+        for (role, shape, place) in places {
+            self.place(&format!("{prefix}.{i}.{role}.weight"), shape, &place, &mut record, on_read).await?;
+        }
+        Ok(record)
+    }
+
+    /// Spreads the rows of a matrix over a record.
+    async fn place(
+        &self,
+        name: &str,
+        [rows, cols]: [usize; 2],
+        place: &Place,
+        record: &mut [u8],
+        on_read: OnRead<'_>,
+    ) -> Result<()> {
+        let (stored, _) = self.index.tensor(name, &[rows, cols])?;
+        let (row_weights, row_scales) = (4 * place.format.row_words(cols), scale_bytes(place.format, cols));
+        let mut first = 0;
+        while first < rows {
+            let planes = self.rows(name, stored, first as u64, u64::MAX, place.format).await?;
+            for r in 0..planes.rows {
+                let to = (first + r) * place.step + place.phase;
+                record[4 * place.weights + to * row_weights..][..row_weights]
+                    .copy_from_slice(&planes.weights[r * row_weights..][..row_weights]);
+                record[4 * place.scales + to * row_scales..][..row_scales]
+                    .copy_from_slice(&planes.scales[r * row_scales..][..row_scales]);
+            }
+            first += planes.rows;
+        }
+        on_read(stored.bytes());
+        Ok(())
+    }
+}
+
+/// Where a matrix goes in a record: row `r` becomes row `r·step + phase` of the planes at these words.
+struct Place {
+    format: Format,
+    weights: usize,
+    scales: usize,
+    step: usize,
+    phase: usize,
+}
+
+/// Bytes of a row's scales.
+fn scale_bytes(format: Format, cols: usize) -> usize {
+    if format.is_block() { cols / BLOCK * 2 } else { 0 }
+}
+
+/// Whether every value, or every scale, of a record is finite.
+fn record_finite(layout: &ExpertLayout, record: &[u8]) -> bool {
+    let part = |from: usize, to: usize| &record[4 * from..4 * to];
+    finite(layout.up_format, part(0, layout.up_scales), part(layout.up_scales, layout.down_weights))
+        && finite(
+            layout.down_format,
+            part(layout.down_weights, layout.down_scales),
+            part(layout.down_scales, layout.stride),
+        )
+}

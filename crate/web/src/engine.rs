@@ -1,0 +1,173 @@
+//! The engine as a class that a worker holds.
+
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use js_sys::Function;
+use moebius_engine::chat::{Chat, ChatRequest, CompletionRequest};
+use moebius_engine::model::{Attention, Ffn, LoadOptions};
+use moebius_engine::{Error, Result};
+use serde::Serialize;
+use serde_json::json;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::fault::{fault, keep_panics};
+use crate::fetch::Fetch;
+use crate::page::Page;
+use crate::place::Place;
+
+/// A model, loaded and ready. One request at a time: a second one while one runs is an error.
+#[wasm_bindgen]
+pub struct Engine {
+    /// Taken out while a request runs.
+    chat: RefCell<Option<Chat>>,
+    page: Page,
+    /// What [`Engine::info`] says, as JSON.
+    info: String,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Loads the model in the folder at `url`, which ends with a slash. `device` is `auto`, `gpu` or `cpu`;
+    /// `onprogress` is called with bytes loaded, bytes in all, and the file.
+    pub async fn load(
+        url: String,
+        device: String,
+        context: Option<usize>,
+        onprogress: Function,
+    ) -> std::result::Result<Engine, JsValue> {
+        keep_panics();
+        let page = Page::new()?;
+        let source = Fetch::new(url.clone(), onprogress);
+        let loaded = open(&source, &url, &device, context).await;
+        let (chat, info) = loaded.map_err(|error| fault(&source.explain(error)))?;
+        Ok(Engine { chat: RefCell::new(Some(chat)), page, info })
+    }
+
+    /// What was loaded, and where it runs: `Info` of `www/protocol.js`, as JSON.
+    pub fn info(&self) -> String {
+        self.info.clone()
+    }
+
+    /// Answers a request, in JSON, of `kind` `chat` or `completion`; the whole reply comes back as JSON. If the request
+    /// asks for a stream, `onchunk` is called with each chunk as JSON.
+    pub async fn complete(
+        &self,
+        kind: String,
+        request: String,
+        onchunk: Function,
+    ) -> std::result::Result<String, JsValue> {
+        let mut chat = self.take()?;
+        let reply = self.reply(&mut chat, &kind, &request, &onchunk).await;
+        self.chat.replace(Some(chat));
+        reply.map_err(|error| fault(&error))
+    }
+
+    /// Stops what runs, soon.
+    pub fn cancel(&self) {
+        self.page.cancel(true);
+    }
+
+    /// Logits after `tokens`, over the whole vocabulary.
+    pub async fn logits(&self, tokens: Vec<u32>) -> std::result::Result<Vec<f32>, JsValue> {
+        let mut chat = self.take()?;
+        let logits = chat.session.logits(&tokens, &self.page).await;
+        self.chat.replace(Some(chat));
+        logits.map_err(|error| fault(&error))
+    }
+
+    /// Token ids of a text, without special tokens.
+    pub fn tokenize(&self, text: &str) -> std::result::Result<Vec<u32>, JsValue> {
+        let chat = self.chat.borrow();
+        let chat = chat.as_ref().ok_or_else(busy)?;
+        chat.tokenizer.encode(text).map_err(|error| fault(&error))
+    }
+
+    /// Text of token ids.
+    pub fn detokenize(&self, tokens: &[u32]) -> std::result::Result<String, JsValue> {
+        let chat = self.chat.borrow();
+        Ok(chat.as_ref().ok_or_else(busy)?.tokenizer.decode(tokens))
+    }
+}
+
+impl Engine {
+    fn take(&self) -> std::result::Result<Chat, JsValue> {
+        self.page.cancel(false);
+        self.chat.take().ok_or_else(busy)
+    }
+
+    async fn reply(&self, chat: &mut Chat, kind: &str, request: &str, onchunk: &Function) -> Result<String> {
+        match kind {
+            "chat" => {
+                let request = ChatRequest::parse(request)?;
+                let stream = request.common.stream;
+                let mut sink = |chunk| tell(stream, onchunk, &chunk);
+                to_json(&chat.respond(&request, &self.page, &mut sink).await?)
+            }
+            "completion" => {
+                let request = CompletionRequest::parse(request)?;
+                let stream = request.common.stream;
+                let mut sink = |chunk| tell(stream, onchunk, &chunk);
+                to_json(&chat.complete(&request, &self.page, &mut sink).await?)
+            }
+            other => {
+                Err(Error::Request { field: "kind".into(), reason: format!("{other:?} is not chat or completion") })
+            }
+        }
+    }
+}
+
+/// Hands a chunk over; ends the reply if there is nobody to take it.
+fn tell(stream: bool, onchunk: &Function, chunk: &impl Serialize) -> ControlFlow<()> {
+    if !stream {
+        return ControlFlow::Continue(());
+    }
+    let told = to_json(chunk).is_ok_and(|json| onchunk.call1(&JsValue::NULL, &json.into()).is_ok());
+    if told { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::Request { field: "reply".into(), reason: e.to_string() })
+}
+
+fn busy() -> JsValue {
+    fault(&Error::Request { field: "request".into(), reason: "another one is running".into() })
+}
+
+async fn open(source: &Fetch, url: &str, choice: &str, context: Option<usize>) -> Result<(Chat, String)> {
+    let place = Place::choose(choice).await?;
+    let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or(url);
+    let options = LoadOptions { context, ..LoadOptions::default() };
+    let chat = Chat::load(name, source, Rc::clone(&place.device), &options, &mut |_| {}).await?;
+    let info = info(&chat, &place).to_string();
+    Ok((chat, info))
+}
+
+/// See [`Engine::info`].
+fn info(chat: &Chat, place: &Place) -> serde_json::Value {
+    let model = &chat.session.model;
+    let spec = &model.spec;
+    let moe = spec.layers.iter().find_map(|l| if let Ffn::Moe(moe) = &l.ffn { Some(moe) } else { None });
+    let latent = spec.layers.iter().any(|l| matches!(l.attention, Attention::Mla(_)));
+    let files = [&model.files.chat_template, &model.files.tokenizer_config];
+    json!({
+        "device": {"kind": place.device.kind(), "name": place.name, "why": place.why},
+        "model": chat.name,
+        "context": model.context,
+        "bytes": model.bytes,
+        "chat": chat.template.is_some(),
+        // A template that can switch thinking on and off asks for this variable, whose name is a convention.
+        "thinking": files.into_iter().flatten().any(|text| text.contains("enable_thinking")),
+        "spec": {
+            "family": spec.family,
+            "attention": if latent { "latent" } else { "grouped" },
+            "layers": spec.layers.len(),
+            "hidden": spec.hidden,
+            "vocab": spec.vocab,
+            "experts": moe.map_or(0, |m| m.experts),
+            "active": moe.map_or(0, |m| m.chosen),
+        },
+    })
+}

@@ -1,0 +1,9 @@
+//! The engine in a browser: one class for a dedicated worker, over fetch, WebGPU or the CPU.
+
+mod engine;
+mod fault;
+mod fetch;
+mod page;
+mod place;
+
+pub use engine::Engine;

@@ -1,0 +1,58 @@
+//! The worker's event loop as the engine's host: its clock, and turns for messages between tokens.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use async_trait::async_trait;
+use js_sys::Promise;
+use moebius_engine::session::Host;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{MessageChannel, Performance, WorkerGlobalScope};
+
+/// The worker around the engine.
+pub(crate) struct Page {
+    /// A message through it comes back in a task of its own, after those that wait: unlike a promise, which lets
+    /// nothing else run, and unlike a timer, which browsers delay.
+    channel: MessageChannel,
+    clock: Performance,
+    cancelled: Cell<bool>,
+}
+
+impl Page {
+    /// Only a worker has what this needs.
+    pub(crate) fn new() -> Result<Self, JsValue> {
+        let worker: WorkerGlobalScope = js_sys::global().dyn_into()?;
+        let clock = worker.performance().ok_or("this worker has no clock")?;
+        Ok(Page { channel: MessageChannel::new()?, clock, cancelled: Cell::new(false) })
+    }
+
+    /// Says to whatever runs that it should stop, or (`false`) that something new begins.
+    pub(crate) fn cancel(&self, cancelled: bool) {
+        self.cancelled.set(cancelled);
+    }
+
+    /// Lets other tasks of the worker run.
+    async fn turn(&self) -> Result<(), JsValue> {
+        let (here, there) = (self.channel.port1(), self.channel.port2());
+        let turn = Promise::new(&mut |resolve, _| here.set_onmessage(Some(&resolve)));
+        there.post_message(&JsValue::NULL)?;
+        JsFuture::from(turn).await.map(drop)
+    }
+}
+
+#[async_trait(?Send)]
+impl Host for Page {
+    fn now(&self) -> f64 {
+        self.clock.time_origin() + self.clock.now()
+    }
+
+    async fn breathe(&self) -> ControlFlow<()> {
+        // A worker that cannot post to itself is closing down.
+        if self.turn().await.is_err() || self.cancelled.get() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}

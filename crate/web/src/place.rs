@@ -1,0 +1,85 @@
+//! Where a model runs: WebGPU where the browser grants a real one, else the CPU, with the reason.
+
+use std::rc::Rc;
+
+use js_sys::{Function, Promise, Reflect};
+use moebius_engine::device::{Cpu, Device, Gpu};
+use moebius_engine::{Error, Result};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// A device, what to call it, and why it is not a GPU (empty if it is one).
+pub(crate) struct Place {
+    pub(crate) device: Rc<dyn Device>,
+    pub(crate) name: String,
+    pub(crate) why: String,
+}
+
+impl Place {
+    /// The device for `choice`: `auto`, `gpu` or `cpu`.
+    pub(crate) async fn choose(choice: &str) -> Result<Self> {
+        let cpu = |why: String| {
+            let device = Rc::new(Cpu);
+            Place { name: device.name(), device, why }
+        };
+        match choice {
+            "cpu" => Ok(cpu("as chosen".into())),
+            "gpu" => Ok(Place::gpu().await?.0),
+            "auto" => Ok(match Place::gpu().await {
+                Ok((place, false)) => place,
+                Ok((place, true)) => cpu(format!("WebGPU is software here ({})", place.name)),
+                Err(error) => cpu(reason(error)),
+            }),
+            other => {
+                Err(Error::Request { field: "device".into(), reason: format!("{other:?} is not auto, gpu or cpu") })
+            }
+        }
+    }
+
+    /// The GPU, and whether it is only a program on the CPU.
+    async fn gpu() -> Result<(Self, bool)> {
+        if navigator_gpu().is_none() {
+            let secure = get(&js_sys::global(), "isSecureContext").is_truthy();
+            let why = if secure { "this browser has no WebGPU" } else { "WebGPU needs a page served over https" };
+            return Err(Error::Device(why.into()));
+        }
+        let missing = || Error::Device("this browser has no GPU to give to WebGPU".into());
+        let adapter = adapter().await.ok_or_else(missing)?;
+        let device = Gpu::new().await?;
+        let software = device.software;
+        let name = adapter_name(&adapter).unwrap_or_else(|| device.name());
+        Ok((Place { device: Rc::new(device), name, why: String::new() }, software))
+    }
+}
+
+/// What a person reads of an error.
+fn reason(error: Error) -> String {
+    match error {
+        Error::Device(reason) => reason,
+        other => other.to_string(),
+    }
+}
+
+/// The browser's adapter: asked before wgpu does, whose errors speak of backends no page has.
+async fn adapter() -> Option<JsValue> {
+    let gpu = navigator_gpu()?;
+    let request: Function = get(&gpu, "requestAdapter").dyn_into().ok()?;
+    let promise: Promise = request.call0(&gpu).ok()?.dyn_into().ok()?;
+    JsFuture::from(promise).await.ok().filter(JsValue::is_truthy)
+}
+
+/// The adapter's name as the browser tells it: a description, or vendor and architecture.
+fn adapter_name(adapter: &JsValue) -> Option<String> {
+    let info = get(adapter, "info");
+    let text = |key| get(&info, key).as_string().filter(|s| !s.is_empty());
+    text("description").or_else(|| Some([text("vendor")?, text("architecture").unwrap_or_default()].join(" ")))
+}
+
+fn navigator_gpu() -> Option<JsValue> {
+    Some(get(&get(&js_sys::global(), "navigator"), "gpu")).filter(JsValue::is_truthy)
+}
+
+/// A property, or `undefined`.
+fn get(object: &JsValue, key: &str) -> JsValue {
+    Reflect::get(object, &key.into()).unwrap_or_default()
+}

@@ -1,0 +1,54 @@
+// Every check that runs no model: format, lints, rules about the code, types, dependencies, size. All run; all failures are told.
+
+import { build } from './build.mjs';
+import { Failure, program, run, say } from './run.mjs';
+import { setup } from './setup.mjs';
+import { sizes } from './size.mjs';
+import { deny, npmProgram } from './tools.mjs';
+import { toolchain } from './wasm.mjs';
+
+const WARNINGS = ['--', '-D', 'warnings'];
+
+/** Checks by name, in the order that finds most soonest. @type {Record<string, () => Promise<void>>} */
+const CHECKS = {
+  format: () => run('cargo', ['fmt', '--all', '--check']),
+  'lints, native': () => run('cargo', ['clippy', '--quiet', '--workspace', '--all-targets', ...WARNINGS]),
+  'lints, wasm32': async () => {
+    const { clippy, args, env } = await toolchain();
+    await run(clippy, ['clippy', '--quiet', '-p', 'moebius-web', ...args, ...WARNINGS], { env });
+  },
+  rules: () => run('cargo', ['test', '--quiet', '-p', 'moebius-tests', '--test', 'tidy']),
+  build,
+  size: async () => sizes(),
+  'types, page': () => run(npmProgram('tsc'), ['-p', 'tsconfig.json']),
+  'types, workers': () => run(npmProgram('tsc'), ['-p', 'tsconfig.worker.json']),
+  'types, scripts': () => run(npmProgram('tsc'), ['-p', 'tsconfig.node.json']),
+  dependencies: async () => run(await deny(), ['--locked', 'check', 'licenses', 'bans', 'sources']),
+};
+
+/**
+ * Runs every check.
+ * @returns {Promise<string[]>} the names of those that failed
+ */
+export async function check() {
+  const failed = [];
+  for (const [name, one] of Object.entries(CHECKS)) {
+    const start = performance.now();
+    try {
+      await one();
+      say(`check: ${name}: good (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      say(`check: ${name}: ${error.message}`);
+      failed.push(name);
+    }
+  }
+  return failed;
+}
+
+program(import.meta.url, async () => {
+  await setup('wasm', 'npm', 'deny');
+  const failed = await check();
+  if (failed.length > 0) throw new Failure(`${failed.length} of ${Object.keys(CHECKS).length} checks: ${failed.join('; ')}`);
+  say('every check is good');
+});

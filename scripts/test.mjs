@@ -1,0 +1,89 @@
+// Every test that CI runs: set-up, checks, Rust on the CPU and on two software GPUs, the page in Chromium.
+//
+// Nothing may be skipped: a skip counts, is shown in the last line, and fails the run like a failure.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+
+import { check } from './check.mjs';
+import { Failure, program, ROOT, run, say } from './run.mjs';
+import { setup } from './setup.mjs';
+import { drivers } from './tools.mjs';
+
+/** What all runs of all runners add up to. */
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+/**
+ * Adds up a runner's closing lines, cargo's or Node's.
+ * @param {string} line
+ */
+function count(line) {
+  const cargo = /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;/.exec(line);
+  if (cargo) {
+    total.passed += Number(cargo[1]);
+    total.failed += Number(cargo[2]);
+    total.skipped += Number(cargo[3]);
+  }
+  const node = /^(?:#|ℹ) (pass|fail|cancelled|skipped|todo) (\d+)$/.exec(line);
+  if (node) {
+    const kind = node[1] === 'pass' ? 'passed' : node[1] === 'fail' || node[1] === 'cancelled' ? 'failed' : 'skipped';
+    total[kind] += Number(node[2]);
+  }
+}
+
+/** @returns {string[]} the test files that ask for a GPU */
+function gpuTests() {
+  const names = readdirSync(join(ROOT, 'tests')).filter((name) => name.endsWith('.rs'));
+  const found = names.filter((name) => readFileSync(join(ROOT, 'tests', name), 'utf8').includes(' = adapter::gpu('));
+  if (found.length === 0) throw new Failure('no test uses a GPU: has adapter::gpu in tests/adapter.rs another name now?');
+  return found.map((name) => name.slice(0, -'.rs'.length));
+}
+
+/**
+ * Runs a runner and counts. One that fails without a failed test, or runs no test at all, counts as a failure.
+ * @param {string} name
+ * @param {string} command
+ * @param {string[]} args
+ * @param {Record<string, string>} [env]
+ */
+async function tests(name, command, args, env = {}) {
+  const before = { ...total };
+  const start = performance.now();
+  try {
+    // Without a runtime folder the Vulkan loader complains at every device, though tests need no display.
+    const quiet = { XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? tmpdir() };
+    await run(command, args, { env: { MOEBIUS_STRICT: '1', ...quiet, ...env }, onLine: count });
+    if (total.passed === before.passed) throw new Failure('no test ran');
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    say(`${name}: ${error.message}`);
+    if (total.failed === before.failed) total.failed += 1;
+  }
+  say(`${name}: ${total.passed - before.passed} passed, ${((performance.now() - start) / 1000).toFixed(0)} s`);
+}
+
+program(import.meta.url, async () => {
+  await setup('wasm', 'npm', 'deny', 'browser');
+  const failed = await check();
+  total.failed += failed.length;
+
+  for (const [index, { name, file }] of drivers().entries()) {
+    // The second driver repeats only the test files that use a GPU; the others would give the same answers again.
+    const what = index === 0 ? ['--workspace'] : ['-p', 'moebius-tests', ...gpuTests().flatMap((test) => ['--test', test])];
+    const title = `Rust tests on ${index === 0 ? 'the CPU and ' : ''}${name}`;
+    await tests(title, 'cargo', ['test', '--no-fail-fast', ...what], { VK_DRIVER_FILES: String(file) });
+  }
+
+  await run('cargo', ['build', '-p', 'moebius-cli']);
+  const folder = join(ROOT, 'tests/browser');
+  const specs = readdirSync(folder).filter((name) => name.endsWith('.spec.js')).map((name) => join(folder, name));
+  const node = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...specs];
+  await tests('browser tests', process.execPath, node);
+
+  const { passed, skipped } = total;
+  if (failed.length > 0) say(`checks that failed: ${failed.join('; ')}`);
+  if (total.failed > 0 || skipped > 0 || passed === 0) process.exitCode = 1;
+  console.log(`${passed} passed, ${total.failed} failed, ${skipped} skipped`);
+});

@@ -1,0 +1,34 @@
+// Greedy choice: the id of the largest logit, the lowest among equals, and its log-probability. One workgroup.
+const THREADS = 256u;
+#import reduce
+#import best
+
+struct Params {
+    vocab: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>; // [V]
+@group(0) @binding(2) var<storage, read_write> result: array<u32>; // [4]: id, bits of its log-probability, 0, 0
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(local_invocation_index) local: u32) {
+    var mine = Best(LOWEST, 0xFFFFFFFFu);
+    for (var i = local; i < params.vocab; i += THREADS) {
+        if (logits[i] > mine.value) {
+            mine = Best(logits[i], i);
+        }
+    }
+    let best = reduce_best(local, mine);
+    var part = 0.0;
+    for (var i = local; i < params.vocab; i += THREADS) {
+        part += exp(logits[i] - best.value);
+    }
+    let total = reduce_sum(local, part);
+    if (local == 0u) {
+        result[0] = best.id;
+        result[1] = bitcast<u32>(-log(total));
+        result[2] = 0u;
+        result[3] = 0u;
+    }
+}

@@ -1,0 +1,107 @@
+// Matrix times many vectors: y[t] (+)= W · x[t], in tiles of 32 rows by 32 tokens staged in workgroup memory.
+#import format
+#import input
+#import planes
+#import state
+
+struct Params {
+    rows: u32,
+    cols: u32,
+    x_stride: u32,
+    y_stride: u32,
+    accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> state: State; // one
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>; // [T, x_stride]
+@group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>; // plane [N, K]
+@group(0) @binding(4) var<storage, read> scales: array<u32>; // plane [N, K/32]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, y_stride]
+
+const TILE = 32u;
+// Quads from one staged line to the next: one more than a block has, against bank conflicts.
+const PITCH = 9u;
+
+var<workgroup> rows: array<vec4<f32>, 288>; // [TILE, PITCH]
+var<workgroup> tokens: array<vec4<f32>, 288>; // [TILE, PITCH]
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let first_row = group.x * TILE;
+    let first_token = group.y * TILE;
+    let blocks = (params.cols + 31u) >> 5u;
+    let line = local & 31u;
+    let across = local & 7u;
+    let down = local >> 3u;
+    // Sums of tokens down + 8j by rows across + 8i.
+    var sums = array<vec4<f32>, 4>();
+    for (var b = 0u; b < blocks; b++) {
+        // Lines past the end repeat the last one; what they make is not written.
+        if (local < TILE) {
+            let row = min(first_row + line, params.rows - 1u);
+            let scale = block_scale(row, b, params.cols);
+            let v = weight_block(row, b, params.cols);
+            rows[line * PITCH] = v[0] * scale;
+            rows[line * PITCH + 1u] = v[1] * scale;
+            rows[line * PITCH + 2u] = v[2] * scale;
+            rows[line * PITCH + 3u] = v[3] * scale;
+            rows[line * PITCH + 4u] = v[4] * scale;
+            rows[line * PITCH + 5u] = v[5] * scale;
+            rows[line * PITCH + 6u] = v[6] * scale;
+            rows[line * PITCH + 7u] = v[7] * scale;
+        } else {
+            let token = min(first_token + line, state.tokens - 1u);
+            let v = input_block(token * params.x_stride, b, params.cols);
+            tokens[line * PITCH] = v[0];
+            tokens[line * PITCH + 1u] = v[1];
+            tokens[line * PITCH + 2u] = v[2];
+            tokens[line * PITCH + 3u] = v[3];
+            tokens[line * PITCH + 4u] = v[4];
+            tokens[line * PITCH + 5u] = v[5];
+            tokens[line * PITCH + 6u] = v[6];
+            tokens[line * PITCH + 7u] = v[7];
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < 8u; k++) {
+            let r0 = rows[across * PITCH + k];
+            let r1 = rows[(across + 8u) * PITCH + k];
+            let r2 = rows[(across + 16u) * PITCH + k];
+            let r3 = rows[(across + 24u) * PITCH + k];
+            let t0 = tokens[down * PITCH + k];
+            let t1 = tokens[(down + 8u) * PITCH + k];
+            let t2 = tokens[(down + 16u) * PITCH + k];
+            let t3 = tokens[(down + 24u) * PITCH + k];
+            sums[0] += vec4<f32>(dot(t0, r0), dot(t0, r1), dot(t0, r2), dot(t0, r3));
+            sums[1] += vec4<f32>(dot(t1, r0), dot(t1, r1), dot(t1, r2), dot(t1, r3));
+            sums[2] += vec4<f32>(dot(t2, r0), dot(t2, r1), dot(t2, r2), dot(t2, r3));
+            sums[3] += vec4<f32>(dot(t3, r0), dot(t3, r1), dot(t3, r2), dot(t3, r3));
+        }
+        workgroupBarrier();
+    }
+    put(first_token + down, first_row + across, sums[0]);
+    put(first_token + down + 8u, first_row + across, sums[1]);
+    put(first_token + down + 16u, first_row + across, sums[2]);
+    put(first_token + down + 24u, first_row + across, sums[3]);
+}
+
+// Writes one token's rows `row`, `row + 8`, `row + 16` and `row + 24`.
+fn put(token: u32, row: u32, v: vec4<f32>) {
+    if (token < state.tokens) {
+        put_one(token, row, v.x);
+        put_one(token, row + 8u, v.y);
+        put_one(token, row + 16u, v.z);
+        put_one(token, row + 24u, v.w);
+    }
+}
+
+fn put_one(token: u32, row: u32, v: f32) {
+    if (row < params.rows) {
+        let at = token * params.y_stride + row;
+        if (params.accumulate == 1u) {
+            y[at] += v;
+        } else {
+            y[at] = v;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// Absorbed MLA queries: y[h] = [W_uk,hᵀ · q_nope,h, q_rope,h]. Sixteen invocations take a block of columns each, four
+// times over: each of the four takes every fourth row, and the sums meet in workgroup memory.
+#import format
+#import planes
+
+struct Params {
+    heads: u32,
+    nope: u32,
+    rope: u32,
+    value: u32,
+    rank: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<f32>; // [T, heads, nope + rope]
+@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>; // plane [heads·(nope + value), rank]
+@group(0) @binding(3) var<storage, read> scales: array<u32>; // plane [heads·(nope + value), rank/32]
+@group(0) @binding(4) var<storage, read_write> y: array<f32>; // [T, heads, rank + rope]
+
+// Columns in a pass: 16 blocks.
+const PASS = 512u;
+
+var<workgroup> partial: array<vec4<f32>, 512>; // [4, 8, 16]: slice of rows, quad of a block, block
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let head = group.y * params.heads + group.x;
+    let source = head * (params.nope + params.rope);
+    let dest = head * (params.rank + params.rope);
+    let top = group.x * (params.nope + params.value);
+    let slice = local >> 4u;
+    let column = local & 15u;
+    for (var start = 0u; start < params.rank; start += PASS) {
+        let b = (start >> 5u) + column;
+        var s0 = vec4<f32>(0.0);
+        var s1 = vec4<f32>(0.0);
+        var s2 = vec4<f32>(0.0);
+        var s3 = vec4<f32>(0.0);
+        var s4 = vec4<f32>(0.0);
+        var s5 = vec4<f32>(0.0);
+        var s6 = vec4<f32>(0.0);
+        var s7 = vec4<f32>(0.0);
+        if (32u * b < params.rank) {
+            for (var i = slice; i < params.nope; i += 4u) {
+                let v = weight_block(top + i, b, params.rank);
+                let factor = q[source + i] * block_scale(top + i, b, params.rank);
+                s0 += factor * v[0];
+                s1 += factor * v[1];
+                s2 += factor * v[2];
+                s3 += factor * v[3];
+                s4 += factor * v[4];
+                s5 += factor * v[5];
+                s6 += factor * v[6];
+                s7 += factor * v[7];
+            }
+        }
+        let at = slice * 128u + column;
+        partial[at] = s0;
+        partial[at + 16u] = s1;
+        partial[at + 32u] = s2;
+        partial[at + 48u] = s3;
+        partial[at + 64u] = s4;
+        partial[at + 80u] = s5;
+        partial[at + 96u] = s6;
+        partial[at + 112u] = s7;
+        workgroupBarrier();
+        for (var c = local; c < PASS && start + c < params.rank; c += 64u) {
+            let cell = ((c >> 2u) & 7u) * 16u + (c >> 5u);
+            let total = partial[cell][c & 3u] + partial[128u + cell][c & 3u] + partial[256u + cell][c & 3u]
+                + partial[384u + cell][c & 3u];
+            y[dest + start + c] = total;
+        }
+        workgroupBarrier();
+    }
+    for (var i = local; i < params.rope; i += 64u) {
+        y[dest + params.rank + i] = q[source + params.nope + i];
+    }
+}

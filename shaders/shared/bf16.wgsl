@@ -1,0 +1,2 @@
+// bf16 weights.
+#import half

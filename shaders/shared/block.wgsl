@@ -1,0 +1,8 @@
+// A block of 32 decoded weights or inputs, in order of column.
+alias Block = array<vec4<f32>, 8>;
+
+fn inner(a: Block, b: Block) -> f32 {
+    let low = a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+    let high = a[4] * b[4] + a[5] * b[5] + a[6] * b[6] + a[7] * b[7];
+    return dot(low + high, vec4<f32>(1.0));
+}

@@ -1,0 +1,2 @@
+// f16 weights.
+#import half

@@ -1,0 +1,22 @@
+// Words of a matrix inside an expert's record in `pool`: set `plane_weights` and `plane_scales` first, in words from the
+// start of the pool, both multiples of four.
+
+var<private> plane_weights: u32;
+var<private> plane_scales: u32;
+
+// Word i of the weight plane.
+fn weight_word(i: u32) -> u32 {
+    return pool[(plane_weights + i) >> 2u][i & 3u];
+}
+
+// Words 4i to 4i + 3 of the weight plane.
+fn weight_whole(i: u32) -> vec4<u32> {
+    return pool[(plane_weights >> 2u) + i];
+}
+
+// Scale i.
+fn scale_at(i: u32) -> f32 {
+    let word = plane_scales + (i >> 1u);
+    let pair = unpack2x16float(pool[word >> 2u][word & 3u]);
+    return select(pair.x, pair.y, (i & 1u) == 1u);
+}

@@ -1,0 +1,26 @@
+// int4 weights: blocks of 32 nibbles in four words, offset by 8, with an f16 scale. Low nibbles are columns 0 to 15.
+#import block
+
+fn four_nibbles(word: u32) -> vec4<f32> {
+    return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(15u)) - 8.0;
+}
+
+// Without the scale: see block_scale.
+fn weight_block(row: u32, b: u32, cols: u32) -> Block {
+    let low = weight_whole(row * (cols >> 5u) + b);
+    let high = low >> vec4<u32>(4u);
+    return Block(
+        four_nibbles(low.x),
+        four_nibbles(low.y),
+        four_nibbles(low.z),
+        four_nibbles(low.w),
+        four_nibbles(high.x),
+        four_nibbles(high.y),
+        four_nibbles(high.z),
+        four_nibbles(high.w),
+    );
+}
+
+fn block_scale(row: u32, b: u32, cols: u32) -> f32 {
+    return scale_at(row * (cols >> 5u) + b);
+}

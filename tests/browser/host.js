@@ -1,0 +1,101 @@
+// A web host with the faults of hosts: serves the repository, and `/as/MODE/…` the same files in a bad way.
+
+import { createReadStream, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+
+import { ROOT } from '../../scripts/run.mjs';
+
+/** @type {Record<string, string>} */
+const TYPES = {
+  '.css': 'text/css',
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.json': 'application/json',
+  '.wasm': 'application/wasm',
+};
+
+/** A template of as many turns as stars in a galaxy. */
+const LOOP = '{% for i in range(99999) %}{% for j in range(99999) %}{{ i }}{{ j }}{% endfor %}{% endfor %}';
+
+/**
+ * Ways to be bad.
+ * - `whole`: knows no ranges. `cut`: ends every first connection half-way. `busy`: refuses twice, then serves.
+ * - `down`: never serves. `page`: answers with a web page. `shifted`: ranges are four bytes off. `long`: sends more than
+ *   asked. `gone`: weights are missing. `torn`: weights end ten bytes early, for good. `broken-wasm`: half the engine.
+ * - `loop`: the chat template has no end worth waiting for.
+ * - `blank`: an empty document, for tests that need no page. `quiet`: no fault.
+ * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'loop' | 'blank' | 'quiet'} Mode
+ */
+
+/**
+ * Starts the host.
+ * @returns {Promise<{url: string, requests: string[], stop: () => Promise<void>}>} `url` ends with a slash
+ */
+export async function host() {
+  /** @type {string[]} */
+  const requests = [];
+  /** @type {Map<string, number>} */
+  const tries = new Map();
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    requests.push(pathname);
+    const [, mode, path] = /^\/as\/([\w-]+)\/(.*)$/.exec(pathname) ?? ['', 'quiet', pathname.slice(1)];
+    const key = `${mode} ${path} ${request.headers.range}`;
+    const count = (tries.get(key) ?? 0) + 1;
+    tries.set(key, count);
+    answer(/** @type {Mode} */ (mode), decodeURIComponent(path), request.headers.range, count, response);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const address = server.address();
+  const port = address !== null && typeof address === 'object' ? address.port : 0;
+  const stop = () =>
+    new Promise((/** @type {(value: void) => void} */ resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { url: `http://localhost:${port}/`, requests, stop };
+}
+
+/**
+ * @param {Mode} mode
+ * @param {string} path
+ * @param {string | undefined} range
+ * @param {number} count how many times this was asked
+ * @param {import('node:http').ServerResponse} response
+ */
+function answer(mode, path, range, count, response) {
+  const file = join(ROOT, normalize(`/${path}`), path === '' || path.endsWith('/') ? 'index.html' : '');
+  const weights = file.endsWith('.safetensors');
+  const stat = statSync(file, { throwIfNoEntry: false });
+  const send = (/** @type {number} */ status, body = '', headers = {}) => response.writeHead(status, headers).end(body);
+  if (mode === 'loop' && file.endsWith('chat_template.jinja')) return send(200, LOOP);
+  if (mode === 'blank') return send(200, '<!doctype html>', { 'content-type': 'text/html' });
+  if (mode === 'page') return send(200, '<!doctype html><p>Not what you want', { 'content-type': 'text/html' });
+  if (!stat?.isFile() || (mode === 'gone' && weights)) return send(404, 'no such file');
+  if (mode === 'down' || (mode === 'busy' && count <= 2)) return send(503, 'busy');
+
+  const size = mode === 'torn' && weights ? stat.size - 10 : stat.size;
+  const headers = { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store' };
+  if (mode === 'broken-wasm' && file.endsWith('.wasm')) {
+    response.writeHead(200, headers);
+    createReadStream(file, { end: size >> 1 }).pipe(response);
+    return undefined;
+  }
+  const asked = mode === 'whole' ? null : /^bytes=(\d+)-(\d+)$/.exec(range ?? '');
+  let [start, end] = asked ? [Number(asked[1]), Math.min(Number(asked[2]), size - 1)] : [0, size - 1];
+  if (asked && start >= size) return send(416, '', { 'content-range': `bytes */${size}` });
+  if (asked && mode === 'shifted') start += 4;
+  const span = asked ? { 'content-range': `bytes ${start}-${end}/${size}` } : {};
+  if (asked && mode === 'long') end = Math.min(end + 4, size - 1);
+  const length = end - start + 1;
+  response.writeHead(asked ? 206 : 200, { ...headers, ...span, 'content-length': length });
+  if (mode === 'cut' && weights && count === 1) {
+    const half = createReadStream(file, { start, end: start + (length >> 1) });
+    half.on('data', (data) => response.write(data)).on('end', () => response.socket?.end());
+    return undefined;
+  }
+  if (size === 0) response.end();
+  else createReadStream(file, { start, end }).pipe(response);
+  return undefined;
+}

@@ -1,0 +1,83 @@
+// Every shader variant compiles in the browser, whose WGSL compiler is another than the build's.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { capture } from '../../scripts/run.mjs';
+import { adapter, launch, open } from './harness.js';
+
+/** @type {Awaited<ReturnType<typeof launch>>} */
+let browser;
+/** @type {Awaited<ReturnType<typeof open>>} */
+let page;
+
+before(async () => {
+  browser = await launch();
+  page = await open(browser);
+  // An empty document of a secure origin: nothing of the page takes part.
+  await page.route('http://localhost/', (route) => route.fulfill({ contentType: 'text/html', body: '' }));
+  await page.goto('http://localhost/');
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+/** @returns {{name: string, wgsl: string}[]} every variant the engine was built with */
+function variants() {
+  const { ok, out, err } = capture('cargo', ['run', '--quiet', '-p', 'moebius-tests', '--example', 'shaders'], {
+    timeout: 900_000,
+  });
+  assert.ok(ok, err);
+  return out.split('\n').map((line) => JSON.parse(line));
+}
+
+/**
+ * Creates each shader's pipeline on a device with default limits, as the weakest browser has.
+ * @param {{name: string, wgsl: string}[]} shaders
+ * @returns {Promise<string[]>} what the browser complained about
+ */
+function compile(shaders) {
+  return page.evaluate(async (list) => {
+    const gpu = await navigator.gpu.requestAdapter();
+    if (gpu === null) return ['no adapter'];
+    const device = await gpu.requestDevice();
+    /** @type {string[]} */
+    const complaints = [];
+    const all = async () => {
+      for (const { name, wgsl } of list) {
+        device.pushErrorScope('validation');
+        const module = device.createShaderModule({ code: wgsl });
+        const messages = (await module.getCompilationInfo()).messages.filter(({ type }) => type !== 'info');
+        complaints.push(...messages.map(({ lineNum, message }) => `${name}:${lineNum}: ${message}`));
+        await device
+          .createComputePipelineAsync({ layout: 'auto', compute: { module, entryPoint: 'main' } })
+          .catch((error) => complaints.push(`${name}: ${error.message}`));
+        const error = await device.popErrorScope();
+        if (error !== null) complaints.push(`${name}: ${error.message}`);
+      }
+    };
+    // On a device that is lost some promises never settle.
+    await Promise.race([all(), device.lost.then(({ message }) => complaints.push(`device lost: ${message}`))]);
+    device.destroy();
+    return complaints;
+  }, shaders);
+}
+
+test('there is a software adapter', async () => {
+  const { vendor } = await adapter(page);
+  assert.match(vendor, /swiftshader/i);
+});
+
+test('every variant makes a pipeline', { timeout: 600_000 }, async () => {
+  const shaders = variants();
+  assert.ok(shaders.length > 15, `only ${shaders.length} variants`);
+  assert.deepEqual(await compile(shaders), []);
+});
+
+test('a broken shader is told', async () => {
+  const good = '@group(0) @binding(0) var<storage, read_write> y: array<u32>; @compute @workgroup_size(64) fn main() { y[0] = 1u; }';
+  assert.deepEqual(await compile([{ name: 'good', wgsl: good }]), []);
+  assert.notDeepEqual(await compile([{ name: 'type', wgsl: good.replace('1u', '1.0') }]), []);
+  assert.notDeepEqual(await compile([{ name: 'size', wgsl: good.replace('64', '2048') }]), []);
+});

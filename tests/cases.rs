@@ -1,0 +1,442 @@
+//! Inputs of every kernel: odd shapes, all formats, positions beyond the first, ties, masks, strides.
+
+use bytemuck::Pod;
+use moebius_engine::format::{FORMATS, Format};
+use moebius_engine::kernel::{self, Kernel, Settings, State};
+use moebius_engine::model::ExpertLayout;
+use moebius_tests::Random;
+
+/// What an untouched word holds: outputs start with it, and the words past their end must keep it. A tiny float: bounds follow the largest.
+pub(crate) const UNTOUCHED: u32 = 0x2F2F_2F2F;
+
+/// One launch of a kernel with its buffers' first contents.
+pub(crate) struct Case {
+    pub name: String,
+    pub kernel: &'static Kernel,
+    pub format: Option<Format>,
+    pub params: Vec<u8>,
+    pub tokens: u32,
+    /// A buffer for each binding, outputs included.
+    pub buffers: Vec<Vec<u32>>,
+}
+
+impl Case {
+    fn new(kernel: &'static Kernel, params: &impl Pod, tokens: usize, name: impl Into<String>) -> Self {
+        let params = bytemuck::bytes_of(params).to_vec();
+        Case { name: name.into(), kernel, format: None, params, tokens: tokens as u32, buffers: Vec::new() }
+    }
+
+    fn format(mut self, format: Format) -> Self {
+        self.name = format!("{} {}", format.name(), self.name);
+        self.format = Some(format);
+        self
+    }
+
+    fn words(mut self, words: &[u32]) -> Self {
+        self.buffers.push(words.to_vec());
+        self
+    }
+
+    fn floats(self, floats: &[f32]) -> Self {
+        self.words(bytemuck::cast_slice(floats))
+    }
+
+    fn state(self, position: usize) -> Self {
+        let tokens = self.tokens;
+        self.words(bytemuck::cast_slice(&[State { position: position as u32, tokens, seed: 7, seed_high: 9 }]))
+    }
+
+    /// A matrix of random values, in the case's format.
+    fn matrix(self, random: &mut Random, rows: usize, cols: usize) -> Self {
+        let format = self.format.unwrap_or(Format::F32);
+        let (weights, mut scales) = format.encode(&random.floats(rows * cols, 0.5), rows, cols);
+        scales.resize(scales.len().max(4), 0);
+        self.words(&weights).words(&scales)
+    }
+
+    /// An output of `count` words and five more that must stay as they are.
+    fn output(self, count: usize) -> Self {
+        self.words(&vec![UNTOUCHED; count + 5])
+    }
+
+    /// An output whose first `count` words are added to or overwritten, with the same guard.
+    fn updated(self, floats: &[f32]) -> Self {
+        let mut words: Vec<u32> = bytemuck::cast_slice(floats).to_vec();
+        words.extend([UNTOUCHED; 5]);
+        self.words(&words)
+    }
+}
+
+/// The cases of a kernel; none for a kernel that this file does not know.
+pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
+    let mut random = Random::new(kernel.name.bytes().map(u64::from).sum());
+    let r = &mut random;
+    match kernel.name {
+        "argmax" => argmax(r),
+        "attention" => attention(r),
+        "copy" => copy(r),
+        "embed" => per_format(r, embed),
+        "experts_down" => per_format(r, experts_down),
+        "experts_up" => per_format(r, experts_up),
+        "matmul" => per_format(r, matmul),
+        "matvec" => per_format(r, matvec),
+        "mla_query" => per_format(r, |f, r| mla(f, r, true)),
+        "mla_value" => per_format(r, |f, r| mla(f, r, false)),
+        "rmsnorm" => rmsnorm(r),
+        "rope" => rope(r),
+        "sample" => sample(r),
+        "swiglu" => swiglu(r),
+        "topk" => topk(r),
+        _ => Vec::new(),
+    }
+}
+
+fn per_format(r: &mut Random, cases: impl Fn(Format, &mut Random) -> Vec<Case>) -> Vec<Case> {
+    FORMATS.into_iter().flat_map(|f| cases(f, r)).collect()
+}
+
+/// Widths that a format takes: whole blocks, and for float formats any.
+fn widths(format: Format, whole: &[usize], any: &[usize]) -> Vec<usize> {
+    let any = if format.is_block() { &[] } else { any };
+    whole.iter().chain(any).copied().collect()
+}
+
+fn matvec(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for cols in widths(format, &[32, 256, 320, 4096], &[1, 7, 33, 100, 255]) {
+        for (rows, tokens, accumulate, spare) in [(1, 1, 0, 0), (17, 1, 1, 0), (40, 3, 0, 3), (33, 4, 1, 5)] {
+            let (x_stride, y_stride) = (cols + spare, rows + spare);
+            let p = kernel::Matmul {
+                rows: rows as u32,
+                cols: cols as u32,
+                x_stride: x_stride as u32,
+                y_stride: y_stride as u32,
+                accumulate,
+            };
+            let name = format!("{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare}");
+            let case =
+                Case::new(&kernel::MATVEC, &p, tokens, name).format(format).floats(&r.floats(x_stride * tokens, 1.0));
+            cases.push(case.matrix(r, rows, cols).updated(&r.floats(y_stride * tokens, 1.0)));
+        }
+    }
+    cases
+}
+
+fn matmul(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for cols in widths(format, &[32, 256, 320], &[3, 33, 63]) {
+        for (rows, tokens, accumulate, spare) in
+            [(1, 1, 0, 0), (32, 32, 0, 0), (33, 31, 1, 0), (64, 33, 1, 0), (70, 5, 0, 3), (31, 70, 1, 2)]
+        {
+            let (x_stride, y_stride) = (cols + spare, rows + spare);
+            let p = kernel::Matmul {
+                rows: rows as u32,
+                cols: cols as u32,
+                x_stride: x_stride as u32,
+                y_stride: y_stride as u32,
+                accumulate,
+            };
+            let name = format!("{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare}");
+            let case = Case::new(&kernel::MATMUL, &p, tokens, name).format(format).state(3);
+            let case = case.floats(&r.floats(x_stride * tokens, 1.0)).matrix(r, rows, cols);
+            cases.push(case.updated(&r.floats(y_stride * tokens, 1.0)));
+        }
+    }
+    cases
+}
+
+fn embed(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for width in widths(format, &[32, 256, 2080], &[1, 31, 33, 66]) {
+        let p = kernel::Embed { width: width as u32 };
+        let case = Case::new(&kernel::EMBED, &p, 4, format!("width {width}")).format(format).words(&[4, 0, 10, 4]);
+        cases.push(case.matrix(r, 11, width).output(4 * width));
+    }
+    cases
+}
+
+/// Records of experts, in a shuffled order of slots.
+fn pool(format: Format, layout: &ExpertLayout, hidden: usize, width: usize, slots: &[u32], r: &mut Random) -> Vec<u32> {
+    let mut pool = vec![0; layout.stride * slots.len()];
+    for slot in slots {
+        let record = &mut pool[*slot as usize * layout.stride..][..layout.stride];
+        let (up, up_scales) = format.encode(&r.floats(2 * width * hidden, 0.3), 2 * width, hidden);
+        let (down, down_scales) = format.encode(&r.floats(hidden * width, 0.3), hidden, width);
+        for (start, words) in
+            [(0, &up), (layout.up_scales, &up_scales), (layout.down_weights, &down), (layout.down_scales, &down_scales)]
+        {
+            record[start..start + words.len()].copy_from_slice(words);
+        }
+    }
+    pool
+}
+
+/// Hidden size, expert width, tokens.
+fn expert_sizes(format: Format) -> Vec<(usize, usize, usize)> {
+    let mut sizes = vec![(32, 32, 1), (256, 96, 3), (96, 288, 2)];
+    if !format.is_block() {
+        sizes.extend([(33, 7, 2), (10, 45, 3)]);
+    }
+    sizes
+}
+
+const SLOTS: [u32; 6] = [3, 0, 5, 1, 4, 2];
+
+fn chosen(tokens: usize, r: &mut Random) -> Vec<u32> {
+    (0..tokens)
+        .flat_map(|t| [t % 6, (t + 3) % 6, (t + 4) % 6])
+        .flat_map(|e| [e as u32, (r.unit() + 0.1).to_bits()])
+        .collect()
+}
+
+fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (hidden, width, tokens) in expert_sizes(format) {
+        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        let p = kernel::ExpertsUp {
+            hidden: hidden as u32,
+            width: width as u32,
+            chosen: 3,
+            stride: layout.stride as u32,
+            weights: 0,
+            scales: layout.up_scales as u32,
+        };
+        let name = format!("hidden {hidden} width {width} tokens {tokens}");
+        let case = Case::new(&kernel::EXPERTS_UP, &p, tokens, name).format(format);
+        let case = case.floats(&r.floats(tokens * hidden, 1.0)).words(&chosen(tokens, r)).words(&SLOTS);
+        cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(tokens * 3 * width));
+    }
+    cases
+}
+
+fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (hidden, width, tokens) in expert_sizes(format) {
+        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        let p = kernel::ExpertsDown {
+            hidden: hidden as u32,
+            width: width as u32,
+            chosen: 3,
+            stride: layout.stride as u32,
+            weights: layout.down_weights as u32,
+            scales: layout.down_scales as u32,
+        };
+        let name = format!("hidden {hidden} width {width} tokens {tokens}");
+        let case = Case::new(&kernel::EXPERTS_DOWN, &p, tokens, name).format(format);
+        let case = case.floats(&r.floats(tokens * 3 * width, 1.0)).words(&chosen(tokens, r)).words(&SLOTS);
+        let case = case.words(&pool(format, &layout, hidden, width, &SLOTS, r));
+        cases.push(case.updated(&r.floats(tokens * hidden, 1.0)));
+    }
+    cases
+}
+
+fn mla(format: Format, r: &mut Random, query: bool) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rank in widths(format, &[32, 64, 544], &[5, 50]) {
+        for (heads, nope, rope, value, tokens) in [(1, 4, 2, 1, 1), (3, 5, 4, 17, 2), (2, 66, 70, 40, 3)] {
+            let p = kernel::MlaQuery {
+                heads: heads as u32,
+                nope: nope as u32,
+                rope: rope as u32,
+                value: value as u32,
+                rank: rank as u32,
+            };
+            let name = format!("rank {rank} heads {heads} nope {nope} rope {rope} value {value} tokens {tokens}");
+            let (kernel, input, output) = if query {
+                (&kernel::MLA_QUERY, heads * (nope + rope), heads * (rank + rope))
+            } else {
+                (&kernel::MLA_VALUE, heads * rank, heads * value)
+            };
+            let case = Case::new(kernel, &p, tokens, name).format(format).floats(&r.floats(tokens * input, 1.0));
+            cases.push(case.matrix(r, heads * (nope + value), rank).output(tokens * output));
+        }
+    }
+    cases
+}
+
+fn attention(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (heads, kv_heads, k_width, v_width) in
+        [(1, 1, 4, 4), (4, 2, 8, 8), (6, 2, 6, 5), (2, 1, 72, 64), (3, 3, 7, 130)]
+    {
+        for (position, tokens, window) in
+            [(0, 1, 0), (0, 5, 0), (62, 3, 0), (130, 2, 0), (70, 3, 3), (100, 2, 65), (2, 2, 9)]
+        {
+            let (k_stride, v_stride) = (kv_heads * k_width + 4, kv_heads * v_width + 1);
+            let p = kernel::Attention {
+                heads: heads as u32,
+                kv_heads: kv_heads as u32,
+                k_width: k_width as u32,
+                v_width: v_width as u32,
+                k_stride: k_stride as u32,
+                v_stride: v_stride as u32,
+                scale: (k_width as f32).sqrt().recip(),
+                window,
+            };
+            let name =
+                format!("heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window}");
+            let context = position + tokens;
+            let case = Case::new(&kernel::ATTENTION, &p, tokens, name).state(position);
+            let case = case.floats(&r.floats(tokens * heads * k_width, 3.0)).floats(&r.floats(context * k_stride, 3.0));
+            cases.push(case.floats(&r.floats(context * v_stride, 1.0)).output(tokens * heads * v_width));
+        }
+    }
+    cases
+}
+
+fn copy(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (width, x_spare, x_offset, y_spare, y_offset, at_position, last) in [
+        (1, 0, 0, 0, 0, 0, 0),
+        (64, 0, 0, 0, 0, 1, 0),
+        (65, 9, 4, 3, 2, 1, 0),
+        (130, 2, 1, 0, 0, 0, 1),
+        (5, 1, 1, 2, 2, 0, 0),
+    ] {
+        for tokens in [1, 4] {
+            let (x_stride, y_stride) = (width + x_spare, width + y_spare);
+            let p = kernel::Copy { width, x_stride, x_offset, y_stride, y_offset, at_position, last };
+            let name = format!(
+                "width {width} offsets {x_offset} {y_offset} at_position {at_position} last {last} tokens {tokens}"
+            );
+            let case = Case::new(&kernel::COPY, &p, tokens, name).state(6);
+            cases.push(case.floats(&r.floats(tokens * x_stride as usize, 1.0)).output(10 * y_stride as usize));
+        }
+    }
+    cases
+}
+
+fn swiglu(r: &mut Random) -> Vec<Case> {
+    [(1, 1, 1.0), (64, 2, 1.0), (130, 3, 60.0)]
+        .into_iter()
+        .map(|(width, tokens, scale)| {
+            let p = kernel::Swiglu { width: width as u32 };
+            let case = Case::new(&kernel::SWIGLU, &p, tokens, format!("width {width} tokens {tokens} scale {scale}"));
+            let count = width * tokens;
+            case.floats(&r.floats(count, scale)).floats(&r.floats(count, 1.0)).output(count)
+        })
+        .collect()
+}
+
+fn rope(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (heads, head, offset, dims, spare) in [(1, 2, 0, 2, 0), (4, 64, 0, 64, 0), (3, 24, 16, 8, 0), (1, 40, 32, 8, 3)]
+    {
+        for (position, tokens, interleaved) in [(0, 1, 0), (5, 3, 0), (9, 2, 1)] {
+            let stride = heads * head + spare;
+            let p = kernel::Rope { heads, head, offset, dims, stride, interleaved };
+            let name = format!(
+                "heads {heads} head {head} offset {offset} dims {dims} at {position} interleaved {interleaved}"
+            );
+            let angles = r.floats((position + tokens) * dims as usize / 2, 3.0);
+            let table: Vec<f32> = angles.iter().flat_map(|a| [a.cos(), a.sin()]).collect();
+            let case = Case::new(&kernel::ROPE, &p, tokens, name).state(position).floats(&table);
+            cases.push(case.updated(&r.floats(tokens * stride as usize, 1.0)));
+        }
+    }
+    cases
+}
+
+fn rmsnorm(r: &mut Random) -> Vec<Case> {
+    [(1, 1, 1, 0), (100, 1, 3, 0), (2000, 1, 2, 1), (64, 5, 2, 0), (7, 3, 4, 2)]
+        .into_iter()
+        .map(|(width, groups, tokens, spare)| {
+            let (x_stride, y_stride) = (width * groups + spare, width * groups + 2 * spare);
+            let p = kernel::RmsNorm {
+                width: width as u32,
+                groups: groups as u32,
+                x_stride: x_stride as u32,
+                y_stride: y_stride as u32,
+                eps: 1e-5,
+            };
+            let case =
+                Case::new(&kernel::RMSNORM, &p, tokens, format!("width {width} groups {groups} tokens {tokens}"));
+            case.floats(&r.floats(tokens * x_stride, 2.0)).floats(&r.floats(width, 1.0)).output(tokens * y_stride)
+        })
+        .collect()
+}
+
+fn topk(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (experts, chosen, groups, top_groups) in [
+        (1, 1, 1, 1),
+        (5, 2, 1, 1),
+        (64, 8, 8, 3),
+        (64, 6, 1, 1),
+        (512, 10, 1, 1),
+        (256, 8, 8, 4),
+        (6, 2, 6, 3),
+        (70, 70, 1, 1),
+    ] {
+        for (sigmoid, normalise, ties) in [(0, 1, false), (1, 1, true), (1, 0, false), (0, 0, true)] {
+            let tokens = 3;
+            let p = kernel::TopK {
+                experts: experts as u32,
+                chosen: chosen as u32,
+                sigmoid,
+                groups,
+                top_groups,
+                normalise,
+                eps: 1e-20,
+                scale: 2.5,
+            };
+            let mut logits = r.floats(tokens * experts, 4.0);
+            if ties {
+                // Quarter steps: many equal logits, and no near-equal ones.
+                logits.iter_mut().for_each(|v| *v = v.round() / 4.0);
+            }
+            let bias = if ties { vec![0.0; experts] } else { r.floats(experts, 0.2) };
+            let name = format!(
+                "E {experts} k {chosen} groups {groups}/{top_groups} sigmoid {sigmoid} normalise {normalise} ties {ties}"
+            );
+            let case = Case::new(&kernel::TOPK, &p, tokens, name).floats(&logits).floats(&bias);
+            cases.push(case.output(tokens * chosen * 2));
+        }
+    }
+    cases
+}
+
+fn argmax(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for vocab in [1, 7, 256, 4096, 70_001] {
+        for kind in ["spread", "ties", "low"] {
+            let mut logits = r.floats(vocab, 5.0);
+            match kind {
+                "ties" => logits.iter_mut().for_each(|v| *v = v.round()),
+                "low" => logits.iter_mut().for_each(|v| *v -= 1000.0),
+                _ => {}
+            }
+            let p = kernel::Argmax { vocab: vocab as u32 };
+            cases.push(Case::new(&kernel::ARGMAX, &p, 1, format!("V {vocab} {kind}")).floats(&logits).output(4));
+        }
+    }
+    cases
+}
+
+fn sample(r: &mut Random) -> Vec<Case> {
+    let plain = Settings { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
+    let settings = [
+        plain,
+        Settings { temperature: 0.6, top_p: 0.95, ..plain },
+        Settings { top_k: 1, ..plain },
+        Settings { temperature: 1.5, top_k: 20, ..plain },
+        Settings { min_p: 0.05, ..plain },
+        Settings { temperature: 0.8, top_k: 40, top_p: 0.8, min_p: 0.02, repetition_penalty: 1.2 },
+        Settings { top_k: 1_000_000, top_p: 0.5, ..plain },
+        Settings { top_p: 0.0, ..plain },
+    ];
+    let mut cases = Vec::new();
+    for vocab in [1usize, 33, 1000, 4096, 50_257] {
+        for (i, s) in settings.iter().enumerate() {
+            for position in [0, 11] {
+                let p = kernel::Sample { vocab: vocab as u32 };
+                let seen: Vec<u32> = (0..vocab.div_ceil(32)).map(|_| (r.unit() * 65_535.0) as u32).collect();
+                let name = format!("V {vocab} settings {i} at {position}");
+                let case = Case::new(&kernel::SAMPLE, &p, 1, name).state(position);
+                let case = case.words(bytemuck::cast_slice(bytemuck::bytes_of(s))).words(&seen);
+                cases.push(case.updated(&r.floats(vocab, 4.0)).output(4));
+            }
+        }
+    }
+    cases
+}

@@ -1,0 +1,72 @@
+//! Every kernel on the GPU against its scalar twin, over the same cases.
+
+mod adapter;
+mod cases;
+mod compare;
+mod launch;
+mod tolerance;
+
+use std::time::Instant;
+
+use cases::Case;
+use moebius_engine::device::{Cpu, Device};
+use moebius_engine::kernel::KERNELS;
+
+#[test]
+fn every_kernel_has_cases() {
+    for kernel in KERNELS {
+        let found = cases::cases(kernel);
+        assert!(!found.is_empty(), "kernel {} has no cases", kernel.name);
+        assert!(found.iter().all(|c| std::ptr::eq(c.kernel, kernel)), "cases of {} are another's", kernel.name);
+        assert!(found.iter().all(|c| c.format.is_some() == kernel.per_format), "formats of {}", kernel.name);
+    }
+}
+
+#[test]
+fn every_kernel_agrees_with_its_twin() {
+    let Some(gpu) = adapter::gpu("kernels") else { return };
+    let mut failures = Vec::new();
+    for kernel in KERNELS {
+        let (mut count, mut most, start) = (0, 0f32, Instant::now());
+        for case in cases::cases(kernel) {
+            count += 1;
+            match agree(&gpu, &case) {
+                Ok(used) => most = most.max(used),
+                Err(e) => failures.push(format!("{} {}: {e}", kernel.name, case.name)),
+            }
+        }
+        let (most, seconds) = (most * 100.0, start.elapsed().as_secs_f32());
+        println!("{:14} {count:3} cases, at most {most:3.0} % of the bound, {seconds:5.1} s", kernel.name);
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Runs a case on both devices and compares all buffers: outputs by their kind, and inputs exactly.
+fn agree(gpu: &dyn Device, case: &Case) -> Result<f32, String> {
+    let run = |device| {
+        let buffers = launch::launch(device, case.kernel, case.format, &case.params, case.tokens, &case.buffers);
+        pollster::block_on(buffers).map_err(|e| e.to_string())
+    };
+    let (want, got) = (run(&Cpu)?, run(gpu)?);
+    let bound = tolerance::bound(case.kernel.name, case.format);
+    let floats =
+        |got: &[u32], want: &[u32]| compare::floats(bytemuck::cast_slice(got), bytemuck::cast_slice(want), bound);
+    let mut used = 0f32;
+    for ((binding, got), want) in case.kernel.bindings.iter().zip(&got).zip(&want) {
+        // Of pairs (expert, weight) and of (id, log-probability, number kept), the odd words are floats.
+        let of = |odd: usize| -> (Vec<u32>, Vec<u32>) {
+            let pick = |words: &[u32]| words.iter().skip(odd).step_by(2).copied().collect();
+            (pick(got), pick(want))
+        };
+        let result = match binding.name {
+            _ if !binding.write => compare::words(got, want),
+            "chosen" | "result" => {
+                let ((ids, true_ids), (values, true_values)) = (of(0), of(1));
+                compare::words(&ids, &true_ids).and_then(|_| floats(&values, &true_values))
+            }
+            _ => floats(got, want),
+        };
+        used = used.max(result.map_err(|e| format!("{}: {e}", binding.name))?);
+    }
+    Ok(used)
+}

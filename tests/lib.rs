@@ -1,0 +1,40 @@
+//! What tests share: where the fixtures are, how to read them, and repeatable random numbers.
+
+mod random;
+
+use std::path::{Path, PathBuf};
+
+pub use random::Random;
+
+/// A file or folder of `tests/fixtures`.
+#[must_use]
+pub fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// The bytes of a fixture.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn bytes(path: &str) -> Vec<u8> {
+    std::fs::read(fixture(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// A JSON fixture.
+///
+/// # Panics
+/// When it cannot be read or is not JSON.
+#[must_use]
+pub fn json(path: &str) -> serde_json::Value {
+    serde_json::from_slice(&bytes(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// The numbers of a JSON list.
+///
+/// # Panics
+/// When it is not a list of 32-bit numbers.
+#[must_use]
+pub fn ids(value: &serde_json::Value) -> Vec<u32> {
+    serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}"))
+}

@@ -1,0 +1,192 @@
+//! Every family against golden values of Hugging Face transformers, on every device, from files and from packs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod adapter;
+mod folder;
+mod packed;
+mod run;
+
+use std::rc::Rc;
+
+use folder::folder;
+use moebius_engine::device::{Cpu, Device};
+use moebius_engine::model::{LoadOptions, Model, Progress, Stage};
+use moebius_engine::source::Source;
+use moebius_engine::weights::Precision;
+use moebius_tests::{ids, json};
+use packed::packed;
+use run::{Run, divergence, nll};
+use serde_json::Value;
+
+/// Fixtures with a loader here.
+const MODELS: [&str; 5] = ["qwen3_moe", "qwen3_moe_yarn", "deepseek_v2", "deepseek_v3", "deepseek_v3_lite"];
+
+/// Largest difference of a logit from transformers' in f32, in standard deviations of the logits: another order of
+/// summation makes about 1e-5.
+const LOGITS: f64 = 1e-3;
+
+fn load(source: &dyn Source, device: Rc<dyn Device>, precision: Precision) -> Model {
+    let options = LoadOptions { precision, context: Some(128) };
+    pollster::block_on(Model::load(source, device, &options, &mut |_| {})).unwrap()
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// Largest difference, in standard deviations of `golden`. Not a number counts as infinite.
+fn difference(golden: &[f64], logits: &[f32]) -> f64 {
+    assert_eq!(golden.len(), logits.len());
+    let mean = golden.iter().sum::<f64>() / golden.len() as f64;
+    let deviation = (golden.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / golden.len() as f64).sqrt();
+    let gap = |(g, v): (&f64, &f32)| if v.is_finite() { (g - f64::from(*v)).abs() } else { f64::INFINITY };
+    golden.iter().zip(logits).map(gap).fold(0.0, f64::max) / deviation
+}
+
+/// Compares logits, 32 greedy tokens and the likelihood of a text.
+fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) {
+    let golden = json(&format!("{name}/golden.json"));
+    let prompt = ids(&golden["prompt"]);
+    let mut run = Run::new(load(&folder(name), device.clone(), Precision::Stored), chunk);
+    let logits = run.play(&prompt).pop().unwrap();
+    let first = difference(&floats(&golden["logits"]), &logits);
+
+    let mut run = Run::new(run.model, chunk);
+    let (tokens, logits) = run.greedy(&prompt, 32);
+    assert_eq!(tokens, ids(&golden["greedy"]), "{name} on {}: greedy tokens", device.kind());
+    let last = difference(&floats(&golden["logits_after_greedy"]), &logits);
+
+    let mut run = Run::new(run.model, chunk);
+    let text = ids(&golden["excerpt"]["ids"]);
+    let ours = nll(&run.play(&text), &text);
+    let theirs = floats(&golden["excerpt"]["nll"]);
+    let likelihood = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    println!(
+        "{name} on {}, chunks of {chunk}: {first:.1e} and {last:.1e} deviations, nll {likelihood:.1e}",
+        device.kind()
+    );
+    assert!(first <= LOGITS && last <= LOGITS, "{name}: logits differ by {first} and {last}");
+    assert!(likelihood <= 1e-3, "{name}: likelihoods differ by {likelihood}");
+}
+
+#[test]
+fn the_cpu_agrees_with_transformers() {
+    let cpu: Rc<dyn Device> = Rc::new(Cpu);
+    for name in MODELS {
+        golden(name, &cpu, 16);
+    }
+}
+
+#[test]
+fn the_gpu_agrees_with_transformers() {
+    let Some(gpu) = adapter::gpu("the_gpu_agrees_with_transformers") else { return };
+    let gpu: Rc<dyn Device> = Rc::new(gpu);
+    for name in MODELS {
+        golden(name, &gpu, 16);
+    }
+}
+
+/// The same tokens in chunks of any size give the same logits: a prompt may be cut anywhere.
+#[test]
+fn chunks_do_not_matter() {
+    let cpu: Rc<dyn Device> = Rc::new(Cpu);
+    for name in MODELS {
+        let prompt = ids(&json(&format!("{name}/golden.json"))["prompt"]);
+        let mut model = load(&folder(name), cpu.clone(), Precision::Stored);
+        let mut outcomes = Vec::new();
+        for chunk in [1, 3, 7, 40] {
+            let mut run = Run::new(model, chunk);
+            outcomes.push(run.play(&prompt));
+            model = run.model;
+        }
+        for other in &outcomes[1..] {
+            assert_eq!(&outcomes[0], other, "{name}: scalar arithmetic does not depend on chunks");
+        }
+    }
+}
+
+/// What each precision may lose, as the mean divergence from the stored weights in nats, and as a factor of perplexity.
+/// These models have random weights and next-token distributions far sharper than trained ones, so that both bounds are
+/// far above what a real model loses; they are there to notice a broken scale, nibble or record.
+const LOSSES: [(Precision, f64, f64); 3] =
+    [(Precision::F16, 1e-4, 1.01), (Precision::Q8, 2e-2, 1.1), (Precision::Q4, 0.3, 1.25)];
+
+#[test]
+fn packs_lose_little_and_equal_quantising_at_load() {
+    let cpu: Rc<dyn Device> = Rc::new(Cpu);
+    for name in MODELS {
+        let text = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
+        let logits = |model| Run::new(model, 32).play(&text);
+        let truth = logits(load(&folder(name), cpu.clone(), Precision::Stored));
+        for (precision, most, factor) in LOSSES {
+            let at_load = logits(load(&folder(name), cpu.clone(), precision));
+            let (pack, manifest) = packed(&folder(name), precision);
+            assert_eq!(manifest.precision, precision.name());
+            let from_pack = logits(load(&pack, cpu.clone(), Precision::Stored));
+            assert_eq!(at_load, from_pack, "{name}: a pack holds what quantising at load gives");
+
+            let lost = divergence(&truth, &from_pack);
+            let mean = |logits: &[Vec<f32>]| nll(logits, &text).iter().sum::<f64>() / (text.len() - 1) as f64;
+            let grown = (mean(&from_pack) - mean(&truth)).exp();
+            println!("{name} as {}: divergence {lost:.2e} nats, perplexity x {grown:.4}", precision.name());
+            assert!(lost >= 0.0 && lost <= most, "{name} as {}: {lost}", precision.name());
+            assert!(grown <= factor && grown >= 1.0 / factor, "{name} as {}: x {grown}", precision.name());
+        }
+        let (pack, _) = packed(&folder(name), Precision::Stored);
+        let same = logits(load(&pack, cpu.clone(), Precision::Stored));
+        assert_eq!(truth, same, "{name}: packing at the stored precision changes nothing");
+    }
+}
+
+#[test]
+fn the_gpu_reads_packs() {
+    let Some(gpu) = adapter::gpu("the_gpu_reads_packs") else { return };
+    let (cpu, gpu): (Rc<dyn Device>, Rc<dyn Device>) = (Rc::new(Cpu), Rc::new(gpu));
+    for name in MODELS {
+        let text = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
+        for precision in [Precision::Q8, Precision::Q4] {
+            let (pack, _) = packed(&folder(name), precision);
+            let run =
+                |device: &Rc<dyn Device>| Run::new(load(&pack, device.clone(), Precision::Stored), 32).play(&text);
+            let apart = divergence(&run(&cpu), &run(&gpu));
+            println!("{name} as {}: {apart:.1e} nats between CPU and GPU", precision.name());
+            assert!(apart.abs() <= 1e-6, "{name} as {}: {apart}", precision.name());
+        }
+    }
+}
+
+/// Progress only grows, ends at its total, and comes to the experts last.
+#[test]
+fn progress_ends_at_its_total() {
+    for name in MODELS {
+        let mut seen: Vec<Progress> = Vec::new();
+        let (source, options) = (folder(name), LoadOptions::default());
+        let mut see = |p| seen.push(p);
+        pollster::block_on(Model::load(&source, Rc::new(Cpu), &options, &mut see)).unwrap();
+        assert!(seen.windows(2).all(|w| w[0].done < w[1].done && w[0].total == w[1].total), "{name}");
+        let last = seen.last().unwrap();
+        assert_eq!((last.done, last.stage), (last.total, Stage::Experts), "{name}");
+        let first = seen.iter().position(|p| p.stage == Stage::Experts).unwrap();
+        assert!(first > 0 && seen[first..].iter().all(|p| p.stage == Stage::Experts), "{name}");
+    }
+}
+
+#[test]
+fn end_tokens_come_from_both_files() {
+    let model = load(&folder("deepseek_v3_lite"), Rc::new(Cpu), Precision::Stored);
+    let stopped = ids(&json("deepseek_v3_lite/golden.json")["stopped"]);
+    assert_eq!(model.spec.eos, [1, stopped[stopped.len() - 1]], "config.json, then generation_config.json");
+}
+
+/// Columns that are not whole blocks stay f16, and the loaded model says which.
+#[test]
+fn odd_columns_fall_back_visibly() {
+    let cpu: Rc<dyn Device> = Rc::new(Cpu);
+    let model = load(&folder("qwen3_moe_yarn"), cpu, Precision::Q8);
+    let names: Vec<_> = model.fallbacks.iter().map(|f| f.tensor.as_str()).collect();
+    let layers = 0..model.spec.layers.len();
+    let expected: Vec<_> = layers.map(|i| format!("model.layers.{i}.self_attn.o_proj.weight")).collect();
+    assert_eq!(names, expected, "o_proj has 3 heads of 40: 120 columns");
+    assert!(model.fallbacks.iter().all(|f| f.cols == 120));
+}

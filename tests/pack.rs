@@ -1,0 +1,154 @@
+//! Packs as files: standard safetensors, bounded shards and chunks, experts apart, tensors over several shards.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod folder;
+mod packed;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use folder::folder;
+use moebius_engine::device::{Cpu, Device};
+use moebius_engine::model::{LoadOptions, Matrix, Model};
+use moebius_engine::source::{Memory, Source};
+use moebius_engine::weights::{CHUNK, Manifest, Precision, SHARD};
+use moebius_tests::{bytes, json};
+use packed::packed;
+use safetensors::SafeTensors;
+use serde_json::{Value, json as object};
+
+const EMBED: &str = "model.embed_tokens.weight";
+/// Rows of the large embedding: odd, and with 64 columns 51 MB in f32.
+const ROWS: usize = 200_001;
+
+fn load(source: &dyn Source, precision: Precision) -> Model {
+    let options = LoadOptions { precision, ..LoadOptions::default() };
+    pollster::block_on(Model::load(source, Rc::new(Cpu), &options, &mut |_| {})).unwrap()
+}
+
+fn contents(pack: &Memory, file: &str) -> Vec<u8> {
+    pollster::block_on(pack.read_all(file, u64::MAX)).unwrap()
+}
+
+/// The checkpoint `deepseek_v3_lite` with an embedding of [`ROWS`] rows, each unlike the others.
+fn large() -> Memory {
+    let file = bytes("deepseek_v3_lite/model.safetensors");
+    let tensors = SafeTensors::deserialize(&file).unwrap();
+    let embed: Vec<u8> = (0..ROWS * 64).flat_map(|i| ((i % 8191) as f32 / 4096.0 - 1.0).to_le_bytes()).collect();
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, view) in tensors.iter() {
+        let (shape, part) =
+            if name == EMBED { (vec![ROWS, 64], &embed[..]) } else { (view.shape().to_vec(), view.data()) };
+        let (start, end) = (data.len(), data.len() + part.len());
+        header.insert(name.into(), object!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }));
+        data.extend_from_slice(part);
+    }
+    let header = Value::Object(header).to_string();
+    let mut weights = (header.len() as u64).to_le_bytes().to_vec();
+    weights.extend_from_slice(header.as_bytes());
+    weights.append(&mut data);
+    let mut config = json("deepseek_v3_lite/config.json");
+    config["vocab_size"] = object!(ROWS);
+    let mut memory = Memory::default();
+    memory.insert("config.json", config.to_string());
+    memory.insert("model.safetensors", weights);
+    memory
+}
+
+/// Both planes of a matrix.
+fn planes(model: &Model, matrix: &Matrix) -> [Vec<u8>; 2] {
+    [&matrix.weights, &matrix.scales].map(|b| pollster::block_on(model.device.read(b, 0, b.bytes())).unwrap())
+}
+
+/// Checks what the manifest's documentation promises of files. Bytes of each tensor of the shards.
+fn promises(pack: &Memory, manifest: &Manifest) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for (number, file) in manifest.shards.iter().enumerate() {
+        let bytes = contents(pack, &file.name);
+        assert_eq!(bytes.len() as u64, file.bytes, "{}", file.name);
+        assert!(file.bytes <= SHARD, "{} has {} bytes", file.name, file.bytes);
+        assert!(file.chunks.iter().all(|c| c.bytes <= CHUNK), "{}", file.name);
+        for (name, view) in SafeTensors::deserialize(&bytes).unwrap().iter() {
+            found.insert(name.into(), view.data().to_vec());
+        }
+        let mut start = 0;
+        for chunk in &file.chunks {
+            let inside = |(shard, at): &&(usize, u64)| *shard == number && (start..start + chunk.bytes).contains(at);
+            let experts = manifest.experts.values().flat_map(|t| &t.records).filter(inside).count();
+            assert!(experts <= 1, "{}: {experts} experts start in one chunk", file.name);
+            start += chunk.bytes;
+        }
+    }
+    found
+}
+
+#[test]
+fn tensors_go_over_several_shards() {
+    let source = large();
+    for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4] {
+        let (pack, manifest) = packed(&source, precision);
+        let pieces = &manifest.tensors[EMBED].pieces;
+        println!("{}: {} pieces, {} shards", precision.name(), pieces.len(), manifest.shards.len());
+        assert!(pieces.len() > 1);
+        let found = promises(&pack, &manifest);
+        assert_eq!(
+            found.keys().filter(|name| name.starts_with("model.embed_tokens.weight.rows.")).count(),
+            pieces.len()
+        );
+
+        let (ours, theirs) = (load(&pack, Precision::Stored), load(&source, precision));
+        for matrix in [|m: &Model| m.weights.embed.clone(), |m: &Model| m.weights.head.clone()] {
+            assert!(planes(&ours, &matrix(&ours)) == planes(&theirs, &matrix(&theirs)), "{}", precision.name());
+        }
+        assert_eq!(ours.bytes, theirs.bytes);
+    }
+}
+
+/// Names and values that any reader of safetensors sees.
+#[test]
+fn shards_hold_the_checkpoint() {
+    for name in ["qwen3_moe", "deepseek_v3"] {
+        let file = bytes(&format!("{name}/model.safetensors"));
+        let source = SafeTensors::deserialize(&file).unwrap();
+        let (pack, manifest) = packed(&folder(name), Precision::Stored);
+        let found = promises(&pack, &manifest);
+        let mut matrices = 0;
+        for (tensor, view) in source.iter().filter(|(n, v)| v.shape().len() == 2 && !n.contains(".mlp.gate.")) {
+            if tensor.contains(".experts.") || tensor.starts_with("model.layers.3.") {
+                continue;
+            }
+            assert!(found[tensor] == view.data(), "{name}: {tensor}");
+            matrices += 1;
+        }
+        let experts = manifest.experts.values().map(|t| t.records.len()).sum::<usize>();
+        assert_eq!(found.keys().filter(|n| n.ends_with(".record")).count(), experts);
+        println!("{name}: {matrices} matrices, {experts} experts");
+        assert!(matrices > 10 && experts > 10);
+    }
+}
+
+/// The small files come along byte for byte, and packing twice gives the same bytes.
+#[test]
+fn packs_are_the_same_every_time() {
+    let source = folder("deepseek_v3_lite");
+    let ((first, manifest), (second, _)) = (packed(&source, Precision::Q4), packed(&source, Precision::Q4));
+    let names: Vec<_> = manifest.files.iter().map(|f| f.name.as_str()).collect();
+    assert!(names.contains(&"config.json") && names.contains(&"generation_config.json"), "{names:?}");
+    for name in names {
+        assert_eq!(contents(&first, name), contents(&source, name), "{name}");
+    }
+    for name in manifest.shards.iter().map(|f| f.name.as_str()).chain(["moebius.json"]) {
+        assert!(contents(&first, name) == contents(&second, name), "{name}");
+    }
+}
+
+/// A pack is not packed again, nor quantised again at load.
+#[test]
+fn packs_keep_their_precision() {
+    let (pack, _) = packed(&folder("qwen3_moe"), Precision::Q8);
+    let options = LoadOptions { precision: Precision::Q4, ..LoadOptions::default() };
+    let cpu: Rc<dyn Device> = Rc::new(Cpu);
+    let error = pollster::block_on(Model::load(&pack, cpu, &options, &mut |_| {})).err().unwrap();
+    assert!(error.code() == "request" && error.to_string().contains("format"), "{error}");
+}

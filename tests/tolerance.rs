@@ -1,0 +1,33 @@
+//! How far the GPU may be from the scalar truth, by kernel and format, each with its reason. Widening one is a change of
+//! its own.
+
+use moebius_engine::format::Format;
+
+use super::compare::Bound;
+
+/// The bound of a kernel's float outputs.
+pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
+    let (relative, of_largest) = match kernel {
+        // Moves bits; block formats multiply once, which is exact or rounds alike.
+        "copy" | "embed" => (0.0, 0.0),
+        // Two products and a sum, which a driver may fuse.
+        "rope" => (1e-6, 2e-7),
+        // A sum of squares in another order, then a reciprocal root of a few ulp.
+        "rmsnorm" => (4e-6, 0.0),
+        // WGSL's exp is good to 3 + 2·|x| ulp, and the smallest sigmoids come from the largest |x|.
+        "swiglu" => (2e-5, 1e-7),
+        // The same sums in another order: a few ulp of the largest partial sum. Decoding is exact in every format.
+        "matvec" | "matmul" | "mla_query" | "mla_value" => (4e-6, 4e-6),
+        // As matvec, through silu and a product.
+        "experts_up" => (2e-5, 8e-6),
+        "experts_down" => (4e-6, 4e-6),
+        // exp of scores that are themselves sums in another order.
+        "attention" => (1e-5, 8e-6),
+        // Weights of experts: exp, a sum, two divisions.
+        "topk" => (1e-5, 0.0),
+        // Log-probabilities: exp over the vocabulary, a sum, a logarithm. The logits pass two divisions.
+        "argmax" | "sample" => (1e-5, 2e-6),
+        other => unreachable!("kernel {other} has no bound"),
+    };
+    Bound { relative, of_largest }
+}

@@ -1,0 +1,253 @@
+//! The scalar kernels against plain formulas in f64, so that the truth itself is tested.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod launch;
+
+use bytemuck::Pod;
+use moebius_engine::device::Cpu;
+use moebius_engine::format::Format;
+use moebius_engine::kernel::{self, Kernel, Settings, State};
+use moebius_tests::Random;
+
+/// The last buffer after a run on the CPU.
+fn last(
+    kernel: &'static Kernel,
+    format: Option<Format>,
+    params: &impl Pod,
+    tokens: u32,
+    buffers: &[Vec<u32>],
+) -> Vec<u32> {
+    let run = launch::launch(&Cpu, kernel, format, bytemuck::bytes_of(params), tokens, buffers);
+    pollster::block_on(run).expect("the CPU runs").pop().expect("kernels have buffers")
+}
+
+fn words(floats: &[f32]) -> Vec<u32> {
+    bytemuck::cast_slice(floats).to_vec()
+}
+
+fn state(position: u32, tokens: u32, seed: u32) -> Vec<u32> {
+    bytemuck::cast_slice(&[State { position, tokens, seed, seed_high: 1 }]).to_vec()
+}
+
+fn near(got: &[u32], want: &[f64], bound: f64) {
+    let got: &[f32] = bytemuck::cast_slice(got);
+    assert_eq!(got.len(), want.len());
+    let largest = want.iter().fold(0f64, |m, v| m.max(v.abs()));
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((f64::from(*got) - want).abs() <= bound * largest, "value {i}: {got} for {want}");
+    }
+}
+
+#[test]
+fn attention_is_a_softmax_over_what_it_may_see() {
+    let (heads, kv_heads, width, context, tokens) = (4usize, 2usize, 6usize, 23usize, 3usize);
+    let mut r = Random::new(1);
+    let (q, k) = (r.floats(tokens * heads * width, 2.0), r.floats(context * kv_heads * width, 2.0));
+    let v = r.floats(context * kv_heads * width, 1.0);
+    for window in [0usize, 5] {
+        let stride = (kv_heads * width) as u32;
+        let p = kernel::Attention {
+            heads: heads as u32,
+            kv_heads: kv_heads as u32,
+            k_width: width as u32,
+            v_width: width as u32,
+            k_stride: stride,
+            v_stride: stride,
+            scale: 0.4,
+            window: window as u32,
+        };
+        let buffers = [state(20, 3, 0), words(&q), words(&k), words(&v), vec![0; tokens * heads * width]];
+        let got = last(&kernel::ATTENTION, None, &p, tokens as u32, &buffers);
+        let at = |m: &[f32], i: usize| f64::from(m[i]);
+        let mut want = Vec::new();
+        for t in 0..tokens {
+            for h in 0..heads {
+                let seen: Vec<usize> = (0..=20 + t).filter(|s| window == 0 || s + window > 20 + t).collect();
+                let weight = |s: usize| {
+                    let of = |i| at(&q, (t * heads + h) * width + i) * at(&k, (s * kv_heads + h / 2) * width + i);
+                    ((0..width).map(of).sum::<f64>() * 0.4).exp()
+                };
+                let total: f64 = seen.iter().map(|s| weight(*s)).sum();
+                for d in 0..width {
+                    let of = |s: &usize| weight(*s) / total * at(&v, (s * kv_heads + h / 2) * width + d);
+                    want.push(seen.iter().map(of).sum());
+                }
+            }
+        }
+        near(&got, &want, 2e-6);
+    }
+}
+
+#[test]
+fn norms_have_a_mean_square_of_one() {
+    let x = Random::new(2).floats(3 * 40, 5.0);
+    let p = kernel::RmsNorm { width: 20, groups: 2, x_stride: 40, y_stride: 40, eps: 0.0 };
+    let got = last(&kernel::RMSNORM, None, &p, 3, &[words(&x), words(&[1.0; 20]), vec![0; 120]]);
+    for (group, x) in bytemuck::cast_slice::<u32, f32>(&got).chunks(20).zip(x.chunks(20)) {
+        let mean = group.iter().map(|v| f64::from(v * v)).sum::<f64>() / 20.0;
+        assert!((mean - 1.0).abs() < 1e-6, "{mean}");
+        assert!(group.iter().zip(x).all(|(y, x)| y.signum() == x.signum()));
+    }
+}
+
+#[test]
+fn a_matrix_times_a_vector() {
+    let mut r = Random::new(3);
+    let (w, x, y) = (r.floats(5 * 40, 1.0), r.floats(2 * 40, 1.0), r.floats(2 * 5, 1.0));
+    for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
+        let p = kernel::Matmul { rows: 5, cols: 40, x_stride: 40, y_stride: 5, accumulate: 1 };
+        let buffers: Vec<_> = first.into_iter().chain([words(&x), words(&w), vec![0; 4], words(&y)]).collect();
+        let got = last(kernel, Some(Format::F32), &p, 2, &buffers);
+        let of = |t: usize, n: usize| (0..40).map(move |k| (t * 40 + k, n * 40 + k));
+        let want: Vec<f64> = (0..10)
+            .map(|i| {
+                let sum: f64 = of(i / 5, i % 5).map(|(a, b)| f64::from(x[a]) * f64::from(w[b])).sum();
+                sum + f64::from(y[i])
+            })
+            .collect();
+        near(&got, &want, 1e-6);
+    }
+}
+
+#[test]
+fn turning_keeps_lengths_and_depends_on_the_distance_alone() {
+    let (dims, context) = (8usize, 12usize);
+    let angle = |p: usize, i: usize| p as f32 * 0.3 / (i + 1) as f32;
+    let table: Vec<f32> =
+        (0..context).flat_map(|p| (0..dims / 2).flat_map(move |i| [angle(p, i).cos(), angle(p, i).sin()])).collect();
+    let mut r = Random::new(4);
+    let (q, k) = (r.floats(dims, 1.0), r.floats(dims, 1.0));
+    for interleaved in [0, 1] {
+        let turned = |x: &[f32], position: u32| -> Vec<f32> {
+            let p = kernel::Rope { heads: 1, head: 8, offset: 0, dims: 8, stride: 8, interleaved };
+            bytemuck::cast_slice(&last(&kernel::ROPE, None, &p, 1, &[state(position, 1, 0), words(&table), words(x)]))
+                .to_vec()
+        };
+        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let length = product(&q, &q);
+        assert!((product(&turned(&q, 7), &turned(&q, 7)) - length).abs() < 1e-5 * length);
+        let (near, far) = (product(&turned(&q, 3), &turned(&k, 1)), product(&turned(&q, 11), &turned(&k, 9)));
+        assert!((near - far).abs() < 1e-5, "{near} {far}");
+        assert!((near - product(&q, &k)).abs() > 1e-3, "the turn did nothing");
+        assert_eq!(turned(&q, 0), q);
+    }
+}
+
+#[test]
+fn absorbed_queries_and_values_equal_the_long_way() {
+    // (q · W_uk c) for a latent c must equal (W_ukᵀ q) · c, and values W_uv c are those of the plain projection.
+    let (nope, rope, value, rank) = (5usize, 2usize, 3usize, 7usize);
+    let mut r = Random::new(5);
+    let (w, q, c) = (r.floats(2 * (nope + value) * rank, 1.0), r.floats(2 * (nope + rope), 1.0), r.floats(rank, 1.0));
+    let p = kernel::MlaQuery { heads: 2, nope: 5, rope: 2, value: 3, rank: 7 };
+    let format = Some(Format::F32);
+    let absorbed =
+        last(&kernel::MLA_QUERY, format, &p, 1, &[words(&q), words(&w), vec![0; 4], vec![0; 2 * (rank + rope)]]);
+    let absorbed: &[f32] = bytemuck::cast_slice(&absorbed);
+    let both = [c.clone(), c.clone()].concat();
+    let values = last(&kernel::MLA_VALUE, format, &p, 1, &[words(&both), words(&w), vec![0; 4], vec![0; 2 * value]]);
+    let values: &[f32] = bytemuck::cast_slice(&values);
+    for h in 0..2 {
+        let row = |i: usize| -> f32 { (0..rank).map(|j| w[(h * (nope + value) + i) * rank + j] * c[j]).sum() };
+        let long: f32 = (0..nope).map(|i| q[h * (nope + rope) + i] * row(i)).sum();
+        let head = &absorbed[h * (rank + rope)..][..rank + rope];
+        let short: f32 = head[..rank].iter().zip(&c).map(|(a, c)| a * c).sum();
+        assert!((long - short).abs() < 1e-5, "{long} {short}");
+        assert_eq!(head[rank..], q[h * (nope + rope) + nope..][..rope]);
+        for (i, v) in values[h * value..][..value].iter().enumerate() {
+            assert!((row(nope + i) - v).abs() < 1e-5);
+        }
+    }
+}
+
+/// Expert ids and weights chosen from one token's logits.
+fn choose(p: kernel::TopK, logits: &[f32], bias: &[f32]) -> (Vec<u32>, Vec<f32>) {
+    let got = last(&kernel::TOPK, None, &p, 1, &[words(logits), words(bias), vec![0; 2 * p.chosen as usize]]);
+    (got.iter().step_by(2).copied().collect(), got.iter().skip(1).step_by(2).map(|w| f32::from_bits(*w)).collect())
+}
+
+const ROUTE: kernel::TopK =
+    kernel::TopK { experts: 6, chosen: 2, sigmoid: 0, groups: 1, top_groups: 1, normalise: 0, eps: 0.0, scale: 1.0 };
+
+#[test]
+fn routing_by_hand() {
+    let (logits, none) = ([0.0f32, 3.0, 1.0, 3.0, -1.0, 2.0], [0.0; 6]);
+    let total: f32 = logits.iter().map(|z| z.exp()).sum();
+    let (ids, weights) = choose(ROUTE, &logits, &none);
+    assert_eq!(ids, [1, 3], "the lower id first among equals");
+    assert!(weights.iter().all(|w| (w - 3f32.exp() / total).abs() < 1e-6), "{weights:?}");
+
+    let (ids, weights) = choose(kernel::TopK { normalise: 1, scale: 2.5, chosen: 3, ..ROUTE }, &logits, &none);
+    assert_eq!(ids, [1, 3, 5]);
+    assert!((weights.iter().sum::<f32>() - 2.5).abs() < 1e-6, "{weights:?}");
+
+    // The bias moves the choice and not the weight.
+    let sigmoid = kernel::TopK { sigmoid: 1, ..ROUTE };
+    let (ids, weights) = choose(sigmoid, &logits, &[0.0, 0.0, 0.0, 0.0, 5.0, 0.0]);
+    assert_eq!(ids, [4, 1]);
+    assert!((weights[0] - 1.0 / (1.0 + 1f32.exp())).abs() < 1e-6, "{weights:?}");
+
+    // Groups {0,1,2} and {3,4,5}: sums of the two largest sigmoids decide, not the largest one.
+    let grouped = kernel::TopK { sigmoid: 1, groups: 2, top_groups: 1, ..ROUTE };
+    assert_eq!(choose(grouped, &[4.0, -4.0, -4.0, 1.0, 1.0, -4.0], &none).0, [3, 4]);
+}
+
+/// Id, log-probability and number kept, for a seed.
+fn draw(s: Settings, logits: &[f32], seen: u32, seed: u32) -> (u32, f32, u32) {
+    let p = kernel::Sample { vocab: logits.len() as u32 };
+    let settings = bytemuck::cast_slice(bytemuck::bytes_of(&s)).to_vec();
+    let got = last(&kernel::SAMPLE, None, &p, 1, &[state(0, 1, seed), settings, vec![seen], words(logits), vec![0; 4]]);
+    (got[0], f32::from_bits(got[1]), got[2])
+}
+
+const PLAIN: Settings = Settings { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
+
+#[test]
+fn draws_follow_the_probabilities() {
+    let logits = [0.5f32, 2.0, -1.0, 1.0];
+    let total: f32 = logits.iter().map(|z| z.exp()).sum();
+    let mut counts = [0f32; 4];
+    for seed in 0..20_000 {
+        let (id, logprob, kept) = draw(PLAIN, &logits, 0, seed);
+        counts[id as usize] += 1.0;
+        assert_eq!(kept, 4);
+        assert!((logprob - (logits[id as usize] - total.ln())).abs() < 1e-5);
+    }
+    for (count, logit) in counts.iter().zip(logits) {
+        // Four standard deviations of a count of 20,000.
+        let p = logit.exp() / total;
+        assert!((count / 20_000.0 - p).abs() < 4.0 * (p * (1.0 - p) / 20_000.0).sqrt(), "{counts:?}");
+    }
+}
+
+#[test]
+fn cuts_keep_what_they_should() {
+    // Probabilities 0.4, 0.3, 0.2, 0.1.
+    let logits = [0.4f32, 0.3, 0.2, 0.1].map(f32::ln);
+    let kept = |s: Settings| draw(s, &logits, 0, 5).2;
+    assert_eq!(kept(Settings { top_k: 3, ..PLAIN }), 3);
+    assert_eq!(kept(Settings { top_k: 99, ..PLAIN }), 4);
+    assert_eq!(kept(Settings { top_p: 0.65, ..PLAIN }), 2);
+    assert_eq!(kept(Settings { top_p: 0.75, ..PLAIN }), 3);
+    assert_eq!(kept(Settings { top_p: 0.0, ..PLAIN }), 1);
+    assert_eq!(kept(Settings { min_p: 0.6, ..PLAIN }), 2);
+    assert_eq!(kept(Settings { top_k: 3, min_p: 0.9, ..PLAIN }), 1);
+    // A temperature of 0.5 squares the odds: 16 : 9 : 4 : 1 of 30.
+    assert_eq!(kept(Settings { temperature: 0.5, top_p: 0.8, ..PLAIN }), 2);
+    // A penalty of 2 squares the probability of what was seen: 0.16 falls behind 0.3 and 0.2.
+    let (id, _, kept) = draw(Settings { repetition_penalty: 2.0, top_k: 1, ..PLAIN }, &logits, 1, 5);
+    assert_eq!((id, kept), (1, 1));
+    for seed in 0..50 {
+        assert!(draw(Settings { top_k: 2, ..PLAIN }, &logits, 0, seed).0 < 2);
+    }
+}
+
+#[test]
+fn greedy_takes_the_first_of_the_largest() {
+    let p = kernel::Argmax { vocab: 4 };
+    let got = last(&kernel::ARGMAX, None, &p, 1, &[words(&[1.0, 2.0, 2.0, 0.0]), vec![0; 4]]);
+    let total = 2.0 + (-1f32).exp() + (-2f32).exp();
+    assert_eq!(got[0], 1);
+    assert!((f32::from_bits(got[1]) + total.ln()).abs() < 1e-6);
+}

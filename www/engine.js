@@ -1,0 +1,320 @@
+// The engine as a page sees it: OpenAI's shape in front of a worker that may die, and is replaced when it does.
+
+import { MoebiusError, errorOf } from './protocol.js';
+
+export { CODES, MoebiusError } from './protocol.js';
+
+/** @typedef {import('./protocol.js').ToWorker} ToWorker */
+/** @typedef {import('./protocol.js').FromWorker} FromWorker */
+/** @typedef {import('./protocol.js').Info} Info */
+/** @typedef {import('./protocol.js').Progress} Progress */
+
+/**
+ * @typedef {object} EngineOptions
+ * @property {string | URL} model folder of a model, relative to the page
+ * @property {import('./protocol.js').DeviceChoice} [device] default `auto`
+ * @property {number} [context] most tokens that prompt and reply share; default is the model's own, within reason
+ * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, also when a dead worker is replaced
+ * @property {AbortSignal} [signal] stops the loading
+ * @property {number} [silence] seconds without a sign of life after which a busy worker is given up; default 30
+ */
+
+/** @typedef {{signal?: AbortSignal}} RequestOptions */
+
+/** A request that the worker has not finished. @typedef {{
+ *   done(value: any): void, failed(error: MoebiusError): void, chunk?(chunk: any): void,
+ *   progress?(progress: Progress): void}} Pending */
+
+/**
+ * Starts a worker and loads a model into it.
+ * @param {EngineOptions} options
+ * @returns {Promise<Engine>} rejects with a {@link MoebiusError}
+ */
+export async function createEngine(options) {
+  const engine = new Engine(options);
+  const stop = () => engine.unload();
+  options.signal?.addEventListener('abort', stop, { once: true });
+  try {
+    if (options.signal?.aborted) throw new MoebiusError('aborted', 'Loading was stopped.');
+    await engine.load();
+    return engine;
+  } catch (error) {
+    engine.unload();
+    throw error;
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+  }
+}
+
+/** A loaded model. When its worker dies, what is pending rejects, and the next request starts a new worker. */
+export class Engine {
+  /** Chat in OpenAI's shape. */
+  chat = { completions: { create: this.#create('chat') } };
+  /** Completion of a text or of token ids, in OpenAI's shape. */
+  completions = { create: this.#create('completion') };
+
+  /** @type {EngineOptions} */ #options;
+  /** @type {string} */ #url;
+  /** @type {Worker | null} */ #worker = null;
+  /** @type {Promise<Info> | null} */ #loading = null;
+  /** @type {Info | null} */ #info = null;
+  /** @type {Map<number, Pending>} */ #pending = new Map();
+  #next = 1;
+  #missed = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #beating;
+  #unloaded = false;
+
+  /** @param {EngineOptions} options */
+  constructor(options) {
+    this.#options = options;
+    const url = new URL(options.model, document.baseURI);
+    if (!url.pathname.endsWith('/')) url.pathname += '/';
+    this.#url = url.href;
+  }
+
+  /** What is loaded and where it runs; null while nothing is. */
+  get info() {
+    return this.#info;
+  }
+
+  /** Loads the model unless it is loaded; the requests below do so themselves. */
+  load() {
+    if (this.#unloaded) return Promise.reject(new MoebiusError('aborted', 'This engine was unloaded.'));
+    this.#loading ??= this.#start();
+    return this.#loading;
+  }
+
+  /**
+   * Logits of the position after `tokens`, over the whole vocabulary. No token is added.
+   * @param {number[]} tokens
+   * @returns {Promise<Float32Array>}
+   */
+  async logits(tokens) {
+    await this.load();
+    return this.#ask((id) => ({ type: 'logits', id, tokens }));
+  }
+
+  /**
+   * Token ids of a text, without special tokens.
+   * @param {string} text
+   * @returns {Promise<number[]>}
+   */
+  async tokenize(text) {
+    await this.load();
+    return this.#ask((id) => ({ type: 'tokenize', id, text }));
+  }
+
+  /**
+   * Text of token ids.
+   * @param {number[]} tokens
+   * @returns {Promise<string>}
+   */
+  async detokenize(tokens) {
+    await this.load();
+    return this.#ask((id) => ({ type: 'detokenize', id, tokens }));
+  }
+
+  /** Frees everything. Whatever is pending rejects; so does any later request. */
+  unload() {
+    this.#unloaded = true;
+    this.#lose(new MoebiusError('aborted', 'The engine was unloaded.'));
+  }
+
+  /**
+   * `create` of one endpoint: a promise of the reply, or with `stream: true` an async iterable of chunks.
+   * @param {import('./protocol.js').Kind} kind
+   * @returns {{(body: Record<string, any> & {stream?: false}, options?: RequestOptions): Promise<any>,
+   *   (body: Record<string, any> & {stream: true}, options?: RequestOptions): AsyncIterableIterator<any>}}
+   */
+  #create(kind) {
+    /** @param {Record<string, any>} body @param {RequestOptions} [options] @returns {any} */
+    const create = (body, options = {}) => {
+      if (body.stream === true) return this.#stream(kind, body, options.signal);
+      return this.load().then(() =>
+        this.#ask((id) => ({ type: 'complete', id, kind, body }), { signal: options.signal }),
+      );
+    };
+    return create;
+  }
+
+  /**
+   * Chunks as they come. Leaving the loop early cancels the request.
+   * @param {import('./protocol.js').Kind} kind
+   * @param {Record<string, any>} body
+   * @param {AbortSignal} [signal]
+   * @returns {AsyncIterableIterator<any>}
+   */
+  async *#stream(kind, body, signal) {
+    await this.load();
+    /** @type {any[]} */
+    const chunks = [];
+    const leave = new AbortController();
+    const stop = signal ? AbortSignal.any([signal, leave.signal]) : leave.signal;
+    let ended = false;
+    let wake = () => {};
+    const reply = this.#ask((id) => ({ type: 'complete', id, kind, body }), {
+      signal: stop,
+      chunk: (chunk) => {
+        chunks.push(chunk);
+        wake();
+      },
+    }).finally(() => {
+      ended = true;
+      wake();
+    });
+    reply.catch(() => {}); // awaited below, unless the loop is left early
+    try {
+      for (;;) {
+        while (chunks.length > 0) yield chunks.shift();
+        if (ended) break;
+        await new Promise((resolve) => (wake = () => resolve(undefined)));
+      }
+      await reply;
+    } finally {
+      leave.abort();
+    }
+  }
+
+  /** Starts a worker and loads the model into it. @returns {Promise<Info>} */
+  async #start() {
+    const worker = startWorker();
+    this.#worker = worker;
+    worker.addEventListener('message', (event) => {
+      if (worker === this.#worker) this.#receive(event.data);
+    });
+    worker.addEventListener('messageerror', () => {
+      this.#lose(new MoebiusError('worker_failed', "A message of the engine's worker could not be read."));
+    });
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      const what = event.message ? `stopped: ${event.message}` : 'could not be started';
+      if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}.`));
+    });
+    const { device = 'auto', context = null, onProgress } = this.#options;
+    try {
+      /** @type {Info} */
+      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context }), {
+        progress: onProgress,
+      });
+      this.#info = info;
+      return info;
+    } catch (error) {
+      // A worker that failed to load has nothing worth keeping; the next attempt gets a fresh one.
+      if (worker === this.#worker) this.#lose(/** @type {MoebiusError} */ (error));
+      throw error;
+    }
+  }
+
+  /**
+   * Sends a request and waits for its answer.
+   * @param {(id: number) => ToWorker} message
+   * @param {{signal?: AbortSignal, chunk?: (chunk: any) => void, progress?: (progress: Progress) => void}} [how]
+   * @returns {Promise<any>}
+   */
+  #ask(message, { signal, chunk, progress } = {}) {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted || !this.#worker) return reject(new MoebiusError('aborted', 'Stopped.'));
+      const abort = () => this.#send({ type: 'cancel', id });
+      const settle = () => {
+        this.#pending.delete(id);
+        signal?.removeEventListener('abort', abort);
+      };
+      this.#pending.set(id, {
+        chunk,
+        progress,
+        done(value) {
+          settle();
+          if (signal?.aborted) reject(new MoebiusError('aborted', 'Stopped.'));
+          else resolve(value);
+        },
+        failed(error) {
+          settle();
+          reject(error);
+        },
+      });
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#send(message(id));
+      if (this.#beating === undefined) this.#beat();
+    });
+  }
+
+  /** @param {ToWorker} message */
+  #send(message) {
+    this.#worker?.postMessage(message);
+  }
+
+  /** @param {FromWorker} message */
+  #receive(message) {
+    this.#missed = 0;
+    if (message.type === 'pong') return;
+    if (message.type === 'panic') {
+      return this.#lose(new MoebiusError('engine_crashed', `The engine stopped: ${message.message}`));
+    }
+    const pending = this.#pending.get(message.id);
+    if (message.type === 'progress') pending?.progress?.(message.progress);
+    else if (message.type === 'chunk') pending?.chunk?.(message.chunk);
+    else if (message.type === 'done') pending?.done(message.value);
+    else pending?.failed(errorOf(message.fault));
+  }
+
+  /**
+   * While something is pending, asks for a sign of life every second. Beats are counted, not clock time: a page that
+   * was frozen wakes up to one late beat, not to a worker that seems long dead.
+   */
+  #beat() {
+    if (this.#pending.size === 0) {
+      this.#beating = undefined;
+      this.#missed = 0;
+      return;
+    }
+    const limit = this.#options.silence ?? 30;
+    if (this.#missed > limit) {
+      this.#beating = undefined;
+      return this.#lose(new MoebiusError('worker_silent', `The engine's worker gave no sign of life for ${limit} s.`));
+    }
+    this.#missed += 1;
+    this.#send({ type: 'ping' });
+    this.#beating = setTimeout(() => this.#beat(), 1000);
+  }
+
+  /**
+   * Gives the worker up and rejects everything pending.
+   * @param {MoebiusError} error
+   */
+  #lose(error) {
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#loading = null;
+    this.#info = null;
+    clearTimeout(this.#beating);
+    this.#beating = undefined;
+    this.#missed = 0;
+    for (const pending of [...this.#pending.values()]) pending.failed(error);
+  }
+}
+
+/** A worker on this module's own files, also where they come from another origin than the page. */
+function startWorker() {
+  let url = new URL('./worker.js', import.meta.url);
+  if (url.origin !== location.origin) {
+    // Browsers start workers from the page's own origin only; a line of script that imports the other is one.
+    url = new URL(URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' })));
+  }
+  return new Worker(scriptUrl(url.href), { type: 'module', name: 'moebius' });
+}
+
+/**
+ * A page with Trusted Types wants URLs of scripts from a named policy.
+ * @param {string} url
+ * @returns {string}
+ */
+function scriptUrl(url) {
+  const types = /** @type {{trustedTypes?: {createPolicy(name: string, rules: object): any}}} */ (globalThis).trustedTypes;
+  if (!types) return url;
+  policy ??= types.createPolicy('moebius', { createScriptURL: (/** @type {string} */ trusted) => trusted });
+  return policy.createScriptURL(url);
+}
+
+/** @type {any} */
+let policy = null;

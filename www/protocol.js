@@ -1,0 +1,102 @@
+// The messages between a page and the engine's worker, and the errors both speak of. The one definition.
+
+/**
+ * Where a model runs: `auto` is WebGPU when the browser grants it, else the CPU.
+ * @typedef {'auto' | 'gpu' | 'cpu'} DeviceChoice
+ */
+
+/**
+ * How far a download is, in bytes. `total` counts the files announced so far.
+ * @typedef {{loaded: number, total: number, file: string}} Progress
+ */
+
+/**
+ * What was loaded, and where it runs. `device.why` says why it is not the GPU, and is empty when it is.
+ * @typedef {object} Info
+ * @property {{kind: 'gpu' | 'cpu', name: string, why: string}} device
+ * @property {string} model name, as replies carry it
+ * @property {number} context tokens that prompt and reply share
+ * @property {boolean} chat whether the model has a chat template
+ * @property {boolean} thinking whether its template can switch visible reasoning on and off
+ * @property {number} bytes weights on the device
+ * @property {{family: string, attention: 'latent' | 'grouped', layers: number, hidden: number, vocab: number,
+ *   experts: number, active: number}} spec `experts` a layer and how many of them are `active` for a token; both 0 for a
+ *   dense model
+ */
+
+/** @typedef {'chat' | 'completion'} Kind */
+
+/**
+ * Page to worker. Every request has an `id`, which its answers repeat.
+ * @typedef {{type: 'load', id: number, url: string, device: DeviceChoice, context: number | null}
+ *   | {type: 'complete', id: number, kind: Kind, body: object}
+ *   | {type: 'logits', id: number, tokens: number[]}
+ *   | {type: 'tokenize', id: number, text: string}
+ *   | {type: 'detokenize', id: number, tokens: number[]}
+ *   | {type: 'cancel', id: number}
+ *   | {type: 'ping'}} ToWorker
+ */
+
+/**
+ * A fault as it crosses the worker's edge.
+ * @typedef {{code: string, message: string}} Fault
+ */
+
+/**
+ * Worker to page. `panic` is the last word of a worker: its memory is not to be trusted any more.
+ * @typedef {{type: 'progress', id: number, progress: Progress}
+ *   | {type: 'chunk', id: number, chunk: any}
+ *   | {type: 'done', id: number, value: any}
+ *   | {type: 'failed', id: number, fault: Fault}
+ *   | {type: 'panic', message: string}
+ *   | {type: 'pong'}} FromWorker
+ */
+
+/**
+ * Every code a {@link MoebiusError} can have, and whether trying the same thing again can help.
+ * The first eleven are the engine's own; the others belong to the page.
+ */
+export const CODES = Object.freeze({
+  file: true,
+  malformed: false,
+  tensor: false,
+  config: false,
+  unsupported: false,
+  limit: false,
+  context_full: false,
+  template: false,
+  tokenizer: false,
+  request: false,
+  device: true,
+  aborted: true,
+  engine_crashed: true,
+  worker_failed: true,
+  worker_silent: true,
+});
+
+/** @typedef {keyof typeof CODES} Code */
+
+/** The one error that this library throws. `code` is stable; messages may improve. */
+export class MoebiusError extends Error {
+  /**
+   * @param {Code} code
+   * @param {string} message one sentence for a person
+   */
+  constructor(code, message) {
+    super(message);
+    this.name = 'MoebiusError';
+    /** @readonly */
+    this.code = code;
+    /** Whether trying again can help. @readonly */
+    this.retryable = CODES[code];
+  }
+}
+
+/**
+ * The error of a fault. An unknown code is a fault of the engine's worker itself.
+ * @param {Fault} fault
+ */
+export function errorOf(fault) {
+  const known = Object.hasOwn(CODES, fault.code);
+  return new MoebiusError(known ? /** @type {Code} */ (fault.code) : 'engine_crashed', fault.message);
+}

@@ -1,0 +1,111 @@
+// The engine's worker: owns one wasm instance and one model, and answers the messages of protocol.js in turn.
+
+import init, { Engine } from './pkg/moebius_web.js';
+
+/** @typedef {import('./protocol.js').ToWorker} ToWorker */
+/** @typedef {import('./protocol.js').FromWorker} FromWorker */
+
+const page = /** @type {{postMessage(message: FromWorker, transfer?: Transferable[]): void}} */ (
+  /** @type {unknown} */ (globalThis)
+);
+
+/** @type {Engine | null} */
+let engine = null;
+/** Requests that wait for their turn or run; cancelled ones are taken out. @type {Set<number>} */
+const wanted = new Set();
+/** The request that runs. */
+let current = -1;
+/** Requests run one after another: there is one model and one cache. @type {Promise<void>} */
+let queue = Promise.resolve();
+
+addEventListener('message', (event) => {
+  const message = /** @type {ToWorker} */ (event.data);
+  if (message.type === 'ping') {
+    page.postMessage({ type: 'pong' });
+  } else if (message.type === 'cancel') {
+    wanted.delete(message.id);
+    if (message.id === current) engine?.cancel();
+  } else {
+    wanted.add(message.id);
+    queue = queue.then(() => answer(message));
+  }
+});
+
+// A panic inside a promise of wasm surfaces here, and its promise never settles.
+addEventListener('error', (event) => die(event.message));
+addEventListener('unhandledrejection', (event) => die(String(event.reason)));
+
+/** @param {Exclude<ToWorker, {type: 'ping' | 'cancel'}>} message */
+async function answer(message) {
+  const { id } = message;
+  if (!wanted.has(id)) {
+    return page.postMessage({ type: 'failed', id, fault: { code: 'aborted', message: 'stopped before it began' } });
+  }
+  current = id;
+  try {
+    const value = await act(message);
+    page.postMessage({ type: 'done', id, value });
+  } catch (error) {
+    fail(id, error);
+  }
+  current = -1;
+  wanted.delete(id);
+}
+
+/**
+ * @param {Exclude<ToWorker, {type: 'ping' | 'cancel'}>} message
+ * @returns {Promise<unknown>}
+ */
+async function act(message) {
+  const { id } = message;
+  if (message.type === 'load') {
+    await init();
+    engine = await Engine.load(message.url, message.device, message.context ?? undefined, progress);
+    return JSON.parse(engine.info());
+  }
+  if (!engine) throw { code: 'request', message: 'no model is loaded' };
+  switch (message.type) {
+    case 'complete':
+      return JSON.parse(await engine.complete(message.kind, JSON.stringify(message.body), chunk));
+    case 'logits':
+      return engine.logits(Uint32Array.from(message.tokens));
+    case 'tokenize':
+      return Array.from(engine.tokenize(message.text));
+    case 'detokenize':
+      return engine.detokenize(Uint32Array.from(message.tokens));
+  }
+
+  /** @param {number} loaded @param {number} total @param {string} file */
+  function progress(loaded, total, file) {
+    page.postMessage({ type: 'progress', id, progress: { loaded, total, file } });
+  }
+
+  /** @param {string} json */
+  function chunk(json) {
+    page.postMessage({ type: 'chunk', id, chunk: JSON.parse(json) });
+  }
+}
+
+/**
+ * Typed faults are answers. Anything else is a panic or a trap.
+ * @param {number} id
+ * @param {unknown} error
+ */
+function fail(id, error) {
+  const fault = /** @type {{code?: unknown, message?: unknown} | null} */ (error);
+  if (typeof fault?.code === 'string' && typeof fault.message === 'string') {
+    page.postMessage({ type: 'failed', id, fault: { code: fault.code, message: fault.message } });
+  } else {
+    die(String(error));
+  }
+}
+
+/**
+ * A panic leaves the instance's memory in an unknown state, so the page is told to replace this worker. The text that
+ * the panic hook kept says more than the trap that follows it.
+ * @param {string} trap
+ */
+function die(trap) {
+  const { moebiusPanic } = /** @type {{moebiusPanic?: string}} */ (globalThis);
+  page.postMessage({ type: 'panic', message: moebiusPanic ?? trap });
+}
