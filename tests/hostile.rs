@@ -226,7 +226,6 @@ fn broken_manifests_are_refused_by_field() {
     const NORM: &str = "model.norm.weight";
     const EMBED: &str = "model.embed_tokens.weight";
     const EXPERTS: &str = "model.layers.1.mlp.experts";
-    type Change = Box<dyn Fn(&mut Manifest)>;
     let cases: [(&str, &str, Change); 16] = [
         ("unsupported", "version 2", Box::new(|m| m.moebius = 2)),
         ("malformed", "chunks", Box::new(|m| m.shards[0].bytes += 1)),
