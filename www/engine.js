@@ -165,8 +165,9 @@ export class Engine {
     reply.catch(() => {}); // awaited below, unless the loop is left early
     try {
       for (;;) {
-        while (chunks.length > 0) yield chunks.shift();
-        if (ended) break;
+        // Once aborted nothing more is handed out, not even what has come already.
+        while (chunks.length > 0 && !stop.aborted) yield chunks.shift();
+        if (ended || stop.aborted) break;
         await new Promise((resolve) => (wake = () => resolve(undefined)));
       }
       await reply;
@@ -215,7 +216,11 @@ export class Engine {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       if (signal?.aborted || !this.#worker) return reject(new MoebiusError('aborted', 'Stopped.'));
-      const abort = () => this.#send({ type: 'cancel', id });
+      const abort = () => {
+        this.#send({ type: 'cancel', id });
+        // Not the worker's word is waited for: a stop is heard at once, however long a step takes there.
+        this.#pending.get(id)?.failed(new MoebiusError('aborted', 'Stopped.'));
+      };
       const settle = () => {
         this.#pending.delete(id);
         signal?.removeEventListener('abort', abort);
@@ -225,8 +230,7 @@ export class Engine {
         progress,
         done(value) {
           settle();
-          if (signal?.aborted) reject(new MoebiusError('aborted', 'Stopped.'));
-          else resolve(value);
+          resolve(value);
         },
         failed(error) {
           settle();

@@ -131,7 +131,7 @@ for (const webgpu of [true, false]) {
       assert.equal(back, text);
     });
 
-    test('an AbortSignal stops a reply soon, and the engine goes on', async () => {
+    test('an AbortSignal stops a reply at once, and the engine goes on', async () => {
       const outcome = await withEngine(
         CHATTY,
         async (engine, body) => {
@@ -152,7 +152,7 @@ for (const webgpu of [true, false]) {
         { messages: [{ role: 'user', content: 'Go on for long.' }], temperature: 0, ignore_eos: true },
       );
       assert.equal(outcome.code, 'aborted');
-      assert.ok(outcome.pieces < 20, `${outcome.pieces} pieces came`);
+      assert.equal(outcome.pieces, 2, 'nothing is handed out after the abort');
       assert.equal(outcome.next, 3);
     });
 
