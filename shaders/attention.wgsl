@@ -14,7 +14,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State; // one
+@group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>; // [T, heads, k_width]
 @group(0) @binding(3) var<storage, read> keys: array<vec4<f32>>; // [context, k_stride]
 @group(0) @binding(4) var<storage, read> values: array<f32>; // [context, v_stride]

@@ -1,6 +1,8 @@
-// Matrix times many vectors: y[t] (+)= W · x[t], in tiles of 32 rows by 32 tokens staged in workgroup memory.
+// Matrix times many vectors: y[t] (+)= W · x[t] or W · norm(x[t]), in tiles of 32 rows by 32 tokens staged in workgroup
+// memory. Who stages a token sums its squares on the way.
 #import format
 #import input
+#import norm
 #import planes
 #import state
 
@@ -10,14 +12,17 @@ struct Params {
     x_stride: u32,
     y_stride: u32,
     accumulate: u32,
+    norm: u32,
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State; // one
+@group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>; // [T, x_stride]
-@group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>; // plane [N, K]
-@group(0) @binding(4) var<storage, read> scales: array<u32>; // plane [N, K/32]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, y_stride]
+@group(0) @binding(3) var<storage, read> norm: array<vec4<f32>>; // [K]
+@group(0) @binding(4) var<storage, read> weights: array<vec4<u32>>; // plane [N, K]
+@group(0) @binding(5) var<storage, read> scales: array<u32>; // plane [N, K/32]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, y_stride]
 
 const TILE = 32u;
 // Quads from one staged line to the next: one more than a block has, against bank conflicts.
@@ -25,6 +30,7 @@ const PITCH = 9u;
 
 var<workgroup> rows: array<vec4<f32>, 288>; // [TILE, PITCH]
 var<workgroup> tokens: array<vec4<f32>, 288>; // [TILE, PITCH]
+var<workgroup> factors: array<f32, TILE>; // of each token, from its norm
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -36,6 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let down = local >> 3u;
     // Sums of tokens down + 8j by rows across + 8i.
     var sums = array<vec4<f32>, 4>();
+    var squares = 0.0;
     for (var b = 0u; b < blocks; b++) {
         // Lines past the end repeat the last one; what they make is not written.
         if (local < TILE) {
@@ -52,7 +59,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             rows[line * PITCH + 7u] = v[7] * scale;
         } else {
             let token = min(first_token + line, state.tokens - 1u);
-            let v = input_block(token * params.x_stride, b, params.cols);
+            var v = input_block(token * params.x_stride, b, params.cols);
+            if (params.norm == 1u) {
+                squares += inner(v, v);
+                v = times(v, norm_block(b, params.cols));
+            }
             tokens[line * PITCH] = v[0];
             tokens[line * PITCH + 1u] = v[1];
             tokens[line * PITCH + 2u] = v[2];
@@ -79,10 +90,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    put(first_token + down, first_row + across, sums[0]);
-    put(first_token + down + 8u, first_row + across, sums[1]);
-    put(first_token + down + 16u, first_row + across, sums[2]);
-    put(first_token + down + 24u, first_row + across, sums[3]);
+    if (local >= TILE) {
+        factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), params.norm == 1u);
+    }
+    workgroupBarrier();
+    put(first_token + down, first_row + across, factors[down] * sums[0]);
+    put(first_token + down + 8u, first_row + across, factors[down + 8u] * sums[1]);
+    put(first_token + down + 16u, first_row + across, factors[down + 16u] * sums[2]);
+    put(first_token + down + 24u, first_row + across, factors[down + 24u] * sums[3]);
 }
 
 // Writes one token's rows `row`, `row + 8`, `row + 16` and `row + 24`.

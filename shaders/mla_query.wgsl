@@ -1,7 +1,12 @@
-// Absorbed MLA queries: y[h] = [W_uk,hᵀ · q_nope,h, q_rope,h]. Sixteen invocations take a block of columns each, four
-// times over: each of the four takes every fourth row, and the sums meet in workgroup memory.
+// Into latent attention: absorbed queries y[h] = [W_uk,hᵀ · q_nope,h, turned q_rope,h], and the normed latent with the turned
+// shared key, which go into the cache. A workgroup takes a head of a token, the one after the heads its latent. Sixteen
+// invocations take a block of columns each, four times over: each of the four takes every fourth row, and the sums meet in
+// workgroup memory.
+const THREADS = 64u;
 #import format
 #import planes
+#import reduce
+#import state
 
 struct Params {
     heads: u32,
@@ -9,13 +14,23 @@ struct Params {
     rope: u32,
     value: u32,
     rank: u32,
+    q_stride: u32,
+    kv_stride: u32,
+    kv_offset: u32,
+    interleaved: u32,
+    eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<f32>; // [T, heads, nope + rope]
-@group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>; // plane [heads·(nope + value), rank]
-@group(0) @binding(3) var<storage, read> scales: array<u32>; // plane [heads·(nope + value), rank/32]
-@group(0) @binding(4) var<storage, read_write> y: array<f32>; // [T, heads, rank + rope]
+@group(0) @binding(1) var<uniform> state: State;
+@group(0) @binding(2) var<storage, read> turns: array<vec2<f32>>; // [context, rope/2]: cosine, sine
+@group(0) @binding(3) var<storage, read> q: array<f32>; // [T, q_stride]
+@group(0) @binding(4) var<storage, read> kv: array<f32>; // [T, kv_stride]
+@group(0) @binding(5) var<storage, read> kv_norm: array<f32>; // [rank]
+@group(0) @binding(6) var<storage, read> weights: array<vec4<u32>>; // plane [heads·(nope + value), rank]
+@group(0) @binding(7) var<storage, read> scales: array<u32>; // plane [heads·(nope + value), rank/32]
+@group(0) @binding(8) var<storage, read_write> y: array<f32>; // [T, heads, rank + rope]
+@group(0) @binding(9) var<storage, read_write> cache: array<f32>; // [context, rank + rope]
 
 // Columns in a pass: 16 blocks.
 const PASS = 512u;
@@ -24,9 +39,12 @@ var<workgroup> partial: array<vec4<f32>, 512>; // [4, 8, 16]: slice of rows, qua
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let head = group.y * params.heads + group.x;
-    let source = head * (params.nope + params.rope);
-    let dest = head * (params.rank + params.rope);
+    if (group.x == params.heads) {
+        latent(group.y, local);
+        return;
+    }
+    let source = group.y * params.q_stride + group.x * (params.nope + params.rope);
+    let dest = (group.y * params.heads + group.x) * (params.rank + params.rope);
     let top = group.x * (params.nope + params.value);
     let slice = local >> 4u;
     let column = local & 15u;
@@ -72,7 +90,42 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
-    for (var i = local; i < params.rope; i += 64u) {
-        y[dest + params.rank + i] = q[source + params.nope + i];
+    for (var i = local; i < (params.rope >> 1u); i += THREADS) {
+        let ends = pair(i);
+        let first = source + params.nope;
+        let turned = turn(group.y, i, vec2<f32>(q[first + ends.x], q[first + ends.y]));
+        y[dest + params.rank + ends.x] = turned.x;
+        y[dest + params.rank + ends.y] = turned.y;
     }
+}
+
+// The latent and shared key of a token.
+fn latent(token: u32, local: u32) {
+    let source = token * params.kv_stride + params.kv_offset;
+    let dest = (state.position + token) * (params.rank + params.rope);
+    var squares = 0.0;
+    for (var i = local; i < params.rank; i += THREADS) {
+        squares += kv[source + i] * kv[source + i];
+    }
+    let inverse = 1.0 / sqrt(reduce_sum(local, squares) / f32(params.rank) + params.eps);
+    for (var i = local; i < params.rank; i += THREADS) {
+        cache[dest + i] = kv[source + i] * inverse * kv_norm[i];
+    }
+    for (var i = local; i < (params.rope >> 1u); i += THREADS) {
+        let ends = pair(i);
+        let first = source + params.rank;
+        let turned = turn(token, i, vec2<f32>(kv[first + ends.x], kv[first + ends.y]));
+        cache[dest + params.rank + ends.x] = turned.x;
+        cache[dest + params.rank + ends.y] = turned.y;
+    }
+}
+
+// Where the two of pair i stand.
+fn pair(i: u32) -> vec2<u32> {
+    return select(vec2<u32>(i, i + (params.rope >> 1u)), vec2<u32>(2u * i, 2u * i + 1u), params.interleaved == 1u);
+}
+
+fn turn(token: u32, i: u32, v: vec2<f32>) -> vec2<f32> {
+    let by = turns[(state.position + token) * (params.rope >> 1u) + i];
+    return vec2<f32>(v.x * by.x - v.y * by.y, v.y * by.x + v.x * by.y);
 }

@@ -7,7 +7,6 @@
 struct Params {
     heads: u32,
     nope: u32,
-    rope: u32,
     value: u32,
     rank: u32,
 }

@@ -18,7 +18,7 @@ struct Settings {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> state: State; // one
+@group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> settings: Settings; // one
 @group(0) @binding(3) var<storage, read> seen: array<u32>; // [V/32], a bit a token
 @group(0) @binding(4) var<storage, read_write> logits: array<f32>; // [V]

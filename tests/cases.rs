@@ -74,16 +74,15 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
     match kernel.name {
         "argmax" => argmax(r),
         "attention" => attention(r),
-        "copy" => copy(r),
         "embed" => per_format(r, embed),
         "experts_down" => per_format(r, experts_down),
         "experts_up" => per_format(r, experts_up),
+        "heads" => heads(r),
+        "last" => last(r),
         "matmul" => per_format(r, matmul),
         "matvec" => per_format(r, matvec),
-        "mla_query" => per_format(r, |f, r| mla(f, r, true)),
-        "mla_value" => per_format(r, |f, r| mla(f, r, false)),
-        "rmsnorm" => rmsnorm(r),
-        "rope" => rope(r),
+        "mla_query" => per_format(r, mla_query),
+        "mla_value" => per_format(r, mla_value),
         "sample" => sample(r),
         "swiglu" => swiglu(r),
         "topk" => topk(r),
@@ -102,32 +101,29 @@ fn widths(format: Format, whole: &[usize], any: &[usize]) -> Vec<usize> {
 }
 
 fn matvec(format: Format, r: &mut Random) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for cols in widths(format, &[32, 256, 320, 4096], &[1, 7, 33, 100, 255]) {
-        for (rows, tokens, accumulate, spare) in [(1, 1, 0, 0), (17, 1, 1, 0), (40, 3, 0, 3), (33, 4, 1, 5)] {
-            let (x_stride, y_stride) = (cols + spare, rows + spare);
-            let p = kernel::Matmul {
-                rows: rows as u32,
-                cols: cols as u32,
-                x_stride: x_stride as u32,
-                y_stride: y_stride as u32,
-                accumulate,
-            };
-            let name = format!("{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare}");
-            let case =
-                Case::new(&kernel::MATVEC, &p, tokens, name).format(format).floats(&r.floats(x_stride * tokens, 1.0));
-            cases.push(case.matrix(r, rows, cols).updated(&r.floats(y_stride * tokens, 1.0)));
-        }
-    }
-    cases
+    let shapes = [(1, 1, 0, 0, 0), (17, 1, 1, 0, 1), (40, 3, 0, 3, 1), (33, 4, 1, 5, 0)];
+    products(&kernel::MATVEC, format, &widths(format, &[32, 256, 320, 4096], &[1, 7, 33, 100, 255]), &shapes, r)
 }
 
 fn matmul(format: Format, r: &mut Random) -> Vec<Case> {
+    let shapes =
+        [(1, 1, 0, 0, 1), (32, 32, 0, 0, 0), (33, 31, 1, 0, 1), (64, 33, 1, 0, 0), (70, 5, 0, 3, 0), (31, 70, 1, 2, 1)];
+    products(&kernel::MATMUL, format, &widths(format, &[32, 256, 320], &[3, 33, 63]), &shapes, r)
+}
+
+/// Products of all widths and shapes: rows, tokens, accumulate, spare floats between tokens, norm.
+fn products(
+    kernel: &'static Kernel,
+    format: Format,
+    widths: &[usize],
+    shapes: &[(usize, usize, u32, usize, u32)],
+    r: &mut Random,
+) -> Vec<Case> {
     let mut cases = Vec::new();
-    for cols in widths(format, &[32, 256, 320], &[3, 33, 63]) {
-        for (rows, tokens, accumulate, spare) in
-            [(1, 1, 0, 0), (32, 32, 0, 0), (33, 31, 1, 0), (64, 33, 1, 0), (70, 5, 0, 3), (31, 70, 1, 2)]
-        {
+    for &cols in widths {
+        for &(rows, tokens, accumulate, spare, norm) in shapes {
+            // One sum of hundreds may all but cancel, and bounds follow the largest: more rows, and one is large.
+            let rows = if cols > 100 { rows + 8 } else { rows };
             let (x_stride, y_stride) = (cols + spare, rows + spare);
             let p = kernel::Matmul {
                 rows: rows as u32,
@@ -135,11 +131,16 @@ fn matmul(format: Format, r: &mut Random) -> Vec<Case> {
                 x_stride: x_stride as u32,
                 y_stride: y_stride as u32,
                 accumulate,
+                norm,
+                eps: 1e-5,
             };
-            let name = format!("{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare}");
-            let case = Case::new(&kernel::MATMUL, &p, tokens, name).format(format).state(3);
-            let case = case.floats(&r.floats(x_stride * tokens, 1.0)).matrix(r, rows, cols);
-            cases.push(case.updated(&r.floats(y_stride * tokens, 1.0)));
+            let name = format!("{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare} norm {norm}");
+            let mut case = Case::new(kernel, &p, tokens, name).format(format);
+            if kernel.bindings[0].name == "state" {
+                case = case.state(3);
+            }
+            case = case.floats(&r.floats(x_stride * tokens, 1.0)).floats(&r.floats(cols, 1.0));
+            cases.push(case.matrix(r, rows, cols).updated(&r.floats(y_stride * tokens, 1.0)));
         }
     }
     cases
@@ -200,10 +201,12 @@ fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
             stride: layout.stride as u32,
             weights: 0,
             scales: layout.up_scales as u32,
+            eps: 1e-5,
         };
         let name = format!("hidden {hidden} width {width} tokens {tokens}");
         let case = Case::new(&kernel::EXPERTS_UP, &p, tokens, name).format(format);
-        let case = case.floats(&r.floats(tokens * hidden, 1.0)).words(&chosen(tokens, r)).words(&SLOTS);
+        let case = case.floats(&r.floats(tokens * hidden, 1.0)).floats(&r.floats(hidden, 1.0));
+        let case = case.words(&chosen(tokens, r)).words(&SLOTS);
         cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(tokens * 3 * width));
     }
     cases
@@ -230,25 +233,79 @@ fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
     cases
 }
 
-fn mla(format: Format, r: &mut Random, query: bool) -> Vec<Case> {
+/// Sizes of latent attention: heads, nope, rope, value, tokens.
+const LATENT: [(usize, usize, usize, usize, usize); 3] = [(1, 4, 2, 1, 1), (3, 5, 4, 17, 2), (2, 66, 70, 40, 3)];
+
+fn mla_query(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for rank in widths(format, &[32, 64, 544], &[5, 50]) {
-        for (heads, nope, rope, value, tokens) in [(1, 4, 2, 1, 1), (3, 5, 4, 17, 2), (2, 66, 70, 40, 3)] {
+        for (i, (heads, nope, rope, value, tokens)) in LATENT.into_iter().enumerate() {
+            let position = 5 * i;
+            let (q_stride, kv_stride) = (heads * (nope + rope) + i, rank + rope + 3 * i);
             let p = kernel::MlaQuery {
                 heads: heads as u32,
                 nope: nope as u32,
                 rope: rope as u32,
                 value: value as u32,
                 rank: rank as u32,
+                q_stride: q_stride as u32,
+                kv_stride: kv_stride as u32,
+                kv_offset: 2 * i as u32,
+                interleaved: i as u32 % 2,
+                eps: 1e-6,
             };
             let name = format!("rank {rank} heads {heads} nope {nope} rope {rope} value {value} tokens {tokens}");
-            let (kernel, input, output) = if query {
-                (&kernel::MLA_QUERY, heads * (nope + rope), heads * (rank + rope))
-            } else {
-                (&kernel::MLA_VALUE, heads * rank, heads * value)
+            let case = Case::new(&kernel::MLA_QUERY, &p, tokens, name).format(format).state(position);
+            let case = case.floats(&turns(position + tokens, rope, r)).floats(&r.floats(tokens * q_stride, 1.0));
+            let case = case.floats(&r.floats(tokens * kv_stride, 1.0)).floats(&r.floats(rank, 1.0));
+            let case = case.matrix(r, heads * (nope + value), rank).output(tokens * heads * (rank + rope));
+            cases.push(case.output((position + tokens) * (rank + rope)));
+        }
+    }
+    cases
+}
+
+fn mla_value(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rank in widths(format, &[32, 64, 544], &[5, 50]) {
+        for (heads, nope, _, value, tokens) in LATENT {
+            let p = kernel::MlaValue { heads: heads as u32, nope: nope as u32, value: value as u32, rank: rank as u32 };
+            let name = format!("rank {rank} heads {heads} nope {nope} value {value} tokens {tokens}");
+            let case = Case::new(&kernel::MLA_VALUE, &p, tokens, name).format(format);
+            let case = case.floats(&r.floats(tokens * heads * rank, 1.0)).matrix(r, heads * (nope + value), rank);
+            cases.push(case.output(tokens * heads * value));
+        }
+    }
+    cases
+}
+
+/// Cosines and sines of random angles.
+fn turns(positions: usize, dims: usize, r: &mut Random) -> Vec<f32> {
+    r.floats(positions * dims / 2, 3.0).iter().flat_map(|a| [a.cos(), a.sin()]).collect()
+}
+
+fn heads(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (heads, kv_heads, width, dims) in [(1, 1, 2, 2), (4, 2, 64, 64), (3, 1, 24, 8), (6, 3, 130, 96)] {
+        for (position, tokens, interleaved, norm) in [(0, 1, 0, 0), (5, 3, 0, 1), (9, 2, 1, 0), (2, 1, 1, 1)] {
+            let p = kernel::Heads {
+                heads: heads as u32,
+                kv_heads: kv_heads as u32,
+                width: width as u32,
+                dims: dims as u32,
+                interleaved,
+                norm,
+                eps: 1e-6,
             };
-            let case = Case::new(kernel, &p, tokens, name).format(format).floats(&r.floats(tokens * input, 1.0));
-            cases.push(case.matrix(r, heads * (nope + value), rank).output(tokens * output));
+            let name = format!(
+                "heads {heads}/{kv_heads} width {width} dims {dims} at {position}+{tokens} interleaved {interleaved} norm {norm}"
+            );
+            let case = Case::new(&kernel::HEADS, &p, tokens, name).state(position);
+            let case = case.floats(&turns(position + tokens, dims, r));
+            let case = case.floats(&r.floats(tokens * (heads + 2 * kv_heads) * width, 1.0));
+            let case = case.floats(&r.floats(width, 1.0)).floats(&r.floats(width, 1.0)).output(tokens * heads * width);
+            let cached = (position + tokens) * kv_heads * width;
+            cases.push(case.output(cached).output(cached));
         }
     }
     cases
@@ -284,26 +341,15 @@ fn attention(r: &mut Random) -> Vec<Case> {
     cases
 }
 
-fn copy(r: &mut Random) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (width, x_spare, x_offset, y_spare, y_offset, at_position, last) in [
-        (1, 0, 0, 0, 0, 0, 0),
-        (64, 0, 0, 0, 0, 1, 0),
-        (65, 9, 4, 3, 2, 1, 0),
-        (130, 2, 1, 0, 0, 0, 1),
-        (5, 1, 1, 2, 2, 0, 0),
-    ] {
-        for tokens in [1, 4] {
-            let (x_stride, y_stride) = (width + x_spare, width + y_spare);
-            let p = kernel::Copy { width, x_stride, x_offset, y_stride, y_offset, at_position, last };
-            let name = format!(
-                "width {width} offsets {x_offset} {y_offset} at_position {at_position} last {last} tokens {tokens}"
-            );
-            let case = Case::new(&kernel::COPY, &p, tokens, name).state(6);
-            cases.push(case.floats(&r.floats(tokens * x_stride as usize, 1.0)).output(10 * y_stride as usize));
-        }
-    }
-    cases
+fn last(r: &mut Random) -> Vec<Case> {
+    [(1, 1), (64, 4), (130, 3)]
+        .into_iter()
+        .map(|(width, tokens)| {
+            let p = kernel::Last { width: width as u32 };
+            let case = Case::new(&kernel::LAST, &p, tokens, format!("width {width} tokens {tokens}")).state(6);
+            case.floats(&r.floats(tokens * width, 1.0)).output(width)
+        })
+        .collect()
 }
 
 fn swiglu(r: &mut Random) -> Vec<Case> {
@@ -312,46 +358,7 @@ fn swiglu(r: &mut Random) -> Vec<Case> {
         .map(|(width, tokens, scale)| {
             let p = kernel::Swiglu { width: width as u32 };
             let case = Case::new(&kernel::SWIGLU, &p, tokens, format!("width {width} tokens {tokens} scale {scale}"));
-            let count = width * tokens;
-            case.floats(&r.floats(count, scale)).floats(&r.floats(count, 1.0)).output(count)
-        })
-        .collect()
-}
-
-fn rope(r: &mut Random) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (heads, head, offset, dims, spare) in [(1, 2, 0, 2, 0), (4, 64, 0, 64, 0), (3, 24, 16, 8, 0), (1, 40, 32, 8, 3)]
-    {
-        for (position, tokens, interleaved) in [(0, 1, 0), (5, 3, 0), (9, 2, 1)] {
-            let stride = heads * head + spare;
-            let p = kernel::Rope { heads, head, offset, dims, stride, interleaved };
-            let name = format!(
-                "heads {heads} head {head} offset {offset} dims {dims} at {position} interleaved {interleaved}"
-            );
-            let angles = r.floats((position + tokens) * dims as usize / 2, 3.0);
-            let table: Vec<f32> = angles.iter().flat_map(|a| [a.cos(), a.sin()]).collect();
-            let case = Case::new(&kernel::ROPE, &p, tokens, name).state(position).floats(&table);
-            cases.push(case.updated(&r.floats(tokens * stride as usize, 1.0)));
-        }
-    }
-    cases
-}
-
-fn rmsnorm(r: &mut Random) -> Vec<Case> {
-    [(1, 1, 1, 0), (100, 1, 3, 0), (2000, 1, 2, 1), (64, 5, 2, 0), (7, 3, 4, 2)]
-        .into_iter()
-        .map(|(width, groups, tokens, spare)| {
-            let (x_stride, y_stride) = (width * groups + spare, width * groups + 2 * spare);
-            let p = kernel::RmsNorm {
-                width: width as u32,
-                groups: groups as u32,
-                x_stride: x_stride as u32,
-                y_stride: y_stride as u32,
-                eps: 1e-5,
-            };
-            let case =
-                Case::new(&kernel::RMSNORM, &p, tokens, format!("width {width} groups {groups} tokens {tokens}"));
-            case.floats(&r.floats(tokens * x_stride, 2.0)).floats(&r.floats(width, 1.0)).output(tokens * y_stride)
+            case.floats(&r.floats(2 * width * tokens, scale)).output(width * tokens)
         })
         .collect()
 }

@@ -80,14 +80,23 @@ fn attention_is_a_softmax_over_what_it_may_see() {
 }
 
 #[test]
-fn norms_have_a_mean_square_of_one() {
-    let x = Random::new(2).floats(3 * 40, 5.0);
-    let p = kernel::RmsNorm { width: 20, groups: 2, x_stride: 40, y_stride: 40, eps: 0.0 };
-    let got = last(&kernel::RMSNORM, None, &p, 3, &[words(&x), words(&[1.0; 20]), vec![0; 120]]);
-    for (group, x) in bytemuck::cast_slice::<u32, f32>(&got).chunks(20).zip(x.chunks(20)) {
-        let mean = group.iter().map(|v| f64::from(v * v)).sum::<f64>() / 20.0;
-        assert!((mean - 1.0).abs() < 1e-6, "{mean}");
-        assert!(group.iter().zip(x).all(|(y, x)| y.signum() == x.signum()));
+fn a_norm_goes_before_the_product() {
+    // The identity as matrix: what comes out is the normed input.
+    let x = Random::new(2).floats(3 * 20, 5.0);
+    let weight: Vec<f32> = (0..20).map(|i| 1.0 + i as f32 / 10.0).collect();
+    let identity: Vec<f32> = (0..400).map(|i| f32::from(i % 21 == 0)).collect();
+    let p = kernel::Matmul { rows: 20, cols: 20, x_stride: 20, y_stride: 20, accumulate: 0, norm: 1, eps: 0.25 };
+    for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 3, 0)))] {
+        let rest = [words(&x), words(&weight), words(&identity), vec![0; 4], vec![0; 60]];
+        let got = last(kernel, Some(Format::F32), &p, 3, &first.into_iter().chain(rest).collect::<Vec<_>>());
+        let want: Vec<f64> = x
+            .chunks(20)
+            .flat_map(|x| {
+                let mean = x.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>() / 20.0;
+                x.iter().zip(&weight).map(move |(v, w)| f64::from(*v) * f64::from(*w) / (mean + 0.25).sqrt())
+            })
+            .collect();
+        near(&got, &want, 1e-6);
     }
 }
 
@@ -96,8 +105,9 @@ fn a_matrix_times_a_vector() {
     let mut r = Random::new(3);
     let (w, x, y) = (r.floats(5 * 40, 1.0), r.floats(2 * 40, 1.0), r.floats(2 * 5, 1.0));
     for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
-        let p = kernel::Matmul { rows: 5, cols: 40, x_stride: 40, y_stride: 5, accumulate: 1 };
-        let buffers: Vec<_> = first.into_iter().chain([words(&x), words(&w), vec![0; 4], words(&y)]).collect();
+        let p = kernel::Matmul { rows: 5, cols: 40, x_stride: 40, y_stride: 5, accumulate: 1, norm: 0, eps: 0.0 };
+        let buffers: Vec<_> =
+            first.into_iter().chain([words(&x), vec![0; 40], words(&w), vec![0; 4], words(&y)]).collect();
         let got = last(kernel, Some(Format::F32), &p, 2, &buffers);
         let of = |t: usize, n: usize| (0..40).map(move |k| (t * 40 + k, n * 40 + k));
         let want: Vec<f64> = (0..10)
@@ -113,16 +123,21 @@ fn a_matrix_times_a_vector() {
 #[test]
 fn turning_keeps_lengths_and_depends_on_the_distance_alone() {
     let (dims, context) = (8usize, 12usize);
-    let angle = |p: usize, i: usize| p as f32 * 0.3 / (i + 1) as f32;
-    let table: Vec<f32> =
-        (0..context).flat_map(|p| (0..dims / 2).flat_map(move |i| [angle(p, i).cos(), angle(p, i).sin()])).collect();
     let mut r = Random::new(4);
     let (q, k) = (r.floats(dims, 1.0), r.floats(dims, 1.0));
     for interleaved in [0, 1] {
         let turned = |x: &[f32], position: u32| -> Vec<f32> {
-            let p = kernel::Rope { heads: 1, head: 8, offset: 0, dims: 8, stride: 8, interleaved };
-            bytemuck::cast_slice(&last(&kernel::ROPE, None, &p, 1, &[state(position, 1, 0), words(&table), words(x)]))
-                .to_vec()
+            let p = kernel::Heads { heads: 1, kv_heads: 1, width: 8, dims: 8, interleaved, norm: 0, eps: 0.0 };
+            let qkv = words(&[x, x, x].concat());
+            let rest = [qkv, vec![0; 8], vec![0; 8], vec![0; 8], vec![0; 8 * context], vec![0; 8 * context]];
+            let buffers: Vec<_> =
+                [state(position, 1, 0), words(&turns(context, dims))].into_iter().chain(rest).collect();
+            let run = launch::launch(&Cpu, &kernel::HEADS, None, bytemuck::bytes_of(&p), 1, &buffers);
+            let after = pollster::block_on(run).expect("the CPU runs");
+            let place = 8 * position as usize..8 * position as usize + 8;
+            assert_eq!(after[5], after[6][place.clone()], "a key turns as a query does");
+            assert_eq!(after[7][place], words(x), "a value does not turn");
+            bytemuck::cast_slice(&after[5]).to_vec()
         };
         let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
         let length = product(&q, &q);
@@ -134,19 +149,47 @@ fn turning_keeps_lengths_and_depends_on_the_distance_alone() {
     }
 }
 
+/// Cosines and sines of plain angles, `[context, dims/2, 2]`.
+fn turns(context: usize, dims: usize) -> Vec<f32> {
+    let angle = |p: usize, i: usize| p as f32 * 0.3 / (i + 1) as f32;
+    (0..context).flat_map(|p| (0..dims / 2).flat_map(move |i| [angle(p, i).cos(), angle(p, i).sin()])).collect()
+}
+
 #[test]
 fn absorbed_queries_and_values_equal_the_long_way() {
     // (q · W_uk c) for a latent c must equal (W_ukᵀ q) · c, and values W_uv c are those of the plain projection.
     let (nope, rope, value, rank) = (5usize, 2usize, 3usize, 7usize);
     let mut r = Random::new(5);
     let (w, q, c) = (r.floats(2 * (nope + value) * rank, 1.0), r.floats(2 * (nope + rope), 1.0), r.floats(rank, 1.0));
-    let p = kernel::MlaQuery { heads: 2, nope: 5, rope: 2, value: 3, rank: 7 };
+    let kv = r.floats(rank + rope, 1.0);
+    let p = kernel::MlaQuery {
+        heads: 2,
+        nope: 5,
+        rope: 2,
+        value: 3,
+        rank: 7,
+        q_stride: 14,
+        kv_stride: 9,
+        kv_offset: 0,
+        interleaved: 0,
+        eps: 0.0,
+    };
     let format = Some(Format::F32);
-    let absorbed =
-        last(&kernel::MLA_QUERY, format, &p, 1, &[words(&q), words(&w), vec![0; 4], vec![0; 2 * (rank + rope)]]);
-    let absorbed: &[f32] = bytemuck::cast_slice(&absorbed);
+    // At position 0 nothing turns.
+    let first = [state(0, 1, 0), words(&turns(1, rope)), words(&q), words(&kv), words(&[2.0; 7])];
+    let rest = [words(&w), vec![0; 4], vec![0; 2 * (rank + rope)], vec![0; rank + rope]];
+    let buffers: Vec<_> = first.into_iter().chain(rest).collect();
+    let run = launch::launch(&Cpu, &kernel::MLA_QUERY, format, bytemuck::bytes_of(&p), 1, &buffers);
+    let mut after = pollster::block_on(run).expect("the CPU runs");
+    let (cached, absorbed) = (after.pop().expect("a cache"), after.pop().expect("queries"));
+    let (absorbed, cached): (&[f32], &[f32]) = (bytemuck::cast_slice(&absorbed), bytemuck::cast_slice(&cached));
+    let mean = kv[..rank].iter().map(|v| v * v).sum::<f32>() / rank as f32;
+    assert!(cached.iter().zip(&kv).take(rank).all(|(got, v)| (got - 2.0 * v / mean.sqrt()).abs() < 1e-5));
+    assert_eq!(cached[rank..], kv[rank..]);
+    let sizes = kernel::MlaValue { heads: 2, nope: 5, value: 3, rank: 7 };
     let both = [c.clone(), c.clone()].concat();
-    let values = last(&kernel::MLA_VALUE, format, &p, 1, &[words(&both), words(&w), vec![0; 4], vec![0; 2 * value]]);
+    let values =
+        last(&kernel::MLA_VALUE, format, &sizes, 1, &[words(&both), words(&w), vec![0; 4], vec![0; 2 * value]]);
     let values: &[f32] = bytemuck::cast_slice(&values);
     for h in 0..2 {
         let row = |i: usize| -> f32 { (0..rank).map(|j| w[(h * (nope + value) + i) * rank + j] * c[j]).sum() };

@@ -96,19 +96,23 @@ async fn probe(device: &dyn Device) -> Result<f64> {
     let buffer = |label: &str, bytes: u64| device.buffer(label, bytes);
     let bindings = vec![
         buffer("x", 4 * u64::from(COLS))?,
+        buffer("norm", 16)?,
         buffer("matrix", bytes)?,
         buffer("scales", 16)?,
         buffer("y", 4 * u64::from(ROWS))?,
     ];
-    let params = Matmul { rows: ROWS, cols: COLS, x_stride: COLS, y_stride: ROWS, accumulate: 0 };
-    let y = bindings[3].clone();
+    let (x_stride, y_stride) = (COLS, ROWS);
+    let params = Matmul { rows: ROWS, cols: COLS, x_stride, y_stride, accumulate: 0, norm: 0, eps: 0.0 };
+    let y = bindings[4].clone();
     let step = Step {
         label: "probe".into(),
         kernel: &MATVEC,
         format: Some(Format::F32),
-        params: [params.rows, params.cols, params.x_stride, params.y_stride, params.accumulate]
-            .map(u32::to_le_bytes)
-            .concat(),
+        params: [params.rows, params.cols, params.x_stride, params.y_stride, params.accumulate, params.norm]
+            .into_iter()
+            .chain([params.eps.to_bits()])
+            .flat_map(u32::to_le_bytes)
+            .collect(),
         bindings,
     };
     let plan = device.compile(vec![step]).await?;

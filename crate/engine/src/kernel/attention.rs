@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, of, read, write};
+use super::{EACH, Kernel, ONE, STATE, of, read, write};
 use crate::device::{Args, Dim, Grid};
 
 /// Parameters. Position `s` of key-value head `g` is at `s·k_stride + g·k_width` in keys, likewise in values.
@@ -35,7 +35,7 @@ pub struct Params {
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     per_format: false,
-    bindings: &[read("state"), read("q"), read("keys"), read("values"), write("y")],
+    bindings: &[STATE, read("q"), read("keys"), read("values"), write("y")],
     grid,
     cpu,
 };

@@ -1,8 +1,8 @@
-//! First half of the routed experts: `y[t, j] = silu(W_gate · x) ⊙ (W_up · x)` for each chosen expert `j`.
+//! First half of the routed experts: `y[t, j] = silu(W_gate · n) ⊙ (W_up · n)` for each chosen expert `j`, `n = norm(x[t])`.
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, by, of, read, silu, write};
+use super::{EACH, Kernel, arithmetic, by, of, read, write};
 use crate::device::{Args, Dim, Grid};
 
 /// Parameters. An expert is a *record* of `stride` words in the pool, at `slots[expert]·stride`. Row `2i` of its
@@ -22,13 +22,15 @@ pub struct Params {
     pub weights: u32,
     /// Word of a record where its scale plane starts.
     pub scales: u32,
+    /// Added to the mean of squares (config `rms_norm_eps`).
+    pub eps: f32,
 }
 
-/// `x [T, H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by 8, chosen, tokens.
+/// `x [T, H]`, `norm [H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by 8, chosen, tokens.
 pub static EXPERTS_UP: Kernel = Kernel {
     name: "experts_up",
     per_format: true,
-    bindings: &[read("x"), read("chosen"), read("slots"), read("pool"), write("y")],
+    bindings: &[read("x"), read("norm"), read("chosen"), read("slots"), read("pool"), write("y")],
     grid,
     cpu,
 };
@@ -40,18 +42,19 @@ fn grid(params: &[u8]) -> Grid {
 
 fn cpu(args: &Args<'_>) {
     let p: Params = args.params();
-    let (x, chosen, slots, pool) = (args.f32(1), args.u32(2), args.u32(3), args.u32(4));
-    let mut y = args.f32_mut(5);
+    let (x, weight) = (args.f32(1), args.f32(2));
+    let (chosen, slots, pool) = (args.u32(3), args.u32(4), args.u32(5));
+    let mut y = args.f32_mut(6);
     let (hidden, width, k) = (p.hidden as usize, p.width as usize, p.chosen as usize);
     for t in 0..args.tokens() {
-        let x = &x[t * hidden..][..hidden];
+        let x = arithmetic::norm(&x[t * hidden..][..hidden], &weight, p.eps);
         for j in t * k..(t + 1) * k {
             let slot = slots[chosen[2 * j] as usize] as usize;
             let record = &pool[slot * p.stride as usize..][..p.stride as usize];
             let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
-            let dot = |row| args.format().dot(weights, scales, row, x);
+            let dot = |row| args.format().dot(weights, scales, row, &x);
             for (i, y) in y[j * width..][..width].iter_mut().enumerate() {
-                *y = silu(dot(2 * i)) * dot(2 * i + 1);
+                *y = arithmetic::silu(dot(2 * i)) * dot(2 * i + 1);
             }
         }
     }

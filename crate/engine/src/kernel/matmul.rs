@@ -1,6 +1,6 @@
-//! Matrix times many vectors: `y[t] (+)= W · x[t]`, tiled over rows and tokens, for prefill.
+//! Matrix times many vectors: `y[t] (+)= W · x[t]` or `W · norm(x[t])`, tiled over rows and tokens, for prefill.
 
-use super::{Kernel, ONE, by, matvec, of, read, write};
+use super::{Kernel, ONE, STATE, by, matvec, of, read, write};
 use crate::device::{Args, Dim, Grid};
 
 /// Rows and tokens of a tile on the GPU.
@@ -10,7 +10,7 @@ const TILE: u32 = 32;
 pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     per_format: true,
-    bindings: &[read("state"), read("x"), read("weights"), read("scales"), write("y")],
+    bindings: &[STATE, read("x"), read("norm"), read("weights"), read("scales"), write("y")],
     grid,
     cpu,
 };

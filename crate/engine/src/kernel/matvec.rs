@@ -1,8 +1,10 @@
-//! Matrix times few vectors: `y[t] (+)= W · x[t]`, for decode.
+//! Matrix times few vectors: `y[t] (+)= W · x[t]` or `W · norm(x[t])`, for decode.
+
+use std::borrow::Cow;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, by, of, read, write};
+use super::{EACH, Kernel, ONE, arithmetic, by, of, read, write};
 use crate::device::{Args, Grid};
 
 /// Parameters, shared with `matmul`. Strides and offsets are in floats.
@@ -19,13 +21,17 @@ pub struct Params {
     pub y_stride: u32,
     /// 1: add to `y` (a residual); 0: replace it.
     pub accumulate: u32,
+    /// 1: the input is `x · rsqrt(mean(x²) + eps) · norm` over the columns (RMSNorm); 0: it is `x`.
+    pub norm: u32,
+    /// Added to the mean of squares (config `rms_norm_eps`).
+    pub eps: f32,
 }
 
-/// `x [T, x_stride]`, planes `[N, K]`, `y [T, y_stride]`. Grid: rows by 16, tokens.
+/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[N, K]`, `y [T, y_stride]`. Grid: rows by 16, tokens.
 pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     per_format: true,
-    bindings: &[read("x"), read("weights"), read("scales"), write("y")],
+    bindings: &[read("x"), read("norm"), read("weights"), read("scales"), write("y")],
     grid,
     cpu,
 };
@@ -42,14 +48,18 @@ fn cpu(args: &Args<'_>) {
 /// The product, with the bindings from `x` on starting at `first`.
 pub(super) fn run(args: &Args<'_>, first: usize) {
     let p: Params = args.params();
-    let (x, weights, scales) = (args.f32(first), args.u32(first + 1), args.u32(first + 2));
-    let mut y = args.f32_mut(first + 3);
+    let (x, weight) = (args.f32(first), args.f32(first + 1));
+    let (weights, scales) = (args.u32(first + 2), args.u32(first + 3));
+    let mut y = args.f32_mut(first + 4);
     let (rows, cols, format) = (p.rows as usize, p.cols as usize, args.format());
     for t in 0..args.tokens() {
-        let x = &x[t * p.x_stride as usize..][..cols];
+        let mut x = Cow::Borrowed(&x[t * p.x_stride as usize..][..cols]);
+        if p.norm == 1 {
+            x = arithmetic::norm(&x, &weight, p.eps).into();
+        }
         let y = &mut y[t * p.y_stride as usize..][..rows];
         for (row, y) in y.iter_mut().enumerate() {
-            let sum = format.dot(&weights, &scales, row, x);
+            let sum = format.dot(&weights, &scales, row, &x);
             *y = if p.accumulate == 1 { *y + sum } else { sum };
         }
     }

@@ -1,9 +1,23 @@
 //! MLA values from mixed latents: `y[h] = W_uv,h · x[h]` (DeepSeek-V2 §2.1), read from `kv_b_proj` as stored.
 
+use bytemuck::{Pod, Zeroable};
+
 use super::{EACH, Kernel, ONE, of, read, write};
 use crate::device::{Args, Dim, Grid};
 
-pub use super::mla_query::Params;
+/// Parameters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Params {
+    /// Query heads.
+    pub heads: u32,
+    /// Rows of a head before its values: its query dimensions without position (config `qk_nope_head_dim`).
+    pub nope: u32,
+    /// Value dimensions (config `v_head_dim`).
+    pub value: u32,
+    /// Latent dimensions (config `kv_lora_rank`).
+    pub rank: u32,
+}
 
 /// `x [T, heads, rank]`, planes `[heads·(nope + value), rank]`, `y [T, heads, value]`. Grid: heads, tokens.
 pub static MLA_VALUE: Kernel = Kernel {

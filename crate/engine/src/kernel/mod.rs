@@ -1,21 +1,21 @@
 //! Kernels: each is a WGSL shader in `shaders/` and its scalar twin here, with the same name, bindings and order.
 //!
-//! Binding 0 is the uniform `Params` of the twin's file; storage buffers follow from 1 in the order of
+//! Binding 0 is the uniform `Params` of the twin's file; other buffers follow from 1 in the order of
 //! [`Kernel::bindings`]. `T` is the number of tokens in a play, `x [T, n]` a row-major array. Kernels that need to know
 //! where they are bind [`State`]. Shapes are asserted by the model that builds the plan; a wrong shape here is a bug.
 
 mod argmax;
+mod arithmetic;
 mod attention;
-mod copy;
 mod embed;
 mod experts_down;
 mod experts_up;
+mod heads;
+mod last;
 mod matmul;
 mod matvec;
 mod mla_query;
 mod mla_value;
-mod rmsnorm;
-mod rope;
 mod sample;
 mod shader;
 mod swiglu;
@@ -27,16 +27,15 @@ use crate::device::{Args, Dim, Grid};
 
 pub use argmax::{ARGMAX, Params as Argmax};
 pub use attention::{ATTENTION, Params as Attention};
-pub use copy::{COPY, Params as Copy};
 pub use embed::{EMBED, Params as Embed};
 pub use experts_down::{EXPERTS_DOWN, Params as ExpertsDown};
 pub use experts_up::{EXPERTS_UP, Params as ExpertsUp};
+pub use heads::{HEADS, Params as Heads};
+pub use last::{LAST, Params as Last};
 pub use matmul::MATMUL;
 pub use matvec::{MATVEC, Params as Matmul};
 pub use mla_query::{MLA_QUERY, Params as MlaQuery};
 pub use mla_value::{MLA_VALUE, Params as MlaValue};
-pub use rmsnorm::{Params as RmsNorm, RMSNORM};
-pub use rope::{Params as Rope, ROPE};
 pub use sample::{Params as Sample, SAMPLE, Settings};
 pub use shader::{Shader, shader, shaders};
 pub use swiglu::{Params as Swiglu, SWIGLU};
@@ -48,7 +47,7 @@ pub struct Kernel {
     pub name: &'static str,
     /// Whether it comes in a variant per weight [`crate::format::Format`].
     pub per_format: bool,
-    /// Storage bindings from 1, in order.
+    /// Bindings from 1, in order.
     pub bindings: &'static [Binding],
     /// Workgroups on the GPU, from the bytes of the kernel's `Params`.
     pub grid: fn(&[u8]) -> Grid,
@@ -56,23 +55,37 @@ pub struct Kernel {
     pub cpu: fn(&Args<'_>),
 }
 
-/// A storage binding.
+/// A binding.
 pub struct Binding {
     /// Name of the variable in the shader.
     pub name: &'static str,
-    /// Whether the kernel writes it.
-    pub write: bool,
+    /// How the shader has it.
+    pub access: Access,
+}
+
+/// How a shader has a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Storage that is only read.
+    Read,
+    /// Storage that is written.
+    Write,
+    /// A uniform: small, read by all, and not one of the eight storage buffers.
+    Uniform,
 }
 
 /// A binding that is only read.
 const fn read(name: &'static str) -> Binding {
-    Binding { name, write: false }
+    Binding { name, access: Access::Read }
 }
 
 /// A binding that is written.
 const fn write(name: &'static str) -> Binding {
-    Binding { name, write: true }
+    Binding { name, access: Access::Write }
 }
+
+/// The binding of [`State`].
+const STATE: Binding = Binding { name: "state", access: Access::Uniform };
 
 /// One workgroup.
 const ONE: Dim = Dim::Fixed(1);
@@ -90,25 +103,24 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 15] = [
+pub static KERNELS: [&Kernel; 14] = [
     &ARGMAX,
     &ATTENTION,
-    &COPY,
     &EMBED,
     &EXPERTS_DOWN,
     &EXPERTS_UP,
+    &HEADS,
+    &LAST,
     &MATMUL,
     &MATVEC,
     &MLA_QUERY,
     &MLA_VALUE,
-    &RMSNORM,
-    &ROPE,
     &SAMPLE,
     &SWIGLU,
     &TOPK,
 ];
 
-/// What changes from play to play; one small storage buffer that kernels read.
+/// What changes from play to play; one small uniform that kernels read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct State {
@@ -120,9 +132,4 @@ pub struct State {
     pub seed: u32,
     /// High half of the sampling seed.
     pub seed_high: u32,
-}
-
-/// `x · σ(x)`.
-fn silu(x: f32) -> f32 {
-    x / (1.0 + (-x).exp())
 }

@@ -7,7 +7,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, ONE, read, write};
+use super::{Kernel, ONE, STATE, read, write};
 use crate::device::{Args, Grid};
 
 /// Parameters.
@@ -39,7 +39,7 @@ pub struct Settings {
 pub static SAMPLE: Kernel = Kernel {
     name: "sample",
     per_format: false,
-    bindings: &[read("state"), read("settings"), read("seen"), write("logits"), write("result")],
+    bindings: &[STATE, read("settings"), read("seen"), write("logits"), write("result")],
     grid,
     cpu,
 };

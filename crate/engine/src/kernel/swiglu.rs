@@ -2,20 +2,19 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, by, of, read, silu, write};
+use super::{EACH, Kernel, ONE, arithmetic, by, of, read, write};
 use crate::device::{Args, Grid};
 
 /// Parameters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Params {
-    /// Floats of a token.
+    /// Floats of a token's output.
     pub width: u32,
 }
 
-/// `gate [T, width]`, `up [T, width]`, `y [T, width]`. Grid: floats by 64, tokens.
-pub static SWIGLU: Kernel =
-    Kernel { name: "swiglu", per_format: false, bindings: &[read("gate"), read("up"), write("y")], grid, cpu };
+/// `x [T, 2, width]` (gate, up), `y [T, width]`. Grid: floats by 64, tokens.
+pub static SWIGLU: Kernel = Kernel { name: "swiglu", per_format: false, bindings: &[read("x"), write("y")], grid, cpu };
 
 fn grid(params: &[u8]) -> Grid {
     let p: Params = of(params);
@@ -23,9 +22,12 @@ fn grid(params: &[u8]) -> Grid {
 }
 
 fn cpu(args: &Args<'_>) {
-    let count = args.tokens() * args.params::<Params>().width as usize;
-    let (gate, up) = (args.f32(1), args.f32(2));
-    for ((y, gate), up) in args.f32_mut(3)[..count].iter_mut().zip(gate.iter()).zip(up.iter()) {
-        *y = silu(*gate) * up;
+    let width = args.params::<Params>().width as usize;
+    let x = args.f32(1);
+    for (y, x) in args.f32_mut(2).chunks_exact_mut(width).zip(x.chunks_exact(2 * width)).take(args.tokens()) {
+        let (gate, up) = x.split_at(width);
+        for ((y, gate), up) in y.iter_mut().zip(gate).zip(up) {
+            *y = arithmetic::silu(*gate) * up;
+        }
     }
 }

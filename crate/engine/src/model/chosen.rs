@@ -10,8 +10,8 @@ use crate::weights::{ExpertLayout, Index, Precision};
 pub(crate) enum Chosen {
     /// A vector in f32.
     Vector { name: String, len: usize },
-    /// A matrix.
-    Matrix { name: String, rows: usize, cols: usize, format: Format },
+    /// A matrix, of tensors above each other: their names and rows.
+    Matrix { parts: Vec<(String, usize)>, cols: usize, format: Format },
     /// The routed experts of a layer.
     Experts { prefix: String, count: usize, hidden: usize, width: usize, layout: ExpertLayout },
 }
@@ -61,14 +61,20 @@ impl Choice {
             }
             Need::Router { name, rows, cols } => {
                 self.stored += index.tensor(&name, &[rows, cols])?.0.bytes();
-                Chosen::Matrix { name, rows, cols, format: Format::F32 }
+                Chosen::Matrix { parts: vec![(name, rows)], cols, format: Format::F32 }
             }
-            Need::Matrix { name, rows, cols } => {
-                let (stored, format) = index.tensor(&name, &[rows, cols])?;
-                self.stored += stored.bytes();
-                let format = precision.matrix(format, cols);
-                self.note(&name, precision, format, cols);
-                Chosen::Matrix { name, rows, cols, format }
+            Need::Matrix { parts, cols } => {
+                let mut common = None;
+                for (name, rows) in &parts {
+                    let (stored, format) = index.tensor(name, &[*rows, cols])?;
+                    self.stored += stored.bytes();
+                    common = Some(common.map_or(format, |c| if c == format { c } else { Format::F32 }));
+                }
+                let format = precision.matrix(common.unwrap_or(Format::F32), cols);
+                for (name, _) in &parts {
+                    self.note(name, precision, format, cols);
+                }
+                Chosen::Matrix { parts, cols, format }
             }
             Need::Experts { prefix, count, hidden, width } => {
                 let layout = self.experts(index, &prefix, [count, hidden, width], precision)?;
@@ -138,8 +144,10 @@ impl Chosen {
     fn planes(&self) -> Vec<(&str, u64)> {
         match self {
             Chosen::Vector { name, len } => vec![(name, 4 * *len as u64)],
-            Chosen::Matrix { name, rows, cols, format } => {
-                let (weights, scales) = crate::weights::plane_bytes(*format, *rows, *cols);
+            Chosen::Matrix { parts, cols, format } => {
+                let rows = parts.iter().map(|(_, rows)| rows).sum();
+                let (weights, scales) = crate::weights::plane_bytes(*format, rows, *cols);
+                let name = parts.first().map_or("", |(name, _)| name);
                 vec![(name, weights), (name, scales)]
             }
             Chosen::Experts { prefix, count, layout, .. } => vec![(prefix, layout.bytes() * *count as u64)],

@@ -10,7 +10,7 @@ use crate::model::config::Config;
 use crate::model::family::read_spec;
 use crate::model::needs::{self, layer, needs};
 use crate::model::{
-    Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Layer, Mlp, ModelSpec, QueryWeights,
+    Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, LatentQueries, Layer, Mlp, ModelSpec,
     Weights,
 };
 use crate::source::Source;
@@ -118,7 +118,7 @@ fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
     Ok(context)
 }
 
-/// Weights on the device by name, until each finds its role.
+/// Weights on the device by name, of matrices that of their first tensor, until each finds its role.
 #[derive(Default)]
 struct Loaded {
     matrices: BTreeMap<String, Matrix>,
@@ -138,9 +138,10 @@ impl Loaded {
             Chosen::Vector { name, len } => {
                 self.vectors.insert(name.clone(), tensors.vector(device, name, *len, on_read).await?);
             }
-            Chosen::Matrix { name, rows, cols, format } => {
-                let matrix = tensors.matrix(device, name, [*rows, *cols], *format, on_read).await?;
-                self.matrices.insert(name.clone(), matrix);
+            Chosen::Matrix { parts, cols, format } => {
+                let matrix = tensors.matrix(device, parts, *cols, *format, on_read).await?;
+                let name = parts.first().map(|(name, _)| name.clone());
+                self.matrices.insert(name.unwrap_or_default(), matrix);
             }
             Chosen::Experts { prefix, count, hidden, width, layout } => {
                 let pool = device.buffer(prefix, layout.bytes() * *count as u64)?;
@@ -167,8 +168,7 @@ impl Loaded {
 
     fn mlp(&mut self, at: &str) -> Result<Mlp> {
         Ok(Mlp {
-            gate: self.matrix(&format!("{at}.gate_proj.weight"))?,
-            up: self.matrix(&format!("{at}.up_proj.weight"))?,
+            gate_up: self.matrix(&format!("{at}.gate_proj.weight"))?,
             down: self.matrix(&format!("{at}.down_proj.weight"))?,
         })
     }
@@ -210,26 +210,20 @@ impl Loaded {
     fn gqa(&mut self, i: usize, qk_norm: bool) -> Result<AttentionWeights> {
         let name = |part: &str| layer(i, &format!("self_attn.{part}.weight"));
         let qk_norm = if qk_norm { Some((self.vector(&name("q_norm"))?, self.vector(&name("k_norm"))?)) } else { None };
-        Ok(AttentionWeights::Gqa {
-            q: self.matrix(&name("q_proj"))?,
-            k: self.matrix(&name("k_proj"))?,
-            v: self.matrix(&name("v_proj"))?,
-            o: self.matrix(&name("o_proj"))?,
-            qk_norm,
-        })
+        Ok(AttentionWeights::Gqa { qkv: self.matrix(&name("q_proj"))?, o: self.matrix(&name("o_proj"))?, qk_norm })
     }
 
     fn mla(&mut self, i: usize, low_rank: bool) -> Result<AttentionWeights> {
         let name = |part: &str| layer(i, &format!("self_attn.{part}.weight"));
-        let q = if low_rank {
-            let (a, b) = (self.matrix(&name("q_a_proj"))?, self.matrix(&name("q_b_proj"))?);
-            QueryWeights::LowRank { a, norm: self.vector(&name("q_a_layernorm"))?, b }
+        let (down, queries) = if low_rank {
+            let (norm, up) = (self.vector(&name("q_a_layernorm"))?, self.matrix(&name("q_b_proj"))?);
+            (self.matrix(&name("q_a_proj"))?, Some(LatentQueries { norm, up }))
         } else {
-            QueryWeights::Full(self.matrix(&name("q_proj"))?)
+            (self.matrix(&name("q_proj"))?, None)
         };
         Ok(AttentionWeights::Mla {
-            q,
-            kv_a: self.matrix(&name("kv_a_proj_with_mqa"))?,
+            down,
+            queries,
             kv_norm: self.vector(&name("kv_a_layernorm"))?,
             kv_b: self.matrix(&name("kv_b_proj"))?,
             o: self.matrix(&name("o_proj"))?,

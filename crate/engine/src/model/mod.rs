@@ -9,6 +9,7 @@ mod deepseek_v3;
 mod family;
 mod files;
 mod forward;
+mod layers;
 mod load;
 mod needs;
 mod pack;
@@ -27,6 +28,6 @@ pub use load::{LoadOptions, Model, Progress, Stage};
 pub use pack::pack;
 pub use rope::rope_table;
 pub use spec::{Attention, Ffn, LayerSpec, Mla, ModelSpec, Moe, Rope, RopeScaling};
-pub use weights::{AttentionWeights, Experts, FfnWeights, Layer, Mlp, QueryWeights, Weights};
+pub use weights::{AttentionWeights, Experts, FfnWeights, LatentQueries, Layer, Mlp, Weights};
 
 pub use crate::weights::{ExpertLayout, Matrix};

@@ -9,8 +9,8 @@ pub(crate) enum Need {
     Vector { name: String, len: usize },
     /// A matrix kept in f32: a router.
     Router { name: String, rows: usize, cols: usize },
-    /// A matrix in any format.
-    Matrix { name: String, rows: usize, cols: usize },
+    /// A matrix in any format, of tensors above each other: their names and rows. The first one's name is its own.
+    Matrix { parts: Vec<(String, usize)>, cols: usize },
     /// Routed experts `{prefix}.0` and on.
     Experts { prefix: String, count: usize, hidden: usize, width: usize },
 }
@@ -37,9 +37,9 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
         list.push(vector(name("input_layernorm.weight"), h));
         match &l.attention {
             Attention::Gqa { heads, kv_heads, head, qk_norm, .. } => {
-                list.push(matrix(name("self_attn.q_proj.weight"), heads * head, h));
-                list.push(matrix(name("self_attn.k_proj.weight"), kv_heads * head, h));
-                list.push(matrix(name("self_attn.v_proj.weight"), kv_heads * head, h));
+                let q = (name("self_attn.q_proj.weight"), heads * head);
+                let [k, v] = ["k_proj", "v_proj"].map(|p| (name(&format!("self_attn.{p}.weight")), kv_heads * head));
+                list.push(Need::Matrix { parts: vec![q, k, v], cols: h });
                 list.push(matrix(name("self_attn.o_proj.weight"), h, heads * head));
                 if *qk_norm {
                     list.push(vector(name("self_attn.q_norm.weight"), *head));
@@ -48,14 +48,16 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
             }
             Attention::Mla(m) => {
                 let queries = m.heads * (m.nope + m.rope);
+                let down = match m.q_rank {
+                    Some(rank) => (name("self_attn.q_a_proj.weight"), rank),
+                    None => (name("self_attn.q_proj.weight"), queries),
+                };
+                let kv_a = (name("self_attn.kv_a_proj_with_mqa.weight"), m.rank + m.rope);
+                list.push(Need::Matrix { parts: vec![down, kv_a], cols: h });
                 if let Some(rank) = m.q_rank {
-                    list.push(matrix(name("self_attn.q_a_proj.weight"), rank, h));
                     list.push(vector(name("self_attn.q_a_layernorm.weight"), rank));
                     list.push(matrix(name("self_attn.q_b_proj.weight"), queries, rank));
-                } else {
-                    list.push(matrix(name("self_attn.q_proj.weight"), queries, h));
                 }
-                list.push(matrix(name("self_attn.kv_a_proj_with_mqa.weight"), m.rank + m.rope, h));
                 list.push(vector(name("self_attn.kv_a_layernorm.weight"), m.rank));
                 list.push(matrix(name("self_attn.kv_b_proj.weight"), m.heads * (m.nope + m.value), m.rank));
                 list.push(matrix(name("self_attn.o_proj.weight"), h, m.heads * m.value));
@@ -90,11 +92,11 @@ fn vector(name: String, len: usize) -> Need {
 }
 
 fn matrix(name: String, rows: usize, cols: usize) -> Need {
-    Need::Matrix { name, rows, cols }
+    Need::Matrix { parts: vec![(name, rows)], cols }
 }
 
 fn mlp(list: &mut Vec<Need>, at: &str, width: usize, hidden: usize) {
-    list.push(matrix(format!("{at}.gate_proj.weight"), width, hidden));
-    list.push(matrix(format!("{at}.up_proj.weight"), width, hidden));
+    let parts = ["gate_proj", "up_proj"].map(|p| (format!("{at}.{p}.weight"), width));
+    list.push(Need::Matrix { parts: parts.into(), cols: hidden });
     list.push(matrix(format!("{at}.down_proj.weight"), hidden, width));
 }

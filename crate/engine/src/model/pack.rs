@@ -168,12 +168,17 @@ fn shards(list: &[Chosen]) -> Vec<Vec<Item<'_>>> {
     shards
 }
 
-/// A tensor cut into runs of rows of at most a chunk, or experts one by one.
+/// Tensors cut into runs of rows of at most a chunk, or experts one by one.
 fn items(chosen: &Chosen) -> Vec<Item<'_>> {
-    let plain = match chosen {
-        Chosen::Vector { name, len } => Plain { name, shape: vec![*len], rows: 1, cols: *len, format: Format::F32 },
-        Chosen::Matrix { name, rows, cols, format } => {
-            Plain { name, shape: vec![*rows, *cols], rows: *rows, cols: *cols, format: *format }
+    match chosen {
+        Chosen::Vector { name, len } => {
+            runs(&Plain { name, shape: vec![*len], rows: 1, cols: *len, format: Format::F32 })
+        }
+        // Tensors keep their own names and places, whatever stands above what on a device.
+        Chosen::Matrix { parts, cols, format } => {
+            let cols = *cols;
+            let plain = |name, rows| Plain { name, shape: vec![rows, cols], rows, cols, format: *format };
+            parts.iter().flat_map(|(name, rows)| runs(&plain(name, *rows))).collect()
         }
         Chosen::Experts { prefix, count, hidden, width, layout } => {
             let expert = |i| {
@@ -181,9 +186,13 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
                 let entries = vec![Entry { name, dtype: "U32", shape, bytes: layout.bytes() }];
                 Item { what: What::Expert { prefix, i, sizes: [*hidden, *width], layout }, entries }
             };
-            return (0..*count).map(expert).collect();
+            (0..*count).map(expert).collect()
         }
-    };
+    }
+}
+
+/// A tensor in runs of rows.
+fn runs<'a>(plain: &Plain<'a>) -> Vec<Item<'a>> {
     let (weights, scales) = row_bytes(plain.format, plain.cols as u64);
     let (all, most) = (plain.rows as u64, (CHUNK / (weights + scales).max(1)).max(2) / 2 * 2);
     let mut items = Vec::new();
@@ -191,7 +200,7 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
     while first < all {
         let rows = most.min(all - first);
         let part = if all > most { format!(".rows.{first}") } else { String::new() };
-        let entries = entries(&plain, rows, &part);
+        let entries = entries(plain, rows, &part);
         items.push(Item { what: What::Rows { plain: plain.clone(), first, rows }, entries });
         first += rows;
     }

@@ -27,16 +27,12 @@ pub struct Layer {
     pub ffn: FfnWeights,
 }
 
-/// Attention weights.
+/// Attention weights. What is read of one input is one matrix, its parts above each other.
 pub enum AttentionWeights {
     /// Grouped-query attention.
     Gqa {
-        /// Queries `[heads·head, H]`.
-        q: Matrix,
-        /// Keys `[kv_heads·head, H]`.
-        k: Matrix,
-        /// Values `[kv_heads·head, H]`.
-        v: Matrix,
+        /// Queries, keys and values `[(heads + 2·kv_heads)·head, H]`.
+        qkv: Matrix,
         /// Output `[H, heads·head]`.
         o: Matrix,
         /// Head norms of queries and keys `[head]`.
@@ -44,10 +40,10 @@ pub enum AttentionWeights {
     },
     /// Multi-head latent attention.
     Mla {
-        /// Queries.
-        q: QueryWeights,
-        /// Latent and rotated key `[rank + rope, H]`.
-        kv_a: Matrix,
+        /// Queries `[heads·(nope + rope), H]` or their latent `[q_rank, H]`, then latent and shared key `[rank + rope, H]`.
+        down: Matrix,
+        /// Queries from their latent, where they have one.
+        queries: Option<LatentQueries>,
         /// Norm of the latent `[rank]`.
         kv_norm: Buffer,
         /// Keys and values from the latent `[heads·(nope + value), rank]`.
@@ -57,19 +53,12 @@ pub enum AttentionWeights {
     },
 }
 
-/// Query projection of latent attention.
-pub enum QueryWeights {
-    /// One matrix `[heads·(nope + rope), H]`.
-    Full(Matrix),
-    /// Through a normed latent.
-    LowRank {
-        /// Into the latent `[q_rank, H]`.
-        a: Matrix,
-        /// Norm of the latent `[q_rank]`.
-        norm: Buffer,
-        /// Out of it `[heads·(nope + rope), q_rank]`.
-        b: Matrix,
-    },
+/// Queries from their latent.
+pub struct LatentQueries {
+    /// Norm of the latent `[q_rank]`.
+    pub norm: Buffer,
+    /// `[heads·(nope + rope), q_rank]`.
+    pub up: Matrix,
 }
 
 /// Feed-forward weights.
@@ -91,10 +80,8 @@ pub enum FfnWeights {
 
 /// A gated MLP: `down(silu(gate·x) ⊙ (up·x))`.
 pub struct Mlp {
-    /// `[width, H]`.
-    pub gate: Matrix,
-    /// `[width, H]`.
-    pub up: Matrix,
+    /// Gate and up `[2·width, H]`.
+    pub gate_up: Matrix,
     /// `[H, width]`.
     pub down: Matrix,
 }

@@ -18,30 +18,43 @@ pub(crate) fn plane_bytes(format: Format, rows: usize, cols: usize) -> (u64, u64
 pub(crate) type OnRead<'a> = &'a mut dyn FnMut(u64);
 
 impl Tensors<'_> {
-    /// Puts a matrix `[rows, cols]` on a device in format `target`.
+    /// Puts a matrix of tensors above each other, each a name and its rows, on a device in format `target`.
     pub(crate) async fn matrix(
         &self,
         device: &dyn Device,
-        name: &str,
-        [rows, cols]: [usize; 2],
+        parts: &[(String, usize)],
+        cols: usize,
         target: Format,
         on_read: OnRead<'_>,
     ) -> Result<Matrix> {
-        let (stored, format) = self.index.tensor(name, &[rows, cols])?;
+        let rows = parts.iter().map(|(_, rows)| rows).sum();
+        let label = parts.first().map_or("", |(name, _)| name);
         let (weight_bytes, scale_bytes) = plane_bytes(target, rows, cols);
-        let weights = device.buffer(name, weight_bytes)?;
-        let scales = device.buffer(name, scale_bytes.max(4))?;
-        let (row_weights, row_scales) = (4 * target.row_words(cols) as u64, row_bytes(target, cols as u64).1);
-        let (read_weights, read_scales) = row_bytes(format, cols as u64);
-        let mut row = 0;
-        while row < rows as u64 {
-            let planes = self.rows(name, stored, row, u64::MAX, target).await?;
-            device.write(&weights, row * row_weights, &planes.weights)?;
-            if row_scales > 0 {
-                device.write(&scales, row * row_scales, &planes.scales)?;
+        let weights = device.buffer(label, weight_bytes)?;
+        let scales = device.buffer(label, scale_bytes.max(4))?;
+        let row_scales = row_bytes(target, cols as u64).1 as usize;
+        // Scales are half words: what does not fill one waits for the next rows.
+        let (mut weights_at, mut scales_at, mut waiting) = (0, 0, Vec::new());
+        for (name, rows) in parts {
+            let (stored, format) = self.index.tensor(name, &[*rows, cols])?;
+            let (read_weights, read_scales) = row_bytes(format, cols as u64);
+            let mut row = 0;
+            while row < *rows as u64 {
+                let planes = self.rows(name, stored, row, u64::MAX, target).await?;
+                device.write(&weights, weights_at, &planes.weights)?;
+                weights_at += planes.weights.len() as u64;
+                waiting.extend_from_slice(&planes.scales[..planes.rows * row_scales]);
+                let whole = waiting.len() / 4 * 4;
+                device.write(&scales, scales_at, &waiting[..whole])?;
+                scales_at += whole as u64;
+                waiting.drain(..whole);
+                row += planes.rows as u64;
+                on_read(planes.rows as u64 * (read_weights + read_scales));
             }
-            row += planes.rows as u64;
-            on_read(planes.rows as u64 * (read_weights + read_scales));
+        }
+        if !waiting.is_empty() {
+            waiting.resize(4, 0);
+            device.write(&scales, scales_at, &waiting)?;
         }
         Ok(Matrix { format: target, rows, cols, weights, scales })
     }

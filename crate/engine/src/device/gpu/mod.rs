@@ -112,7 +112,7 @@ impl Device for Gpu {
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
         self.faults.check()?;
-        let memory = self.memory(label, bytes, wgpu::BufferUsages::STORAGE)?;
+        let memory = self.memory(label, bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM)?;
         Ok(Buffer { storage: Storage::Gpu(memory), bytes: bytes.next_multiple_of(4) })
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::Gpu;
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::kernel::{self, Kernel};
+use crate::kernel::{self, Access, Kernel};
 
 /// Kernel name and, for kernels with variants, format.
 type Key = (&'static str, Option<Format>);
@@ -40,7 +40,10 @@ impl Gpu {
 
     fn make(&self, kernel: &Kernel, label: &str, wgsl: &str) -> Pipeline {
         let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform)
-            .chain(kernel.bindings.iter().map(|b| wgpu::BufferBindingType::Storage { read_only: !b.write }))
+            .chain(kernel.bindings.iter().map(|b| match b.access {
+                Access::Uniform => wgpu::BufferBindingType::Uniform,
+                access => wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
+            }))
             .zip(0..)
             .map(|(ty, binding)| wgpu::BindGroupLayoutEntry {
                 binding,

@@ -1,0 +1,28 @@
+//! The last token of a play: its row alone goes on to the head.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Kernel, ONE, STATE, by, of, read, write};
+use crate::device::{Args, Grid};
+
+/// Parameters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Params {
+    /// Floats of a token.
+    pub width: u32,
+}
+
+/// `state`, `x [T, width]`, `y [width]`. Grid: floats by 64.
+pub static LAST: Kernel =
+    Kernel { name: "last", per_format: false, bindings: &[STATE, read("x"), write("y")], grid, cpu };
+
+fn grid(params: &[u8]) -> Grid {
+    let p: Params = of(params);
+    [by(p.width, 64), ONE, ONE]
+}
+
+fn cpu(args: &Args<'_>) {
+    let width = args.params::<Params>().width as usize;
+    args.f32_mut(3)[..width].copy_from_slice(&args.f32(2)[(args.tokens() - 1) * width..][..width]);
+}
