@@ -1,5 +1,7 @@
 //! `bench`: how fast a model reads and writes, beside how fast the same memory can be read at all.
 
+mod kernels;
+
 use std::time::Instant;
 
 use moebius_engine::Result;
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::host::Terminal;
 use crate::{args, load};
+use kernels::Kernel;
 
 /// The probe's matrix: 64 MB of f32, more than caches hold.
 const ROWS: u32 = 16_384;
@@ -44,15 +47,22 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
             "decode_tokens_per_second": timings["predicted_per_second"], "gb_per_second": rate,
             "percent_of_probe": 100.0 * rate / probe, "timings": timings}));
     }
+    let kernels =
+        if arguments.kernels { kernels::kernels(&session.model, arguments.prompt[0]).await? } else { Vec::new() };
     let launches = session.launches();
     if arguments.json {
         println!(
             "{}",
             json!({
             "device": device, "bytes_per_token": bytes, "probe_gb_per_second": probe,
-            "dispatches_per_token": launches, "runs": runs})
+            "dispatches_per_token": launches, "runs": runs,
+            "kernels": kernels.iter().map(Kernel::json).collect::<Vec<_>>()})
         );
     } else {
+        for k in &kernels {
+            let (name, launches) = (&k.name, k.launches);
+            println!("{name:24} {launches:4} launches {:8.3} ms a token, {:3.0} %", k.ms, k.percent);
+        }
         println!("{bytes} bytes and {launches} dispatches a token, on {device}");
     }
     Ok(())

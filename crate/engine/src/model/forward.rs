@@ -1,6 +1,6 @@
 //! The forward pass as a plan: embedding, layers, head.
 
-use crate::device::{Buffer, Device, Plan};
+use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::Result;
 use crate::kernel::State;
 use crate::model::layers::Builder;
@@ -15,27 +15,21 @@ pub enum Logits {
     All,
 }
 
-/// A compiled forward pass for up to `chunk` tokens, and the buffers it works in.
-pub struct Forward {
+/// The steps of a forward pass, and the buffers at its ends.
+pub struct Steps {
     /// Embedding and layers, for a play of all tokens.
-    body: Plan,
+    pub body: Vec<Step>,
     /// Norm and head, for a play of all tokens or of the last alone.
-    head: Plan,
-    /// Most tokens in a play.
-    pub chunk: usize,
-    /// Which logits the head computes.
-    pub rows: Logits,
-    /// Kernel launches of a play.
-    pub steps: usize,
+    pub head: Vec<Step>,
     /// Token ids `[chunk]`.
-    tokens: Buffer,
+    pub tokens: Buffer,
     /// Logits, `[V]` or `[chunk, V]`.
     pub logits: Buffer,
 }
 
-impl Forward {
-    /// Compiles the forward pass of `spec` for plays of up to `chunk` tokens.
-    pub async fn compile(
+impl Steps {
+    /// The forward pass of `spec` for plays of up to `chunk` tokens.
+    pub fn new(
         device: &dyn Device,
         spec: &ModelSpec,
         weights: &Weights,
@@ -53,18 +47,47 @@ impl Forward {
         // Of a chunk only the last token goes on to the head, where that is all that is asked for.
         let one = rows == Logits::Last && chunk > 1;
         let x = if one { b.last(&x)? } else { x };
-        let layers = b.take();
-        let mut steps = layers.len();
-        let body = device.compile(layers).await?;
-
+        let body = b.take();
         if one {
             b.chunk = 1;
         }
         let logits = b.scratch("logits", spec.vocab)?;
         b.normed_linear("head".into(), &weights.head, &x, &weights.norm, &logits);
-        let head = b.take();
-        steps += head.len();
-        let head = device.compile(head).await?;
+        Ok(Steps { body, head: b.take(), tokens, logits })
+    }
+}
+
+/// A compiled forward pass for up to `chunk` tokens, and the buffers it works in.
+pub struct Forward {
+    /// [`Steps::body`].
+    body: Plan,
+    /// [`Steps::head`].
+    head: Plan,
+    /// Most tokens in a play.
+    pub chunk: usize,
+    /// Which logits the head computes.
+    pub rows: Logits,
+    /// Kernel launches of a play.
+    pub steps: usize,
+    /// [`Steps::tokens`].
+    tokens: Buffer,
+    /// [`Steps::logits`].
+    pub logits: Buffer,
+}
+
+impl Forward {
+    /// Compiles the forward pass of `spec` for plays of up to `chunk` tokens.
+    pub async fn compile(
+        device: &dyn Device,
+        spec: &ModelSpec,
+        weights: &Weights,
+        cache: &Cache,
+        chunk: usize,
+        rows: Logits,
+    ) -> Result<Self> {
+        let Steps { body, head, tokens, logits } = Steps::new(device, spec, weights, cache, chunk, rows)?;
+        let steps = body.len() + head.len();
+        let (body, head) = (device.compile(body).await?, device.compile(head).await?);
         Ok(Forward { body, head, chunk, rows, steps, tokens, logits })
     }
 

@@ -23,7 +23,7 @@ pub use cache::Cache;
 pub use chosen::Fallback;
 pub use family::{Family, MODELS};
 pub use files::Files;
-pub use forward::{Forward, Logits};
+pub use forward::{Forward, Logits, Steps};
 pub use load::{LoadOptions, Model, Progress, Stage};
 pub use pack::pack;
 pub use rope::rope_table;

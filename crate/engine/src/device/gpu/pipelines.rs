@@ -69,7 +69,12 @@ impl Gpu {
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            // No kernel reads workgroup memory that it has not written, and clearing it costs some drivers milliseconds.
+            // Browsers clear it whatever is said here.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
             cache: None,
         });
         Pipeline { pipeline, layout }
