@@ -1,5 +1,5 @@
 // Second half of the routed experts: y[t] += Σ_j weight_j · W_down,j · x[t, j], in the order of choice. Eight lanes share
-// two rows; a workgroup makes 16 rows of a token.
+// four rows; a workgroup makes 32 rows of a token.
 #import format
 #import input
 #import pool
@@ -21,39 +21,44 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, H]
 
 const LANES = 8u;
+// Rows of eight lanes: an input, once loaded, serves them all.
+const ROWS = 4u;
 
-var<workgroup> partial: array<vec2<f32>, 64>;
+var<workgroup> partial: array<vec4<f32>, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let lane = local & (LANES - 1u);
-    let first = group.x * 16u + (local >> 3u) * 2u;
-    let row0 = min(first, params.hidden - 1u);
-    let row1 = min(first + 1u, params.hidden - 1u);
+    let first = group.x * 32u + (local >> 3u) * ROWS;
+    let row = min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(params.hidden - 1u));
     let blocks = (params.width + 31u) >> 5u;
-    var sum = vec2<f32>(0.0);
+    var sum = vec4<f32>(0.0);
     for (var j = 0u; j < params.chosen; j++) {
         let pair = group.y * params.chosen + j;
         let choice = chosen[pair];
         let record = slots[choice.x] * params.stride;
         plane_weights = record + params.weights;
         plane_scales = record + params.scales;
-        var part = vec2<f32>(0.0);
+        var part = vec4<f32>(0.0);
         for (var b = lane; b < blocks; b += LANES) {
             let v = input_block(pair * params.width, b, params.width);
-            part.x += inner(weight_block(row0, b, params.width), v) * block_scale(row0, b, params.width);
-            part.y += inner(weight_block(row1, b, params.width), v) * block_scale(row1, b, params.width);
+            part += vec4<f32>(
+                inner(weight_block(row.x, b, params.width), v) * block_scale(row.x, b, params.width),
+                inner(weight_block(row.y, b, params.width), v) * block_scale(row.y, b, params.width),
+                inner(weight_block(row.z, b, params.width), v) * block_scale(row.z, b, params.width),
+                inner(weight_block(row.w, b, params.width), v) * block_scale(row.w, b, params.width),
+            );
         }
         sum += bitcast<f32>(choice.y) * part;
     }
     partial[local] = sum;
     workgroupBarrier();
-    let row = group.x * 16u + local;
-    if (local < 16u && row < params.hidden) {
+    let mine = group.x * 32u + local;
+    if (local < 32u && mine < params.hidden) {
         var total = 0.0;
         for (var i = 0u; i < LANES; i++) {
-            total += partial[(local >> 1u) * LANES + i][local & 1u];
+            total += partial[(local >> 2u) * LANES + i][local & 3u];
         }
-        y[group.y * params.hidden + row] += total;
+        y[group.y * params.hidden + mine] += total;
     }
 }

@@ -1,5 +1,5 @@
-// First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) as in matvec. Eight lanes share a gate row and its up row;
-// a workgroup makes 8 outputs of one chosen expert.
+// First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) as in matvec. Eight lanes share
+// two gate rows and their up rows; a workgroup makes 16 outputs of one chosen expert.
 #import format
 #import input
 #import norm
@@ -26,7 +26,8 @@ struct Params {
 
 const LANES = 8u;
 
-var<workgroup> partial: array<vec3<f32>, 64>; // of gate, of up, and of squares
+var<workgroup> partial: array<vec4<f32>, 64>; // of two gates and their ups
+var<workgroup> squares: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -35,25 +36,36 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     plane_weights = record + params.weights;
     plane_scales = record + params.scales;
     let lane = local & (LANES - 1u);
-    let gate = min(group.x * 8u + (local >> 3u), params.width - 1u) * 2u;
+    let first = group.x * 16u + (local >> 3u) * 2u;
+    let gate0 = min(first, params.width - 1u) * 2u;
+    let gate1 = min(first + 1u, params.width - 1u) * 2u;
     let blocks = (params.hidden + 31u) >> 5u;
-    var sum = vec3<f32>(0.0);
+    var sum = vec4<f32>(0.0);
+    var square = 0.0;
     for (var b = lane; b < blocks; b += LANES) {
         let input = input_block(group.z * params.hidden, b, params.hidden);
         let v = times(input, norm_block(b, params.hidden));
-        sum.z += inner(input, input);
-        sum.x += inner(weight_block(gate, b, params.hidden), v) * block_scale(gate, b, params.hidden);
-        sum.y += inner(weight_block(gate + 1u, b, params.hidden), v) * block_scale(gate + 1u, b, params.hidden);
+        square += inner(input, input);
+        sum += vec4<f32>(
+            inner(weight_block(gate0, b, params.hidden), v) * block_scale(gate0, b, params.hidden),
+            inner(weight_block(gate0 + 1u, b, params.hidden), v) * block_scale(gate0 + 1u, b, params.hidden),
+            inner(weight_block(gate1, b, params.hidden), v) * block_scale(gate1, b, params.hidden),
+            inner(weight_block(gate1 + 1u, b, params.hidden), v) * block_scale(gate1 + 1u, b, params.hidden),
+        );
     }
     partial[local] = sum;
+    squares[local] = square;
     workgroupBarrier();
-    let row = group.x * 8u + local;
-    if (local < 8u && row < params.width) {
-        var total = vec3<f32>(0.0);
+    let row = group.x * 16u + local;
+    if (local < 16u && row < params.width) {
+        let lanes = (local >> 1u) * LANES;
+        var total = vec4<f32>(0.0);
+        var mean = 0.0;
         for (var i = 0u; i < LANES; i++) {
-            total += partial[local * LANES + i];
+            total += partial[lanes + i];
+            mean += squares[lanes + i];
         }
-        let inverse = 1.0 / sqrt(total.z / f32(params.hidden) + params.eps);
-        y[pair * params.width + row] = silu(total.x * inverse) * total.y * inverse;
+        let sums = select(total.xy, total.zw, (local & 1u) == 1u) / sqrt(mean / f32(params.hidden) + params.eps);
+        y[pair * params.width + row] = silu(sums.x) * sums.y;
     }
 }

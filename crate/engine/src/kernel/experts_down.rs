@@ -23,7 +23,7 @@ pub struct Params {
     pub scales: u32,
 }
 
-/// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, H]`. Grid: rows by 16, tokens.
+/// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, H]`. Grid: rows by 32, tokens.
 pub static EXPERTS_DOWN: Kernel = Kernel {
     name: "experts_down",
     per_format: true,
@@ -34,7 +34,7 @@ pub static EXPERTS_DOWN: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: Params = of(params);
-    [by(p.hidden, 16), EACH, ONE]
+    [by(p.hidden, 32), EACH, ONE]
 }
 
 fn cpu(args: &Args<'_>) {

@@ -26,7 +26,7 @@ pub struct Params {
     pub eps: f32,
 }
 
-/// `x [T, H]`, `norm [H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by 8, chosen, tokens.
+/// `x [T, H]`, `norm [H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by 16, chosen, tokens.
 pub static EXPERTS_UP: Kernel = Kernel {
     name: "experts_up",
     per_format: true,
@@ -37,7 +37,7 @@ pub static EXPERTS_UP: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: Params = of(params);
-    [by(p.width, 8), Dim::Fixed(p.chosen), EACH]
+    [by(p.width, 16), Dim::Fixed(p.chosen), EACH]
 }
 
 fn cpu(args: &Args<'_>) {

@@ -27,7 +27,7 @@ pub struct Params {
     pub eps: f32,
 }
 
-/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[N, K]`, `y [T, y_stride]`. Grid: rows by 16, tokens.
+/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[N, K]`, `y [T, y_stride]`. Grid: rows by 32, tokens.
 pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     per_format: true,
@@ -38,7 +38,7 @@ pub static MATVEC: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: Params = of(params);
-    [by(p.rows, 16), EACH, ONE]
+    [by(p.rows, 32), EACH, ONE]
 }
 
 fn cpu(args: &Args<'_>) {
