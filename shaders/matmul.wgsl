@@ -1,9 +1,10 @@
-// Matrix times many vectors: y[t] (+)= W · x[t] or W · norm(x[t]), in tiles of 32 rows by 32 tokens staged in workgroup
+// Matrix times many vectors, as matvec, in tiles of 32 rows by 32 tokens staged in workgroup
 // memory. Who stages a token sums its squares on the way.
 #import format
 #import input
 #import norm
 #import planes
+#import silu
 #import state
 
 struct Params {
@@ -14,6 +15,7 @@ struct Params {
     accumulate: u32,
     norm: u32,
     eps: f32,
+    gated: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,7 +36,8 @@ var<workgroup> factors: array<f32, TILE>; // of each token, from its norm
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let first_row = group.x * TILE;
+    // Of a gated product a tile has 16 gates and their ups.
+    let first_row = group.x * (TILE >> params.gated);
     let first_token = group.y * TILE;
     let blocks = (params.cols + 31u) >> 5u;
     let line = local & 31u;
@@ -46,7 +49,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var b = 0u; b < blocks; b++) {
         // Lines past the end repeat the last one; what they make is not written.
         if (local < TILE) {
-            let row = min(first_row + line, params.rows - 1u);
+            let up = params.gated == 1u && line >= 16u;
+            let row = min(first_row + select(line, line - 16u + (params.rows >> 1u), up), params.rows - 1u);
             let scale = block_scale(row, b, params.cols);
             let v = weight_block(row, b, params.cols);
             rows[line * PITCH] = v[0] * scale;
@@ -100,9 +104,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     put(first_token + down + 24u, first_row + across, factors[down + 24u] * sums[3]);
 }
 
-// Writes one token's rows `row`, `row + 8`, `row + 16` and `row + 24`.
+// Writes one token's rows `row`, `row + 8`, `row + 16` and `row + 24`, or what gates and ups make: `row` and `row + 8`.
 fn put(token: u32, row: u32, v: vec4<f32>) {
-    if (token < state.tokens) {
+    if (token >= state.tokens) {
+        return;
+    }
+    if (params.gated == 1u) {
+        put_one(token, row, silu(v.x) * v.z);
+        put_one(token, row + 8u, silu(v.y) * v.w);
+    } else {
         put_one(token, row, v.x);
         put_one(token, row + 8u, v.y);
         put_one(token, row + 16u, v.z);
@@ -111,7 +121,7 @@ fn put(token: u32, row: u32, v: vec4<f32>) {
 }
 
 fn put_one(token: u32, row: u32, v: f32) {
-    if (row < params.rows) {
+    if (row < (params.rows >> params.gated)) {
         let at = token * params.y_stride + row;
         if (params.accumulate == 1u) {
             y[at] += v;

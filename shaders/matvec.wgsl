@@ -1,9 +1,10 @@
-// Matrix times few vectors: y[t] (+)= W · x[t] or W · norm(x[t]). Eight lanes share four rows; a workgroup makes 32. Each
+// Matrix times few vectors: y[t] (+)= W · n, n = x[t] or norm(x[t]), or silu(W_gate · n) ⊙ (W_up · n). Eight lanes share four rows; a workgroup makes 32. Each
 // eight lanes read the whole vector, so they have its sum of squares too, and a norm costs no pass of its own.
 #import format
 #import input
 #import norm
 #import planes
+#import silu
 
 struct Params {
     rows: u32,
@@ -13,6 +14,7 @@ struct Params {
     accumulate: u32,
     norm: u32,
     eps: f32,
+    gated: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,9 +34,8 @@ var<workgroup> squares: array<f32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let lane = local & (LANES - 1u);
-    let first = group.x * 32u + (local >> 3u) * ROWS;
-    let last = params.rows - 1u;
-    let row = min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(last));
+    let row = rows_of(group.x * 8u + (local >> 3u));
+    let safe = min(row, vec4<u32>(params.rows - 1u));
     let blocks = (params.cols + 31u) >> 5u;
     var sum = vec4<f32>(0.0);
     var square = 0.0;
@@ -45,33 +46,55 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             v = times(v, norm_block(b, params.cols));
         }
         sum += vec4<f32>(
-            inner(weight_block(row.x, b, params.cols), v) * block_scale(row.x, b, params.cols),
-            inner(weight_block(row.y, b, params.cols), v) * block_scale(row.y, b, params.cols),
-            inner(weight_block(row.z, b, params.cols), v) * block_scale(row.z, b, params.cols),
-            inner(weight_block(row.w, b, params.cols), v) * block_scale(row.w, b, params.cols),
+            inner(weight_block(safe.x, b, params.cols), v) * block_scale(safe.x, b, params.cols),
+            inner(weight_block(safe.y, b, params.cols), v) * block_scale(safe.y, b, params.cols),
+            inner(weight_block(safe.z, b, params.cols), v) * block_scale(safe.z, b, params.cols),
+            inner(weight_block(safe.w, b, params.cols), v) * block_scale(safe.w, b, params.cols),
         );
     }
     partial[local] = sum;
     squares[local] = square;
     workgroupBarrier();
-    let mine = group.x * 32u + local;
-    if (local < 32u && mine < params.rows) {
-        let lanes = (local >> 2u) * LANES;
-        var total = 0.0;
+    if (lane != 0u) {
+        return;
+    }
+    var total = vec4<f32>(0.0);
+    for (var i = 0u; i < LANES; i++) {
+        total += partial[local + i];
+    }
+    if (params.norm == 1u) {
+        var mean = 0.0;
         for (var i = 0u; i < LANES; i++) {
-            total += partial[lanes + i][local & 3u];
+            mean += squares[local + i];
         }
-        if (params.norm == 1u) {
-            var mean = 0.0;
-            for (var i = 0u; i < LANES; i++) {
-                mean += squares[lanes + i];
-            }
-            total /= sqrt(mean / f32(params.cols) + params.eps);
-        }
-        let at = group.y * params.y_stride + mine;
+        total /= sqrt(mean / f32(params.cols) + params.eps);
+    }
+    if (params.gated == 1u) {
+        put(group.y, row.x, silu(total.x) * total.z);
+        put(group.y, row.y, silu(total.y) * total.w);
+    } else {
+        put(group.y, row.x, total.x);
+        put(group.y, row.y, total.y);
+        put(group.y, row.z, total.z);
+        put(group.y, row.w, total.w);
+    }
+}
+
+// Rows of eight lanes: four in turn, or two gates and their ups. Those past the end are not written.
+fn rows_of(octet: u32) -> vec4<u32> {
+    let half = params.rows >> 1u;
+    let first = select(octet * ROWS, octet * 2u, params.gated == 1u);
+    let third = select(first + 2u, first + half, params.gated == 1u);
+    return vec4<u32>(first, first + 1u, third, third + 1u);
+}
+
+fn put(token: u32, row: u32, v: f32) {
+    if (row < (params.rows >> params.gated)) {
+        let at = token * params.y_stride + row;
         if (params.accumulate == 1u) {
-            total += y[at];
+            y[at] += v;
+        } else {
+            y[at] = v;
         }
-        y[at] = total;
     }
 }

@@ -84,7 +84,6 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
         "mla_query" => per_format(r, mla_query),
         "mla_value" => per_format(r, mla_value),
         "sample" => sample(r),
-        "swiglu" => swiglu(r),
         "topk" => topk(r),
         _ => Vec::new(),
     }
@@ -101,30 +100,45 @@ fn widths(format: Format, whole: &[usize], any: &[usize]) -> Vec<usize> {
 }
 
 fn matvec(format: Format, r: &mut Random) -> Vec<Case> {
-    let shapes = [(1, 1, 0, 0, 0), (17, 1, 1, 0, 1), (40, 3, 0, 3, 1), (33, 4, 1, 5, 0)];
+    let shapes = [
+        (1, 1, 0, 0, 0, 0),
+        (17, 1, 1, 0, 1, 0),
+        (40, 3, 0, 3, 1, 0),
+        (33, 4, 1, 5, 0, 0),
+        (2, 1, 0, 0, 0, 1),
+        (78, 2, 0, 3, 1, 1),
+    ];
     products(&kernel::MATVEC, format, &widths(format, &[32, 256, 320, 4096], &[1, 7, 33, 100, 255]), &shapes, r)
 }
 
 fn matmul(format: Format, r: &mut Random) -> Vec<Case> {
-    let shapes =
-        [(1, 1, 0, 0, 1), (32, 32, 0, 0, 0), (33, 31, 1, 0, 1), (64, 33, 1, 0, 0), (70, 5, 0, 3, 0), (31, 70, 1, 2, 1)];
+    let shapes = [
+        (1, 1, 0, 0, 1, 0),
+        (32, 32, 0, 0, 0, 0),
+        (33, 31, 1, 0, 1, 0),
+        (64, 33, 1, 0, 0, 0),
+        (70, 5, 0, 3, 0, 0),
+        (31, 70, 1, 2, 1, 0),
+        (2, 3, 0, 0, 0, 1),
+        (78, 33, 0, 3, 1, 1),
+    ];
     products(&kernel::MATMUL, format, &widths(format, &[32, 256, 320], &[3, 33, 63]), &shapes, r)
 }
 
-/// Products of all widths and shapes: rows, tokens, accumulate, spare floats between tokens, norm.
+/// Products of all widths and shapes: rows, tokens, accumulate, spare floats between tokens, norm, gated.
 fn products(
     kernel: &'static Kernel,
     format: Format,
     widths: &[usize],
-    shapes: &[(usize, usize, u32, usize, u32)],
+    shapes: &[(usize, usize, u32, usize, u32, u32)],
     r: &mut Random,
 ) -> Vec<Case> {
     let mut cases = Vec::new();
     for &cols in widths {
-        for &(rows, tokens, accumulate, spare, norm) in shapes {
+        for &(rows, tokens, accumulate, spare, norm, gated) in shapes {
             // One sum of hundreds may all but cancel, and bounds follow the largest: more rows, and one is large.
             let rows = if cols > 100 { rows + 8 } else { rows };
-            let (x_stride, y_stride) = (cols + spare, rows + spare);
+            let (x_stride, y_stride) = (cols + spare, (rows >> gated) + spare);
             let p = kernel::Matmul {
                 rows: rows as u32,
                 cols: cols as u32,
@@ -133,8 +147,11 @@ fn products(
                 accumulate,
                 norm,
                 eps: 1e-5,
+                gated,
             };
-            let name = format!("{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare} norm {norm}");
+            let name = format!(
+                "{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare} norm {norm} gated {gated}"
+            );
             let mut case = Case::new(kernel, &p, tokens, name).format(format);
             if kernel.bindings[0].name == "state" {
                 case = case.state(3);
@@ -348,17 +365,6 @@ fn last(r: &mut Random) -> Vec<Case> {
             let p = kernel::Last { width: width as u32 };
             let case = Case::new(&kernel::LAST, &p, tokens, format!("width {width} tokens {tokens}")).state(6);
             case.floats(&r.floats(tokens * width, 1.0)).output(width)
-        })
-        .collect()
-}
-
-fn swiglu(r: &mut Random) -> Vec<Case> {
-    [(1, 1, 1.0), (64, 2, 1.0), (130, 3, 60.0)]
-        .into_iter()
-        .map(|(width, tokens, scale)| {
-            let p = kernel::Swiglu { width: width as u32 };
-            let case = Case::new(&kernel::SWIGLU, &p, tokens, format!("width {width} tokens {tokens} scale {scale}"));
-            case.floats(&r.floats(2 * width * tokens, scale)).output(width * tokens)
         })
         .collect()
 }

@@ -85,7 +85,8 @@ fn a_norm_goes_before_the_product() {
     let x = Random::new(2).floats(3 * 20, 5.0);
     let weight: Vec<f32> = (0..20).map(|i| 1.0 + i as f32 / 10.0).collect();
     let identity: Vec<f32> = (0..400).map(|i| f32::from(i % 21 == 0)).collect();
-    let p = kernel::Matmul { rows: 20, cols: 20, x_stride: 20, y_stride: 20, accumulate: 0, norm: 1, eps: 0.25 };
+    let p =
+        kernel::Matmul { rows: 20, cols: 20, x_stride: 20, y_stride: 20, accumulate: 0, norm: 1, eps: 0.25, gated: 0 };
     for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 3, 0)))] {
         let rest = [words(&x), words(&weight), words(&identity), vec![0; 4], vec![0; 60]];
         let got = last(kernel, Some(Format::F32), &p, 3, &first.into_iter().chain(rest).collect::<Vec<_>>());
@@ -105,7 +106,8 @@ fn a_matrix_times_a_vector() {
     let mut r = Random::new(3);
     let (w, x, y) = (r.floats(5 * 40, 1.0), r.floats(2 * 40, 1.0), r.floats(2 * 5, 1.0));
     for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
-        let p = kernel::Matmul { rows: 5, cols: 40, x_stride: 40, y_stride: 5, accumulate: 1, norm: 0, eps: 0.0 };
+        let p =
+            kernel::Matmul { rows: 5, cols: 40, x_stride: 40, y_stride: 5, accumulate: 1, norm: 0, eps: 0.0, gated: 0 };
         let buffers: Vec<_> =
             first.into_iter().chain([words(&x), vec![0; 40], words(&w), vec![0; 4], words(&y)]).collect();
         let got = last(kernel, Some(Format::F32), &p, 2, &buffers);
@@ -116,6 +118,22 @@ fn a_matrix_times_a_vector() {
                 sum + f64::from(y[i])
             })
             .collect();
+        near(&got, &want, 1e-6);
+    }
+}
+
+#[test]
+fn a_gated_product_is_silu_of_gates_times_ups() {
+    let mut r = Random::new(8);
+    let (w, x) = (r.floats(6 * 40, 1.0), r.floats(2 * 40, 1.0));
+    let p = kernel::Matmul { rows: 6, cols: 40, x_stride: 40, y_stride: 3, accumulate: 0, norm: 0, eps: 0.0, gated: 1 };
+    for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
+        let rest = [words(&x), vec![0; 40], words(&w), vec![0; 4], vec![0; 6]];
+        let got = last(kernel, Some(Format::F32), &p, 2, &first.into_iter().chain(rest).collect::<Vec<_>>());
+        let row =
+            |t: usize, n: usize| -> f64 { (0..40).map(|k| f64::from(x[t * 40 + k]) * f64::from(w[n * 40 + k])).sum() };
+        let gated = |t, i| row(t, i) / (1.0 + (-row(t, i)).exp()) * row(t, i + 3);
+        let want: Vec<f64> = (0..6).map(|i| gated(i / 3, i % 3)).collect();
         near(&got, &want, 1e-6);
     }
 }

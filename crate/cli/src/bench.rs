@@ -112,7 +112,7 @@ async fn probe(device: &dyn Device) -> Result<f64> {
         buffer("y", 4 * u64::from(ROWS))?,
     ];
     let (x_stride, y_stride) = (COLS, ROWS);
-    let params = Matmul { rows: ROWS, cols: COLS, x_stride, y_stride, accumulate: 0, norm: 0, eps: 0.0 };
+    let params = Matmul { rows: ROWS, cols: COLS, x_stride, y_stride, accumulate: 0, norm: 0, eps: 0.0, gated: 0 };
     let y = bindings[4].clone();
     let step = Step {
         label: "probe".into(),
@@ -120,7 +120,7 @@ async fn probe(device: &dyn Device) -> Result<f64> {
         format: Some(Format::F32),
         params: [params.rows, params.cols, params.x_stride, params.y_stride, params.accumulate, params.norm]
             .into_iter()
-            .chain([params.eps.to_bits()])
+            .chain([params.eps.to_bits(), params.gated])
             .flat_map(u32::to_le_bytes)
             .collect(),
         bindings,

@@ -1,4 +1,4 @@
-//! Matrix times many vectors: `y[t] (+)= W · x[t]` or `W · norm(x[t])`, tiled over rows and tokens, for prefill.
+//! Matrix times many vectors: as `matvec`, tiled over rows and tokens, for prefill.
 
 use super::{Kernel, ONE, STATE, by, matvec, of, read, write};
 use crate::device::{Args, Dim, Grid};
@@ -17,7 +17,7 @@ pub static MATMUL: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: matvec::Params = of(params);
-    [by(p.rows, TILE), Dim::Tokens(TILE), ONE]
+    [by(p.outputs(), TILE >> p.gated), Dim::Tokens(TILE), ONE]
 }
 
 fn cpu(args: &Args<'_>) {

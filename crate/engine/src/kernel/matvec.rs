@@ -1,4 +1,4 @@
-//! Matrix times few vectors: `y[t] (+)= W · x[t]` or `W · norm(x[t])`, for decode.
+//! Matrix times few vectors: `y[t] (+)= W · n`, `n = x[t]` or `norm(x[t])`, or `silu(W_gate · n) ⊙ (W_up · n)`; for decode.
 
 use std::borrow::Cow;
 
@@ -25,6 +25,16 @@ pub struct Params {
     pub norm: u32,
     /// Added to the mean of squares (config `rms_norm_eps`).
     pub eps: f32,
+    /// 1: the upper half of the rows are gates, the lower half ups, and an output is `silu(gate) · up` (SwiGLU, Shazeer
+    /// 2020); 0: an output is a row's product.
+    pub gated: u32,
+}
+
+impl Params {
+    /// Outputs of a token.
+    pub(super) fn outputs(&self) -> u32 {
+        self.rows >> self.gated
+    }
 }
 
 /// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[N, K]`, `y [T, y_stride]`. Grid: rows by 32, tokens.
@@ -38,7 +48,7 @@ pub static MATVEC: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: Params = of(params);
-    [by(p.rows, 32), EACH, ONE]
+    [by(p.outputs(), 32 >> p.gated), EACH, ONE]
 }
 
 fn cpu(args: &Args<'_>) {
@@ -57,10 +67,12 @@ pub(super) fn run(args: &Args<'_>, first: usize) {
         if p.norm == 1 {
             x = arithmetic::norm(&x, &weight, p.eps).into();
         }
-        let y = &mut y[t * p.y_stride as usize..][..rows];
+        let y = &mut y[t * p.y_stride as usize..][..p.outputs() as usize];
+        let product = |row| format.dot(&weights, &scales, row, &x);
         for (row, y) in y.iter_mut().enumerate() {
-            let sum = format.dot(&weights, &scales, row, &x);
-            *y = if p.accumulate == 1 { *y + sum } else { sum };
+            let value =
+                if p.gated == 1 { arithmetic::silu(product(row)) * product(row + rows / 2) } else { product(row) };
+            *y = if p.accumulate == 1 { *y + value } else { value };
         }
     }
 }

@@ -18,7 +18,6 @@ mod mla_query;
 mod mla_value;
 mod sample;
 mod shader;
-mod swiglu;
 mod topk;
 
 use bytemuck::{Pod, Zeroable};
@@ -38,7 +37,6 @@ pub use mla_query::{MLA_QUERY, Params as MlaQuery};
 pub use mla_value::{MLA_VALUE, Params as MlaValue};
 pub use sample::{Params as Sample, SAMPLE, Settings};
 pub use shader::{Shader, shader, shaders};
-pub use swiglu::{Params as Swiglu, SWIGLU};
 pub use topk::{Params as TopK, TOPK};
 
 /// A kernel's contract and its scalar twin.
@@ -103,7 +101,7 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 14] = [
+pub static KERNELS: [&Kernel; 13] = [
     &ARGMAX,
     &ATTENTION,
     &EMBED,
@@ -116,7 +114,6 @@ pub static KERNELS: [&Kernel; 14] = [
     &MLA_QUERY,
     &MLA_VALUE,
     &SAMPLE,
-    &SWIGLU,
     &TOPK,
 ];
 

@@ -82,29 +82,17 @@ impl<'a> Builder<'a> {
 
     /// `y = W·x`, or `y += W·x`.
     fn linear(&mut self, label: String, m: &Matrix, x: &Buffer, y: &Buffer, accumulate: bool) {
-        self.product(label, m, x, m.cols, None, y, accumulate);
+        let params = kernel::Matmul { accumulate: u32::from(accumulate), ..product(m) };
+        self.product(label, m, params, x, &m.weights, y);
     }
 
     /// `y = W·norm(x)`.
     pub(super) fn normed_linear(&mut self, label: String, m: &Matrix, x: &Buffer, norm: &Buffer, y: &Buffer) {
-        self.product(label, m, x, m.cols, Some((norm, self.eps)), y, false);
+        let params = kernel::Matmul { norm: 1, eps: self.eps, ..product(m) };
+        self.product(label, m, params, x, norm, y);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one product, its parts named")]
-    fn product(
-        &mut self,
-        label: String,
-        m: &Matrix,
-        x: &Buffer,
-        x_stride: usize,
-        norm: Option<(&Buffer, f32)>,
-        y: &Buffer,
-        accumulate: bool,
-    ) {
-        let [rows, cols, x_stride] = [m.rows, m.cols, x_stride].map(|n| n as u32);
-        let (accumulate, normed) = (u32::from(accumulate), u32::from(norm.is_some()));
-        let (norm, eps) = norm.unwrap_or((&m.weights, 0.0));
-        let params = kernel::Matmul { rows, cols, x_stride, y_stride: rows, accumulate, norm: normed, eps };
+    fn product(&mut self, label: String, m: &Matrix, params: kernel::Matmul, x: &Buffer, norm: &Buffer, y: &Buffer) {
         let bindings = [&self.cache.state, x, norm, &m.weights, &m.scales, y];
         if self.chunk <= MATVEC_TOKENS {
             self.step(label, &kernel::MATVEC, Some(m.format), &params, &bindings[1..]);
@@ -197,8 +185,9 @@ impl<'a> Builder<'a> {
         let (q, q_stride) = match queries {
             None => (down.clone(), w_down.rows),
             Some(queries) => {
-                let (q, norm) = (self.scratch("q", q_width)?, Some((&queries.norm, LATENT_EPS)));
-                self.product(format!("layers.{i}.q"), &queries.up, &down, w_down.rows, norm, &q, false);
+                let (q, up) = (self.scratch("q", q_width)?, &queries.up);
+                let params = kernel::Matmul { x_stride: w_down.rows as u32, norm: 1, eps: LATENT_EPS, ..product(up) };
+                self.product(format!("layers.{i}.q"), up, params, &down, &queries.norm, &q);
                 (q, q_width)
             }
         };
@@ -239,11 +228,10 @@ impl<'a> Builder<'a> {
 
     /// Inside of a gated MLP: `silu(W_gate·n) ⊙ (W_up·n)`, `n = norm(x)`.
     fn mlp_hidden(&mut self, label: &str, mlp: &Mlp, layer: &Layer, x: &Buffer) -> Result<Buffer> {
-        let width = mlp.down.cols;
-        let (gate_up, hidden) = (self.scratch("gate_up", 2 * width)?, self.scratch("ffn", width)?);
-        self.normed_linear(format!("{label}.gate_up"), &mlp.gate_up, x, &layer.ffn_norm, &gate_up);
-        let params = kernel::Swiglu { width: width as u32 };
-        self.step(format!("{label}.swiglu"), &kernel::SWIGLU, None, &params, &[&gate_up, &hidden]);
+        let hidden = self.scratch("ffn", mlp.down.cols)?;
+        let plain = product(&mlp.gate_up);
+        let params = kernel::Matmul { norm: 1, eps: self.eps, gated: 1, y_stride: plain.rows / 2, ..plain };
+        self.product(format!("{label}.gate_up"), &mlp.gate_up, params, x, &layer.ffn_norm, &hidden);
         Ok(hidden)
     }
 
@@ -291,4 +279,10 @@ struct Gqa {
     kv_heads: usize,
     head: usize,
     window: Option<usize>,
+}
+
+/// `y = W·x` of whole tokens.
+fn product(m: &Matrix) -> kernel::Matmul {
+    let [rows, cols] = [m.rows, m.cols].map(|n| n as u32);
+    kernel::Matmul { rows, cols, x_stride: cols, y_stride: rows, accumulate: 0, norm: 0, eps: 0.0, gated: 0 }
 }
