@@ -5,7 +5,7 @@ mod pipelines;
 mod plan;
 mod readback;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use async_trait::async_trait;
@@ -31,6 +31,7 @@ pub struct Gpu {
     staging: Cell<Option<wgpu::Buffer>>,
     /// Bytes written since the last submit.
     written: Cell<u64>,
+    pending: RefCell<plan::Pending>,
 }
 
 /// A GPU buffer that is destroyed with its last owner: a browser would keep it until garbage collection. Plans own the
@@ -72,8 +73,8 @@ impl Gpu {
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
-        let (pipelines, staging, written) = Default::default();
-        Ok(Gpu { device, queue, name, software, faults, pipelines, staging, written })
+        let (pipelines, staging, written, pending) = Default::default();
+        Ok(Gpu { device, queue, name, software, faults, pipelines, staging, written, pending })
     }
 
     /// A zeroed buffer for `usage`, copied to and from. Whole quads of words: shaders read planes as `vec4<u32>`.
@@ -119,6 +120,8 @@ impl Device for Gpu {
     fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
         self.faults.check()?;
         let memory = inside(buffer, offset, data.len() as u64)?;
+        // A write takes effect with the next submission, before its commands: what came first must go first.
+        self.flush();
         self.queue.write_buffer(&memory.0, offset, data);
         self.written.set(self.written.get() + data.len() as u64);
         if self.written.get() >= HELD {

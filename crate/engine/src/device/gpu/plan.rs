@@ -11,11 +11,19 @@ const PARAMS_STRIDE: usize = 256;
 /// Workgroups in one dimension of a dispatch, by WebGPU.
 const GROUPS: u32 = 65_535;
 
+/// Plays that are encoded and not yet submitted: a token's plays and its read go in one submission.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) encoder: Option<wgpu::CommandEncoder>,
+    /// What the encoder names lives until it is submitted.
+    held: Vec<Rc<[Rc<Memory>]>>,
+}
+
 /// A compiled list of steps.
 pub(crate) struct Launches {
     launches: Vec<Launch>,
     /// What the bind groups name; see [`Memory`].
-    _held: Vec<Rc<Memory>>,
+    held: Rc<[Rc<Memory>]>,
 }
 
 struct Launch {
@@ -23,6 +31,13 @@ struct Launch {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     grid: Grid,
+}
+
+impl Launches {
+    /// Each launch with its workgroups for a play of `tokens` tokens.
+    fn grids(&self, tokens: u32) -> impl Iterator<Item = (&Launch, [u32; 3])> {
+        self.launches.iter().map(move |launch| (launch, launch.grid.map(|dim| dim.count(tokens))))
+    }
 }
 
 impl Gpu {
@@ -65,30 +80,40 @@ impl Gpu {
             launches.push(Launch { label: step.label, pipeline: pipeline.pipeline, bindings, grid });
         }
         self.faults.settle().await?;
-        Ok(Launches { launches, _held: held })
+        Ok(Launches { launches, held: held.into() })
     }
 
-    /// Encodes plans into one pass and submits them.
+    /// Encodes plans into one pass. They are submitted with the next read or before the next write.
     pub(super) fn launch(&self, plans: &[(&Launches, u32)]) -> Result<()> {
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for (plan, tokens) in plans {
-                for launch in &plan.launches {
-                    let [x, y, z] = launch.grid.map(|dim| dim.count(*tokens));
-                    let largest = x.max(y).max(z);
-                    if largest > GROUPS {
-                        let what = format!("{}: workgroups", launch.label);
-                        return Err(Error::Limit { what, value: largest.into(), limit: GROUPS.into() });
-                    }
-                    pass.set_pipeline(&launch.pipeline);
-                    pass.set_bind_group(0, &launch.bindings, &[]);
-                    pass.dispatch_workgroups(x, y, z);
-                }
+        for (launch, [x, y, z]) in plans.iter().flat_map(|(plan, tokens)| plan.grids(*tokens)) {
+            let largest = x.max(y).max(z);
+            if largest > GROUPS {
+                let what = format!("{}: workgroups", launch.label);
+                return Err(Error::Limit { what, value: largest.into(), limit: GROUPS.into() });
             }
         }
-        self.submit(Some(encoder.finish()));
-        self.faults.check()
+        let mut pending = self.pending.borrow_mut();
+        pending.held.extend(plans.iter().map(|(plan, _)| plan.held.clone()));
+        let encoder = pending.encoder.get_or_insert_with(|| self.encoder());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for (launch, [x, y, z]) in plans.iter().flat_map(|(plan, tokens)| plan.grids(*tokens)) {
+            pass.set_pipeline(&launch.pipeline);
+            pass.set_bind_group(0, &launch.bindings, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+        Ok(())
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Submits what is pending, if anything.
+    pub(super) fn flush(&self) {
+        let pending = std::mem::take(&mut *self.pending.borrow_mut());
+        if let Some(encoder) = pending.encoder {
+            self.submit(Some(encoder.finish()));
+        }
     }
 }
 

@@ -25,9 +25,10 @@ impl Gpu {
                 })
             })?,
         };
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
-        self.submit(Some(encoder.finish()));
+        let copy =
+            |encoder: &mut wgpu::CommandEncoder| encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+        copy(self.pending.borrow_mut().encoder.get_or_insert_with(|| self.encoder()));
+        self.flush();
 
         let signal = Signal::default();
         let notify = signal.clone();
