@@ -6,6 +6,7 @@
 #import planes
 #import silu
 #import state
+#import tile
 
 struct Params {
     rows: u32,
@@ -26,14 +27,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read> scales: array<u32>; // plane [N, K/32]
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, y_stride]
 
-const TILE = 32u;
-// Quads from one staged line to the next: one more than a block has, against bank conflicts.
-const PITCH = 9u;
-
-var<workgroup> rows: array<vec4<f32>, 288>; // [TILE, PITCH]
-var<workgroup> tokens: array<vec4<f32>, 288>; // [TILE, PITCH]
-var<workgroup> factors: array<f32, TILE>; // of each token, from its norm
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     // Of a gated product a tile has 16 gates and their ups.
@@ -53,14 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let row = min(first_row + select(line, line - 16u + (params.rows >> 1u), up), params.rows - 1u);
             let scale = block_scale(row, b, params.cols);
             let v = weight_block(row, b, params.cols);
-            rows[line * PITCH] = v[0] * scale;
-            rows[line * PITCH + 1u] = v[1] * scale;
-            rows[line * PITCH + 2u] = v[2] * scale;
-            rows[line * PITCH + 3u] = v[3] * scale;
-            rows[line * PITCH + 4u] = v[4] * scale;
-            rows[line * PITCH + 5u] = v[5] * scale;
-            rows[line * PITCH + 6u] = v[6] * scale;
-            rows[line * PITCH + 7u] = v[7] * scale;
+            stage_row(line, v, scale);
         } else {
             let token = min(first_token + line, state.tokens - 1u);
             var v = input_block(token * params.x_stride, b, params.cols);
@@ -68,30 +54,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 squares += inner(v, v);
                 v = times(v, norm_block(b, params.cols));
             }
-            tokens[line * PITCH] = v[0];
-            tokens[line * PITCH + 1u] = v[1];
-            tokens[line * PITCH + 2u] = v[2];
-            tokens[line * PITCH + 3u] = v[3];
-            tokens[line * PITCH + 4u] = v[4];
-            tokens[line * PITCH + 5u] = v[5];
-            tokens[line * PITCH + 6u] = v[6];
-            tokens[line * PITCH + 7u] = v[7];
+            stage_token(line, v);
         }
         workgroupBarrier();
-        for (var k = 0u; k < 8u; k++) {
-            let r0 = rows[across * PITCH + k];
-            let r1 = rows[(across + 8u) * PITCH + k];
-            let r2 = rows[(across + 16u) * PITCH + k];
-            let r3 = rows[(across + 24u) * PITCH + k];
-            let t0 = tokens[down * PITCH + k];
-            let t1 = tokens[(down + 8u) * PITCH + k];
-            let t2 = tokens[(down + 16u) * PITCH + k];
-            let t3 = tokens[(down + 24u) * PITCH + k];
-            sums[0] += vec4<f32>(dot(t0, r0), dot(t0, r1), dot(t0, r2), dot(t0, r3));
-            sums[1] += vec4<f32>(dot(t1, r0), dot(t1, r1), dot(t1, r2), dot(t1, r3));
-            sums[2] += vec4<f32>(dot(t2, r0), dot(t2, r1), dot(t2, r2), dot(t2, r3));
-            sums[3] += vec4<f32>(dot(t3, r0), dot(t3, r1), dot(t3, r2), dot(t3, r3));
-        }
+        multiply(down, across, &sums);
         workgroupBarrier();
     }
     if (local >= TILE) {

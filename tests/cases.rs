@@ -74,8 +74,10 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
     match kernel.name {
         "argmax" => argmax(r),
         "attention" => attention(r),
+        "combine" => combine(r),
         "embed" => per_format(r, embed),
         "experts_down" => per_format(r, experts_down),
+        "experts_matmul" => per_format(r, experts_matmul),
         "experts_up" => per_format(r, experts_up),
         "heads" => heads(r),
         "last" => last(r),
@@ -227,6 +229,49 @@ fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
         cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(tokens * 3 * width));
     }
     cases
+}
+
+fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    // More tokens than a tile has, more pairs than a window, and experts that nobody chose.
+    for (hidden, width, tokens) in expert_sizes(format).into_iter().chain([(64, 32, 75), (32, 64, 190)]) {
+        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        for up in [true, false] {
+            let (rows, cols) = if up { (2 * width, hidden) } else { (hidden, width) };
+            let p = kernel::ExpertsMatmul {
+                rows: rows as u32,
+                cols: cols as u32,
+                experts: SLOTS.len() as u32,
+                chosen: 3,
+                sharing: if up { 3 } else { 1 },
+                stride: layout.stride as u32,
+                weights: if up { 0 } else { layout.down_weights as u32 },
+                scales: if up { layout.up_scales } else { layout.down_scales } as u32,
+                gated: u32::from(up),
+                norm: u32::from(up),
+                eps: 1e-5,
+            };
+            let name = format!("hidden {hidden} width {width} tokens {tokens} up {up}");
+            let (inputs, outputs) = if up { (tokens, width) } else { (3 * tokens, hidden) };
+            let case = Case::new(&kernel::EXPERTS_MATMUL, &p, tokens, name).format(format).state(2);
+            let case = case.floats(&r.floats(inputs * cols, 1.0)).floats(&r.floats(cols, 1.0));
+            let case = case.words(&chosen(tokens, r)).words(&SLOTS);
+            cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(3 * tokens * outputs));
+        }
+    }
+    cases
+}
+
+fn combine(r: &mut Random) -> Vec<Case> {
+    [(1, 1), (64, 2), (130, 5)]
+        .into_iter()
+        .map(|(hidden, tokens)| {
+            let p = kernel::Combine { hidden: hidden as u32, chosen: 3 };
+            let case = Case::new(&kernel::COMBINE, &p, tokens, format!("hidden {hidden} tokens {tokens}"));
+            let case = case.floats(&r.floats(3 * tokens * hidden, 1.0)).words(&chosen(tokens, r));
+            case.updated(&r.floats(tokens * hidden, 1.0))
+        })
+        .collect()
 }
 
 fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {

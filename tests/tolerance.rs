@@ -15,8 +15,8 @@ pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
         // The same sums in another order: a few ulp of the largest partial sum. Decoding is exact in every format.
         "mla_query" | "mla_value" => (4e-6, 4e-6),
         // Also through silu and a product: WGSL's exp is good to 3 + 2·|x| ulp.
-        "matvec" | "matmul" | "experts_up" => (2e-5, 8e-6),
-        "experts_down" => (4e-6, 4e-6),
+        "matvec" | "matmul" | "experts_up" | "experts_matmul" => (2e-5, 8e-6),
+        "experts_down" | "combine" => (4e-6, 4e-6),
         // exp of scores that are themselves sums in another order.
         "attention" => (1e-5, 8e-6),
         // Weights of experts: exp, a sum, two divisions.

@@ -7,8 +7,10 @@
 mod argmax;
 mod arithmetic;
 mod attention;
+mod combine;
 mod embed;
 mod experts_down;
+mod experts_matmul;
 mod experts_up;
 mod heads;
 mod last;
@@ -26,8 +28,10 @@ use crate::device::{Args, Dim, Grid};
 
 pub use argmax::{ARGMAX, Params as Argmax};
 pub use attention::{ATTENTION, Params as Attention};
+pub use combine::{COMBINE, Params as Combine};
 pub use embed::{EMBED, Params as Embed};
 pub use experts_down::{EXPERTS_DOWN, Params as ExpertsDown};
+pub use experts_matmul::{EXPERTS_MATMUL, Params as ExpertsMatmul};
 pub use experts_up::{EXPERTS_UP, Params as ExpertsUp};
 pub use heads::{HEADS, Params as Heads};
 pub use last::{LAST, Params as Last};
@@ -101,11 +105,13 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 13] = [
+pub static KERNELS: [&Kernel; 15] = [
     &ARGMAX,
     &ATTENTION,
+    &COMBINE,
     &EMBED,
     &EXPERTS_DOWN,
+    &EXPERTS_MATMUL,
     &EXPERTS_UP,
     &HEADS,
     &LAST,

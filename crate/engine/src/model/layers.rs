@@ -259,16 +259,81 @@ impl<'a> Builder<'a> {
             scale: moe.scale,
         };
         self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
+        if self.chunk <= MATVEC_TOKENS {
+            self.experts(i, moe, experts, norm, &chosen, &inner, x);
+            return Ok(());
+        }
+        self.many_experts(i, moe, experts, norm, &chosen, &inner, x)
+    }
+
+    /// The chosen experts for few tokens: each reads its own.
+    #[expect(clippy::too_many_arguments, reason = "a layer's parts, each named by its role")]
+    fn experts(
+        &mut self,
+        i: usize,
+        moe: &Moe,
+        experts: &Experts,
+        norm: &Buffer,
+        chosen: &Buffer,
+        inner: &Buffer,
+        x: &Buffer,
+    ) {
         let layout = &experts.layout;
-        let (hidden, width, k) = (router.cols as u32, moe.width as u32, moe.chosen as u32);
+        let (hidden, width, k) = ((norm.bytes() / 4) as u32, moe.width as u32, moe.chosen as u32);
         let (stride, scales, eps) = (layout.stride as u32, layout.up_scales as u32, self.eps);
         let up = kernel::ExpertsUp { hidden, width, chosen: k, stride, weights: 0, scales, eps };
-        let bindings = [x, norm, &chosen, &experts.slots, &experts.pool, &inner];
+        let bindings = [x, norm, chosen, &experts.slots, &experts.pool, inner];
         self.step(format!("layers.{i}.up"), &kernel::EXPERTS_UP, Some(layout.up_format), &up, &bindings);
         let (weights, scales) = (layout.down_weights as u32, layout.down_scales as u32);
         let down = kernel::ExpertsDown { hidden, width, chosen: k, stride, weights, scales };
-        let bindings = [&inner, &chosen, &experts.slots, &experts.pool, x];
+        let bindings = [inner, chosen, &experts.slots, &experts.pool, x];
         self.step(format!("layers.{i}.down"), &kernel::EXPERTS_DOWN, Some(layout.down_format), &down, &bindings);
+    }
+
+    /// The chosen experts for many tokens: each expert is read once for all that chose it.
+    #[expect(clippy::too_many_arguments, reason = "a layer's parts, each named by its role")]
+    fn many_experts(
+        &mut self,
+        i: usize,
+        moe: &Moe,
+        experts: &Experts,
+        norm: &Buffer,
+        chosen: &Buffer,
+        inner: &Buffer,
+        x: &Buffer,
+    ) -> Result<()> {
+        let layout = &experts.layout;
+        let hidden = norm.bytes() as usize / 4;
+        let made = self.scratch("made", moe.chosen * hidden)?;
+        let up = kernel::ExpertsMatmul {
+            rows: 2 * moe.width as u32,
+            cols: hidden as u32,
+            experts: moe.experts as u32,
+            chosen: moe.chosen as u32,
+            sharing: moe.chosen as u32,
+            stride: layout.stride as u32,
+            weights: 0,
+            scales: layout.up_scales as u32,
+            gated: 1,
+            norm: 1,
+            eps: self.eps,
+        };
+        let bindings = [&self.cache.state, x, norm, chosen, &experts.slots, &experts.pool, inner];
+        self.step(format!("layers.{i}.up"), &kernel::EXPERTS_MATMUL, Some(layout.up_format), &up, &bindings);
+        let down = kernel::ExpertsMatmul {
+            rows: hidden as u32,
+            cols: moe.width as u32,
+            sharing: 1,
+            weights: layout.down_weights as u32,
+            scales: layout.down_scales as u32,
+            gated: 0,
+            norm: 0,
+            ..up
+        };
+        let bindings = [&self.cache.state, inner, norm, chosen, &experts.slots, &experts.pool, &made];
+        self.step(format!("layers.{i}.down"), &kernel::EXPERTS_MATMUL, Some(layout.down_format), &down, &bindings);
+        let combine = kernel::Combine { hidden: hidden as u32, chosen: moe.chosen as u32 };
+        self.step(format!("layers.{i}.combine"), &kernel::COMBINE, None, &combine, &[&made, chosen, x]);
         Ok(())
     }
 }
