@@ -208,7 +208,7 @@ pub(crate) struct Bench {
     /// Tokens generated after each
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) decode: usize,
-    /// Also how long each kernel takes of a token, after the first prompt
+    /// Also how long each kernel takes, of a token and of a chunk of a prompt, after the first prompt
     #[arg(long)]
     pub(crate) kernels: bool,
     /// One JSON object on stdout

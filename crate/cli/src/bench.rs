@@ -9,7 +9,7 @@ use moebius_engine::device::{Device, Step};
 use moebius_engine::format::Format;
 use moebius_engine::kernel::{MATVEC, Matmul};
 use moebius_engine::model::{Experts, FfnWeights, Model};
-use moebius_engine::session::{Next, Request, Sampling, Session};
+use moebius_engine::session::{CHUNK, Next, Request, Sampling, Session};
 use serde_json::{Value, json};
 
 use crate::host::Terminal;
@@ -47,8 +47,11 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
             "decode_tokens_per_second": timings["predicted_per_second"], "gb_per_second": rate,
             "percent_of_probe": 100.0 * rate / probe, "timings": timings}));
     }
-    let kernels =
-        if arguments.kernels { kernels::kernels(&session.model, arguments.prompt[0]).await? } else { Vec::new() };
+    // Of a token, and of the chunk of a prompt that is read at once.
+    let mut tables = Vec::new();
+    for tokens in [1, CHUNK].into_iter().filter(|_| arguments.kernels) {
+        tables.push((tokens, kernels::kernels(&session.model, arguments.prompt[0], tokens).await?));
+    }
     let launches = session.launches();
     if arguments.json {
         println!(
@@ -56,12 +59,17 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
             json!({
             "device": device, "bytes_per_token": bytes, "probe_gb_per_second": probe,
             "dispatches_per_token": launches, "runs": runs,
-            "kernels": kernels.iter().map(Kernel::json).collect::<Vec<_>>()})
+            "kernels": tables.iter().map(|(tokens, kernels)| json!({
+                "tokens": tokens, "kernels": kernels.iter().map(Kernel::json).collect::<Vec<_>>()
+            })).collect::<Vec<_>>()})
         );
     } else {
-        for k in &kernels {
-            let (name, launches) = (&k.name, k.launches);
-            println!("{name:24} {launches:4} launches {:8.3} ms a token, {:3.0} %", k.ms, k.percent);
+        for (tokens, kernels) in &tables {
+            println!("Kernels of a play of {tokens}:");
+            for k in kernels {
+                let (name, launches) = (&k.name, k.launches);
+                println!("  {name:22} {launches:4} launches {:9.3} ms, {:3.0} %", k.ms, k.percent);
+            }
         }
         println!("{bytes} bytes and {launches} dispatches a token, on {device}");
     }

@@ -1,4 +1,4 @@
-//! How long each kernel takes of a token: its steps one by one, each played many times in one submission.
+//! How long each kernel takes of a play: its steps one by one, each played many times in one submission.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,7 +13,7 @@ const PLAYS: usize = 16;
 /// Submissions; the fastest counts.
 const TRIES: usize = 3;
 
-/// One kernel's part of a token.
+/// One kernel's part of a play.
 pub(super) struct Kernel {
     /// Kernel and weight format.
     pub(super) name: String,
@@ -29,21 +29,23 @@ impl Kernel {
     }
 }
 
-/// The kernels of a token at `position`, the slowest first.
-pub(super) async fn kernels(model: &Model, position: usize) -> Result<Vec<Kernel>> {
+/// The kernels of a play of `tokens` tokens at `position`, the slowest first.
+pub(super) async fn kernels(model: &Model, position: usize, tokens: usize) -> Result<Vec<Kernel>> {
     let device = model.device.as_ref();
     let cache = Cache::new(device, &model.spec, model.context)?;
-    let steps = Steps::new(device, &model.spec, &model.weights, &cache, 1, Logits::Last)?;
-    let state: Vec<u8> = [position as u32, 1, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+    let steps = Steps::new(device, &model.spec, &model.weights, &cache, tokens, Logits::Last)?;
+    let state: Vec<u8> = [position as u32, tokens as u32, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
     device.write(&cache.state, 0, &state)?;
     let mut found: BTreeMap<String, (usize, f64)> = BTreeMap::new();
-    for step in steps.body.into_iter().chain(steps.head) {
+    let body = steps.body.into_iter().map(|step| (step, tokens as u32));
+    for (step, tokens) in body.chain(steps.head.into_iter().map(|step| (step, 1))) {
         let format = step.format.map_or(String::new(), |f| format!(".{}", f.name()));
         let name = format!("{}{format}", step.kernel.name);
         let plan = device.compile(vec![step]).await?;
         let mut best = f64::INFINITY;
         for _ in 0..TRIES {
-            let (one, many) = (time(device, &cache, &plan, 1).await?, time(device, &cache, &plan, PLAYS).await?);
+            let one = time(device, &cache, (&plan, tokens), 1).await?;
+            let many = time(device, &cache, (&plan, tokens), PLAYS).await?;
             best = best.min((many - one).max(0.0) / (PLAYS - 1) as f64);
         }
         let sum = found.entry(name).or_default();
@@ -59,9 +61,9 @@ pub(super) async fn kernels(model: &Model, position: usize) -> Result<Vec<Kernel
 }
 
 /// Milliseconds of `plays` plays of a plan.
-async fn time(device: &dyn Device, cache: &Cache, plan: &Plan, plays: usize) -> Result<f64> {
+async fn time(device: &dyn Device, cache: &Cache, play: (&Plan, u32), plays: usize) -> Result<f64> {
     let start = Instant::now();
-    device.play(&vec![(plan, 1); plays])?;
+    device.play(&vec![play; plays])?;
     device.read(&cache.state, 0, 16).await?;
     Ok(1e3 * start.elapsed().as_secs_f64())
 }

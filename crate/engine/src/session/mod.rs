@@ -13,5 +13,5 @@ pub use host::Host;
 pub use report::{Finish, Report, Timings};
 pub use sampling::Sampling;
 pub use template::{Message, Prompt, Template, Variables};
-pub use token_loop::{Next, Request, Session};
+pub use token_loop::{CHUNK, Next, Request, Session};
 pub use tokenizer::{Stream, Tokenizer, Utf8};

@@ -10,7 +10,7 @@ use crate::session::choose::{Choice, Chooser};
 use crate::session::{Finish, Host, Report, Sampling, Timings};
 
 /// Tokens of a prompt that are played at once.
-pub(super) const CHUNK: usize = 64;
+pub const CHUNK: usize = 64;
 
 /// What a sink says to a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
