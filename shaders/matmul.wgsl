@@ -17,6 +17,11 @@ struct Params {
     norm: u32,
     eps: f32,
     gated: u32,
+    batch: u32,
+    row_first: u32,
+    row_step: u32,
+    x_step: u32,
+    y_step: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -43,13 +48,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // Lines past the end repeat the last one; what they make is not written.
         if (local < TILE) {
             let up = params.gated == 1u && line >= 16u;
-            let row = min(first_row + select(line, line - 16u + (params.rows >> 1u), up), params.rows - 1u);
+            let inside = min(first_row + select(line, line - 16u + (params.rows >> 1u), up), params.rows - 1u);
+            let row = params.row_first + group.z * params.row_step + inside;
             let scale = block_scale(row, b, params.cols);
             let v = weight_block(row, b, params.cols);
             stage_row(line, v, scale);
         } else {
             let token = min(first_token + line, state.tokens - 1u);
-            var v = input_block(token * params.x_stride, b, params.cols);
+            var v = input_block(token * params.x_stride + group.z * params.x_step, b, params.cols);
             if (params.norm == 1u) {
                 squares += inner(v, v);
                 v = times(v, norm_block(b, params.cols));
@@ -64,35 +70,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), params.norm == 1u);
     }
     workgroupBarrier();
-    put(first_token + down, first_row + across, factors[down] * sums[0]);
-    put(first_token + down + 8u, first_row + across, factors[down + 8u] * sums[1]);
-    put(first_token + down + 16u, first_row + across, factors[down + 16u] * sums[2]);
-    put(first_token + down + 24u, first_row + across, factors[down + 24u] * sums[3]);
+    let part = group.z * params.y_step;
+    put(first_token + down, part, first_row + across, factors[down] * sums[0]);
+    put(first_token + down + 8u, part, first_row + across, factors[down + 8u] * sums[1]);
+    put(first_token + down + 16u, part, first_row + across, factors[down + 16u] * sums[2]);
+    put(first_token + down + 24u, part, first_row + across, factors[down + 24u] * sums[3]);
 }
 
 // Writes one token's rows `row`, `row + 8`, `row + 16` and `row + 24`, or what gates and ups make: `row` and `row + 8`.
-fn put(token: u32, row: u32, v: vec4<f32>) {
+fn put(token: u32, part: u32, row: u32, v: vec4<f32>) {
     if (token >= state.tokens) {
         return;
     }
+    let dest = token * params.y_stride + part;
     if (params.gated == 1u) {
-        put_one(token, row, silu(v.x) * v.z);
-        put_one(token, row + 8u, silu(v.y) * v.w);
+        put_one(dest, row, silu(v.x) * v.z);
+        put_one(dest, row + 8u, silu(v.y) * v.w);
     } else {
-        put_one(token, row, v.x);
-        put_one(token, row + 8u, v.y);
-        put_one(token, row + 16u, v.z);
-        put_one(token, row + 24u, v.w);
+        put_one(dest, row, v.x);
+        put_one(dest, row + 8u, v.y);
+        put_one(dest, row + 16u, v.z);
+        put_one(dest, row + 24u, v.w);
     }
 }
 
-fn put_one(token: u32, row: u32, v: f32) {
+fn put_one(dest: u32, row: u32, v: f32) {
     if (row < (params.rows >> params.gated)) {
-        let at = token * params.y_stride + row;
-        if (params.accumulate == 1u) {
-            y[at] += v;
-        } else {
-            y[at] = v;
-        }
+        y[dest + row] = select(v, y[dest + row] + v, params.accumulate == 1u);
     }
 }

@@ -15,6 +15,11 @@ struct Params {
     norm: u32,
     eps: f32,
     gated: u32,
+    batch: u32,
+    row_first: u32,
+    row_step: u32,
+    x_step: u32,
+    y_step: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -35,12 +40,12 @@ var<workgroup> squares: array<f32, 64>;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let lane = local & (LANES - 1u);
     let row = rows_of(group.x * 8u + (local >> 3u));
-    let safe = min(row, vec4<u32>(params.rows - 1u));
+    let safe = min(row, vec4<u32>(params.rows - 1u)) + params.row_first + group.z * params.row_step;
     let blocks = (params.cols + 31u) >> 5u;
     var sum = vec4<f32>(0.0);
     var square = 0.0;
     for (var b = lane; b < blocks; b += LANES) {
-        var v = input_block(group.y * params.x_stride, b, params.cols);
+        var v = input_block(group.y * params.x_stride + group.z * params.x_step, b, params.cols);
         if (params.norm == 1u) {
             square += inner(v, v);
             v = times(v, norm_block(b, params.cols));
@@ -69,14 +74,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         total /= sqrt(mean / f32(params.cols) + params.eps);
     }
+    let dest = group.y * params.y_stride + group.z * params.y_step;
     if (params.gated == 1u) {
-        put(group.y, row.x, silu(total.x) * total.z);
-        put(group.y, row.y, silu(total.y) * total.w);
+        put(dest, row.x, silu(total.x) * total.z);
+        put(dest, row.y, silu(total.y) * total.w);
     } else {
-        put(group.y, row.x, total.x);
-        put(group.y, row.y, total.y);
-        put(group.y, row.z, total.z);
-        put(group.y, row.w, total.w);
+        put(dest, row.x, total.x);
+        put(dest, row.y, total.y);
+        put(dest, row.z, total.z);
+        put(dest, row.w, total.w);
     }
 }
 
@@ -88,13 +94,8 @@ fn rows_of(octet: u32) -> vec4<u32> {
     return vec4<u32>(first, first + 1u, third, third + 1u);
 }
 
-fn put(token: u32, row: u32, v: f32) {
+fn put(dest: u32, row: u32, v: f32) {
     if (row < (params.rows >> params.gated)) {
-        let at = token * params.y_stride + row;
-        if (params.accumulate == 1u) {
-            y[at] += v;
-        } else {
-            y[at] = v;
-        }
+        y[dest + row] = select(v, y[dest + row] + v, params.accumulate == 1u);
     }
 }

@@ -1,9 +1,11 @@
 //! Inputs of every kernel: odd shapes, all formats, positions beyond the first, ties, masks, strides.
 
+mod experts;
+mod products;
+
 use bytemuck::Pod;
 use moebius_engine::format::{FORMATS, Format};
 use moebius_engine::kernel::{self, Kernel, Settings, State};
-use moebius_engine::model::ExpertLayout;
 use moebius_tests::Random;
 
 /// What an untouched word holds: outputs start with it, and the words past their end must keep it. A tiny float: bounds follow the largest.
@@ -74,17 +76,16 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
     match kernel.name {
         "argmax" => argmax(r),
         "attention" => attention(r),
-        "combine" => combine(r),
+        "combine" => experts::combine(r),
         "embed" => per_format(r, embed),
-        "experts_down" => per_format(r, experts_down),
-        "experts_matmul" => per_format(r, experts_matmul),
-        "experts_up" => per_format(r, experts_up),
+        "experts_down" => per_format(r, experts::experts_down),
+        "experts_matmul" => per_format(r, experts::experts_matmul),
+        "experts_up" => per_format(r, experts::experts_up),
         "heads" => heads(r),
         "last" => last(r),
-        "matmul" => per_format(r, matmul),
-        "matvec" => per_format(r, matvec),
+        "matmul" => per_format(r, products::matmul),
+        "matvec" => per_format(r, products::matvec),
         "mla_query" => per_format(r, mla_query),
-        "mla_value" => per_format(r, mla_value),
         "sample" => sample(r),
         "topk" => topk(r),
         _ => Vec::new(),
@@ -101,196 +102,12 @@ fn widths(format: Format, whole: &[usize], any: &[usize]) -> Vec<usize> {
     whole.iter().chain(any).copied().collect()
 }
 
-fn matvec(format: Format, r: &mut Random) -> Vec<Case> {
-    let shapes = [
-        (1, 1, 0, 0, 0, 0),
-        (17, 1, 1, 0, 1, 0),
-        (40, 3, 0, 3, 1, 0),
-        (33, 4, 1, 5, 0, 0),
-        (2, 1, 0, 0, 0, 1),
-        (78, 2, 0, 3, 1, 1),
-    ];
-    products(&kernel::MATVEC, format, &widths(format, &[32, 256, 320, 4096], &[1, 7, 33, 100, 255]), &shapes, r)
-}
-
-fn matmul(format: Format, r: &mut Random) -> Vec<Case> {
-    let shapes = [
-        (1, 1, 0, 0, 1, 0),
-        (32, 32, 0, 0, 0, 0),
-        (33, 31, 1, 0, 1, 0),
-        (64, 33, 1, 0, 0, 0),
-        (70, 5, 0, 3, 0, 0),
-        (31, 70, 1, 2, 1, 0),
-        (2, 3, 0, 0, 0, 1),
-        (78, 33, 0, 3, 1, 1),
-    ];
-    products(&kernel::MATMUL, format, &widths(format, &[32, 256, 320], &[3, 33, 63]), &shapes, r)
-}
-
-/// Products of all widths and shapes: rows, tokens, accumulate, spare floats between tokens, norm, gated.
-fn products(
-    kernel: &'static Kernel,
-    format: Format,
-    widths: &[usize],
-    shapes: &[(usize, usize, u32, usize, u32, u32)],
-    r: &mut Random,
-) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for &cols in widths {
-        for &(rows, tokens, accumulate, spare, norm, gated) in shapes {
-            // One sum of hundreds may all but cancel, and bounds follow the largest: more rows, and one is large.
-            let rows = if cols > 100 { rows + 8 } else { rows };
-            let (x_stride, y_stride) = (cols + spare, (rows >> gated) + spare);
-            let p = kernel::Matmul {
-                rows: rows as u32,
-                cols: cols as u32,
-                x_stride: x_stride as u32,
-                y_stride: y_stride as u32,
-                accumulate,
-                norm,
-                eps: 1e-5,
-                gated,
-            };
-            let name = format!(
-                "{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare} norm {norm} gated {gated}"
-            );
-            let mut case = Case::new(kernel, &p, tokens, name).format(format);
-            if kernel.bindings[0].name == "state" {
-                case = case.state(3);
-            }
-            case = case.floats(&r.floats(x_stride * tokens, 1.0)).floats(&r.floats(cols, 1.0));
-            cases.push(case.matrix(r, rows, cols).updated(&r.floats(y_stride * tokens, 1.0)));
-        }
-    }
-    cases
-}
-
 fn embed(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for width in widths(format, &[32, 256, 2080], &[1, 31, 33, 66]) {
         let p = kernel::Embed { width: width as u32 };
         let case = Case::new(&kernel::EMBED, &p, 4, format!("width {width}")).format(format).words(&[4, 0, 10, 4]);
         cases.push(case.matrix(r, 11, width).output(4 * width));
-    }
-    cases
-}
-
-/// Records of experts, in a shuffled order of slots.
-fn pool(format: Format, layout: &ExpertLayout, hidden: usize, width: usize, slots: &[u32], r: &mut Random) -> Vec<u32> {
-    let mut pool = vec![0; layout.stride * slots.len()];
-    for slot in slots {
-        let record = &mut pool[*slot as usize * layout.stride..][..layout.stride];
-        let (up, up_scales) = format.encode(&r.floats(2 * width * hidden, 0.3), 2 * width, hidden);
-        let (down, down_scales) = format.encode(&r.floats(hidden * width, 0.3), hidden, width);
-        for (start, words) in
-            [(0, &up), (layout.up_scales, &up_scales), (layout.down_weights, &down), (layout.down_scales, &down_scales)]
-        {
-            record[start..start + words.len()].copy_from_slice(words);
-        }
-    }
-    pool
-}
-
-/// Hidden size, expert width, tokens.
-fn expert_sizes(format: Format) -> Vec<(usize, usize, usize)> {
-    let mut sizes = vec![(32, 32, 1), (256, 96, 3), (96, 288, 2)];
-    if !format.is_block() {
-        sizes.extend([(33, 7, 2), (10, 45, 3)]);
-    }
-    sizes
-}
-
-const SLOTS: [u32; 6] = [3, 0, 5, 1, 4, 2];
-
-fn chosen(tokens: usize, r: &mut Random) -> Vec<u32> {
-    (0..tokens)
-        .flat_map(|t| [t % 6, (t + 3) % 6, (t + 4) % 6])
-        .flat_map(|e| [e as u32, (r.unit() + 0.1).to_bits()])
-        .collect()
-}
-
-fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (hidden, width, tokens) in expert_sizes(format) {
-        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
-        let p = kernel::ExpertsUp {
-            hidden: hidden as u32,
-            width: width as u32,
-            chosen: 3,
-            stride: layout.stride as u32,
-            weights: 0,
-            scales: layout.up_scales as u32,
-            eps: 1e-5,
-        };
-        let name = format!("hidden {hidden} width {width} tokens {tokens}");
-        let case = Case::new(&kernel::EXPERTS_UP, &p, tokens, name).format(format);
-        let case = case.floats(&r.floats(tokens * hidden, 1.0)).floats(&r.floats(hidden, 1.0));
-        let case = case.words(&chosen(tokens, r)).words(&SLOTS);
-        cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(tokens * 3 * width));
-    }
-    cases
-}
-
-fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
-    let mut cases = Vec::new();
-    // More tokens than a tile has, more pairs than a window, and experts that nobody chose.
-    for (hidden, width, tokens) in expert_sizes(format).into_iter().chain([(64, 32, 75), (32, 64, 190)]) {
-        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
-        for up in [true, false] {
-            let (rows, cols) = if up { (2 * width, hidden) } else { (hidden, width) };
-            let p = kernel::ExpertsMatmul {
-                rows: rows as u32,
-                cols: cols as u32,
-                experts: SLOTS.len() as u32,
-                chosen: 3,
-                sharing: if up { 3 } else { 1 },
-                stride: layout.stride as u32,
-                weights: if up { 0 } else { layout.down_weights as u32 },
-                scales: if up { layout.up_scales } else { layout.down_scales } as u32,
-                gated: u32::from(up),
-                norm: u32::from(up),
-                eps: 1e-5,
-            };
-            let name = format!("hidden {hidden} width {width} tokens {tokens} up {up}");
-            let (inputs, outputs) = if up { (tokens, width) } else { (3 * tokens, hidden) };
-            let case = Case::new(&kernel::EXPERTS_MATMUL, &p, tokens, name).format(format).state(2);
-            let case = case.floats(&r.floats(inputs * cols, 1.0)).floats(&r.floats(cols, 1.0));
-            let case = case.words(&chosen(tokens, r)).words(&SLOTS);
-            cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(3 * tokens * outputs));
-        }
-    }
-    cases
-}
-
-fn combine(r: &mut Random) -> Vec<Case> {
-    [(1, 1), (64, 2), (130, 5)]
-        .into_iter()
-        .map(|(hidden, tokens)| {
-            let p = kernel::Combine { hidden: hidden as u32, chosen: 3 };
-            let case = Case::new(&kernel::COMBINE, &p, tokens, format!("hidden {hidden} tokens {tokens}"));
-            let case = case.floats(&r.floats(3 * tokens * hidden, 1.0)).words(&chosen(tokens, r));
-            case.updated(&r.floats(tokens * hidden, 1.0))
-        })
-        .collect()
-}
-
-fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (hidden, width, tokens) in expert_sizes(format) {
-        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
-        let p = kernel::ExpertsDown {
-            hidden: hidden as u32,
-            width: width as u32,
-            chosen: 3,
-            stride: layout.stride as u32,
-            weights: layout.down_weights as u32,
-            scales: layout.down_scales as u32,
-        };
-        let name = format!("hidden {hidden} width {width} tokens {tokens}");
-        let case = Case::new(&kernel::EXPERTS_DOWN, &p, tokens, name).format(format);
-        let case = case.floats(&r.floats(tokens * 3 * width, 1.0)).words(&chosen(tokens, r)).words(&SLOTS);
-        let case = case.words(&pool(format, &layout, hidden, width, &SLOTS, r));
-        cases.push(case.updated(&r.floats(tokens * hidden, 1.0)));
     }
     cases
 }
@@ -322,20 +139,6 @@ fn mla_query(format: Format, r: &mut Random) -> Vec<Case> {
             let case = case.floats(&r.floats(tokens * kv_stride, 1.0)).floats(&r.floats(rank, 1.0));
             let case = case.matrix(r, heads * (nope + value), rank).output(tokens * heads * (rank + rope));
             cases.push(case.output((position + tokens) * (rank + rope)));
-        }
-    }
-    cases
-}
-
-fn mla_value(format: Format, r: &mut Random) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for rank in widths(format, &[32, 64, 544], &[5, 50]) {
-        for (heads, nope, _, value, tokens) in LATENT {
-            let p = kernel::MlaValue { heads: heads as u32, nope: nope as u32, value: value as u32, rank: rank as u32 };
-            let name = format!("rank {rank} heads {heads} nope {nope} value {value} tokens {tokens}");
-            let case = Case::new(&kernel::MLA_VALUE, &p, tokens, name).format(format);
-            let case = case.floats(&r.floats(tokens * heads * rank, 1.0)).matrix(r, heads * (nope + value), rank);
-            cases.push(case.output(tokens * heads * value));
         }
     }
     cases

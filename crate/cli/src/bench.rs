@@ -119,20 +119,24 @@ async fn probe(device: &dyn Device) -> Result<f64> {
         buffer("scales", 16)?,
         buffer("y", 4 * u64::from(ROWS))?,
     ];
-    let (x_stride, y_stride) = (COLS, ROWS);
-    let params = Matmul { rows: ROWS, cols: COLS, x_stride, y_stride, accumulate: 0, norm: 0, eps: 0.0, gated: 0 };
-    let y = bindings[4].clone();
-    let step = Step {
-        label: "probe".into(),
-        kernel: &MATVEC,
-        format: Some(Format::F32),
-        params: [params.rows, params.cols, params.x_stride, params.y_stride, params.accumulate, params.norm]
-            .into_iter()
-            .chain([params.eps.to_bits(), params.gated])
-            .flat_map(u32::to_le_bytes)
-            .collect(),
-        bindings,
+    let params = Matmul {
+        rows: ROWS,
+        cols: COLS,
+        x_stride: COLS,
+        y_stride: ROWS,
+        accumulate: 0,
+        norm: 0,
+        eps: 0.0,
+        gated: 0,
+        batch: 1,
+        row_first: 0,
+        row_step: 0,
+        x_step: 0,
+        y_step: 0,
     };
+    let y = bindings[4].clone();
+    let step =
+        Step { label: "probe".into(), kernel: &MATVEC, format: Some(Format::F32), params: params.to_bytes(), bindings };
     let plan = device.compile(vec![step]).await?;
     let mut best = 0.0_f64;
     for _ in 0..PROBES {

@@ -1,12 +1,12 @@
 //! Matrix times many vectors: as `matvec`, tiled over rows and tokens, for prefill.
 
-use super::{Kernel, ONE, STATE, by, matvec, of, read, write};
+use super::{Kernel, STATE, by, matvec, of, read, write};
 use crate::device::{Args, Dim, Grid};
 
 /// Rows and tokens of a tile on the GPU.
 const TILE: u32 = 32;
 
-/// `state`, then bindings and parameters as `matvec`. Grid: row tiles, token tiles.
+/// `state`, then bindings and parameters as `matvec`. Grid: row tiles, token tiles, batch.
 pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     per_format: true,
@@ -17,7 +17,7 @@ pub static MATMUL: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: matvec::Params = of(params);
-    [by(p.outputs(), TILE >> p.gated), Dim::Tokens(TILE), ONE]
+    [by(p.outputs(), TILE >> p.gated), Dim::Tokens(TILE), Dim::Fixed(p.batch)]
 }
 
 fn cpu(args: &Args<'_>) {

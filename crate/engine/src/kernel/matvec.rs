@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, arithmetic, by, of, read, write};
-use crate::device::{Args, Grid};
+use super::{EACH, Kernel, arithmetic, by, of, read, write};
+use crate::device::{Args, Dim, Grid};
 
-/// Parameters, shared with `matmul`. Strides and offsets are in floats.
+/// Parameters, shared with `matmul`. Strides and steps are in floats. A batch is several products of one launch, each with
+/// rows of the one matrix and a part of every token: in latent attention a head's values.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Params {
-    /// Rows of the matrix: outputs, `N`.
+    /// Rows of a product, `N`.
     pub rows: u32,
     /// Columns of the matrix: inputs, `K`.
     pub cols: u32,
@@ -28,16 +29,33 @@ pub struct Params {
     /// 1: the upper half of the rows are gates, the lower half ups, and an output is `silu(gate) · up` (SwiGLU, Shazeer
     /// 2020); 0: an output is a row's product.
     pub gated: u32,
+    /// Products in the batch; 1 where there is no more to say.
+    pub batch: u32,
+    /// First row of the first product.
+    pub row_first: u32,
+    /// Rows from one product to the next.
+    pub row_step: u32,
+    /// From one product to the next in a token of `x`.
+    pub x_step: u32,
+    /// From one product to the next in a token of `y`.
+    pub y_step: u32,
 }
 
 impl Params {
+    /// As a step wants them.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        bytemuck::bytes_of(&self).to_vec()
+    }
+
     /// Outputs of a token.
     pub(super) fn outputs(&self) -> u32 {
         self.rows >> self.gated
     }
 }
 
-/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[N, K]`, `y [T, y_stride]`. Grid: rows by 32, tokens.
+/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[at least N, K]`, `y [T, y_stride]`. Grid: outputs by 32 or
+/// 16, tokens, batch.
 pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     per_format: true,
@@ -48,7 +66,7 @@ pub static MATVEC: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: Params = of(params);
-    [by(p.outputs(), 32 >> p.gated), EACH, ONE]
+    [by(p.outputs(), 32 >> p.gated), EACH, Dim::Fixed(p.batch)]
 }
 
 fn cpu(args: &Args<'_>) {
@@ -62,13 +80,14 @@ pub(super) fn run(args: &Args<'_>, first: usize) {
     let (weights, scales) = (args.u32(first + 2), args.u32(first + 3));
     let mut y = args.f32_mut(first + 4);
     let (rows, cols, format) = (p.rows as usize, p.cols as usize, args.format());
-    for t in 0..args.tokens() {
-        let mut x = Cow::Borrowed(&x[t * p.x_stride as usize..][..cols]);
+    for (t, i) in (0..args.tokens()).flat_map(|t| (0..p.batch as usize).map(move |i| (t, i))) {
+        let mut x = Cow::Borrowed(&x[t * p.x_stride as usize + i * p.x_step as usize..][..cols]);
         if p.norm == 1 {
             x = arithmetic::norm(&x, &weight, p.eps).into();
         }
-        let y = &mut y[t * p.y_stride as usize..][..p.outputs() as usize];
-        let product = |row| format.dot(&weights, &scales, row, &x);
+        let y = &mut y[t * p.y_stride as usize + i * p.y_step as usize..][..p.outputs() as usize];
+        let first = p.row_first as usize + i * p.row_step as usize;
+        let product = |row| format.dot(&weights, &scales, first + row, &x);
         for (row, y) in y.iter_mut().enumerate() {
             let value =
                 if p.gated == 1 { arithmetic::silu(product(row)) * product(row + rows / 2) } else { product(row) };

@@ -17,7 +17,6 @@ mod last;
 mod matmul;
 mod matvec;
 mod mla_query;
-mod mla_value;
 mod sample;
 mod shader;
 mod topk;
@@ -38,7 +37,6 @@ pub use last::{LAST, Params as Last};
 pub use matmul::MATMUL;
 pub use matvec::{MATVEC, Params as Matmul};
 pub use mla_query::{MLA_QUERY, Params as MlaQuery};
-pub use mla_value::{MLA_VALUE, Params as MlaValue};
 pub use sample::{Params as Sample, SAMPLE, Settings};
 pub use shader::{Shader, shader, shaders};
 pub use topk::{Params as TopK, TOPK};
@@ -105,7 +103,7 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 15] = [
+pub static KERNELS: [&Kernel; 14] = [
     &ARGMAX,
     &ATTENTION,
     &COMBINE,
@@ -118,7 +116,6 @@ pub static KERNELS: [&Kernel; 15] = [
     &MATMUL,
     &MATVEC,
     &MLA_QUERY,
-    &MLA_VALUE,
     &SAMPLE,
     &TOPK,
 ];

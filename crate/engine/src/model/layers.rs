@@ -219,9 +219,19 @@ impl<'a> Builder<'a> {
         };
         let (latents, mixed) = (self.scratch("latents", s.heads * s.rank)?, self.scratch("mixed", s.heads * s.value)?);
         self.attend(i, params, &absorbed, &latents);
-        let sizes = kernel::MlaValue { heads: sizes.heads, nope: sizes.nope, value: sizes.value, rank: sizes.rank };
-        let bindings = [&latents, &kv_b.weights, &kv_b.scales, &mixed];
-        self.step(format!("layers.{i}.mla_value"), &kernel::MLA_VALUE, Some(kv_b.format), &sizes, &bindings);
+        // Values of each head from its mixed latent: its rows of kv_b after those of its keys.
+        let params = kernel::Matmul {
+            rows: sizes.value,
+            x_stride: sizes.heads * sizes.rank,
+            y_stride: sizes.heads * sizes.value,
+            batch: sizes.heads,
+            row_first: sizes.nope,
+            row_step: sizes.nope + sizes.value,
+            x_step: sizes.rank,
+            y_step: sizes.value,
+            ..product(kv_b)
+        };
+        self.product(format!("layers.{i}.values"), kv_b, params, &latents, &kv_b.weights, &mixed);
         self.linear(format!("layers.{i}.o"), o, &mixed, x, true);
         Ok(())
     }
@@ -349,5 +359,5 @@ struct Gqa {
 /// `y = W·x` of whole tokens.
 fn product(m: &Matrix) -> kernel::Matmul {
     let [rows, cols] = [m.rows, m.cols].map(|n| n as u32);
-    kernel::Matmul { rows, cols, x_stride: cols, y_stride: rows, accumulate: 0, norm: 0, eps: 0.0, gated: 0 }
+    kernel::Matmul { rows, cols, x_stride: cols, y_stride: rows, batch: 1, ..bytemuck::Zeroable::zeroed() }
 }

@@ -1,0 +1,128 @@
+//! Inputs of the experts' kernels: shuffled slots, more tokens than a tile, experts that nobody chose.
+
+use moebius_engine::format::Format;
+use moebius_engine::kernel;
+use moebius_engine::model::ExpertLayout;
+use moebius_tests::Random;
+
+use super::Case;
+
+/// Records of experts, in a shuffled order of slots.
+fn pool(format: Format, layout: &ExpertLayout, hidden: usize, width: usize, slots: &[u32], r: &mut Random) -> Vec<u32> {
+    let mut pool = vec![0; layout.stride * slots.len()];
+    for slot in slots {
+        let record = &mut pool[*slot as usize * layout.stride..][..layout.stride];
+        let (up, up_scales) = format.encode(&r.floats(2 * width * hidden, 0.3), 2 * width, hidden);
+        let (down, down_scales) = format.encode(&r.floats(hidden * width, 0.3), hidden, width);
+        for (start, words) in
+            [(0, &up), (layout.up_scales, &up_scales), (layout.down_weights, &down), (layout.down_scales, &down_scales)]
+        {
+            record[start..start + words.len()].copy_from_slice(words);
+        }
+    }
+    pool
+}
+
+/// Hidden size, expert width, tokens.
+fn expert_sizes(format: Format) -> Vec<(usize, usize, usize)> {
+    let mut sizes = vec![(32, 32, 1), (256, 96, 3), (96, 288, 2)];
+    if !format.is_block() {
+        sizes.extend([(33, 7, 2), (10, 45, 3)]);
+    }
+    sizes
+}
+
+const SLOTS: [u32; 6] = [3, 0, 5, 1, 4, 2];
+
+fn chosen(tokens: usize, r: &mut Random) -> Vec<u32> {
+    (0..tokens)
+        .flat_map(|t| [t % 6, (t + 3) % 6, (t + 4) % 6])
+        .flat_map(|e| [e as u32, (r.unit() + 0.1).to_bits()])
+        .collect()
+}
+
+pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (hidden, width, tokens) in expert_sizes(format) {
+        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        let p = kernel::ExpertsUp {
+            hidden: hidden as u32,
+            width: width as u32,
+            chosen: 3,
+            stride: layout.stride as u32,
+            weights: 0,
+            scales: layout.up_scales as u32,
+            eps: 1e-5,
+        };
+        let name = format!("hidden {hidden} width {width} tokens {tokens}");
+        let case = Case::new(&kernel::EXPERTS_UP, &p, tokens, name).format(format);
+        let case = case.floats(&r.floats(tokens * hidden, 1.0)).floats(&r.floats(hidden, 1.0));
+        let case = case.words(&chosen(tokens, r)).words(&SLOTS);
+        cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(tokens * 3 * width));
+    }
+    cases
+}
+
+pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    // More tokens than a tile has, more pairs than a window, and experts that nobody chose.
+    for (hidden, width, tokens) in expert_sizes(format).into_iter().chain([(64, 32, 75), (32, 64, 190)]) {
+        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        for up in [true, false] {
+            let (rows, cols) = if up { (2 * width, hidden) } else { (hidden, width) };
+            let p = kernel::ExpertsMatmul {
+                rows: rows as u32,
+                cols: cols as u32,
+                experts: SLOTS.len() as u32,
+                chosen: 3,
+                sharing: if up { 3 } else { 1 },
+                stride: layout.stride as u32,
+                weights: if up { 0 } else { layout.down_weights as u32 },
+                scales: if up { layout.up_scales } else { layout.down_scales } as u32,
+                gated: u32::from(up),
+                norm: u32::from(up),
+                eps: 1e-5,
+            };
+            let name = format!("hidden {hidden} width {width} tokens {tokens} up {up}");
+            let (inputs, outputs) = if up { (tokens, width) } else { (3 * tokens, hidden) };
+            let case = Case::new(&kernel::EXPERTS_MATMUL, &p, tokens, name).format(format).state(2);
+            let case = case.floats(&r.floats(inputs * cols, 1.0)).floats(&r.floats(cols, 1.0));
+            let case = case.words(&chosen(tokens, r)).words(&SLOTS);
+            cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(3 * tokens * outputs));
+        }
+    }
+    cases
+}
+
+pub(super) fn combine(r: &mut Random) -> Vec<Case> {
+    [(1, 1), (64, 2), (130, 5)]
+        .into_iter()
+        .map(|(hidden, tokens)| {
+            let p = kernel::Combine { hidden: hidden as u32, chosen: 3 };
+            let case = Case::new(&kernel::COMBINE, &p, tokens, format!("hidden {hidden} tokens {tokens}"));
+            let case = case.floats(&r.floats(3 * tokens * hidden, 1.0)).words(&chosen(tokens, r));
+            case.updated(&r.floats(tokens * hidden, 1.0))
+        })
+        .collect()
+}
+
+pub(super) fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (hidden, width, tokens) in expert_sizes(format) {
+        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        let p = kernel::ExpertsDown {
+            hidden: hidden as u32,
+            width: width as u32,
+            chosen: 3,
+            stride: layout.stride as u32,
+            weights: layout.down_weights as u32,
+            scales: layout.down_scales as u32,
+        };
+        let name = format!("hidden {hidden} width {width} tokens {tokens}");
+        let case = Case::new(&kernel::EXPERTS_DOWN, &p, tokens, name).format(format);
+        let case = case.floats(&r.floats(tokens * 3 * width, 1.0)).words(&chosen(tokens, r)).words(&SLOTS);
+        let case = case.words(&pool(format, &layout, hidden, width, &SLOTS, r));
+        cases.push(case.updated(&r.floats(tokens * hidden, 1.0)));
+    }
+    cases
+}
