@@ -1,5 +1,6 @@
-// Causal attention over the cache, softmax(q·kᵀ·scale)·v. A workgroup takes a head of a token and walks the cache in
-// tiles of 64 positions with a running maximum and sum (online softmax, Milakov & Gimelshein 2018), so that any context fits.
+// Causal attention over the cache, softmax(q·kᵀ·scale)·v. A workgroup takes four heads of a token that share keys and values,
+// so that each is loaded once for them, and walks the cache in tiles of 64 positions with a running maximum and sum (online
+// softmax, Milakov & Gimelshein 2018), so that any context fits.
 #import state
 
 struct Params {
@@ -24,70 +25,101 @@ const TILE = 64u;
 // Below every score: WGSL promises nothing about infinities.
 const LOWEST = -3.0e38;
 
-var<workgroup> scores: array<vec4<f32>, 16>; // [TILE]
-var<workgroup> shares: array<vec4<f32>, 16>; // [TILE]
+// Of each position of the tile, for the four heads.
+var<workgroup> scores: array<vec4<f32>, TILE>;
+var<workgroup> shares: array<vec4<f32>, TILE>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let head = group.y * params.heads + group.x;
-    let kv_head = group.x / (params.heads / params.kv_heads);
+    let per = params.heads / params.kv_heads;
+    let quads = (per + 3u) >> 2u;
+    let kv_head = group.x / quads;
+    // Heads past the group's end repeat its last one, and are not written.
+    let first = (group.x - kv_head * quads) << 2u;
+    let inside = min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(per - 1u));
+    let head = inside + group.y * params.heads + kv_head * per;
     let end = state.position + group.y + 1u;
     let start = select(0u, end - min(end, params.window), params.window > 0u);
-    var largest = LOWEST;
-    var total = 0.0;
+    var largest = vec4<f32>(LOWEST);
+    var total = vec4<f32>(0.0);
     for (var tile = start; tile < end; tile += TILE) {
         let seen = min(TILE, end - tile);
-        var score = LOWEST;
+        var score = vec4<f32>(LOWEST);
         if (local < seen) {
-            score = product(head * params.k_width, (tile + local) * params.k_stride + kv_head * params.k_width)
-                * params.scale;
+            let key = (tile + local) * params.k_stride + kv_head * params.k_width;
+            score = products(head * params.k_width, key) * params.scale;
         }
-        scores[local >> 2u][local & 3u] = score;
+        scores[local] = score;
         workgroupBarrier();
-        var best = vec4<f32>(largest);
-        for (var i = 0u; i < 16u; i++) {
-            best = max(best, scores[i]);
+        var now = largest;
+        for (var i = 0u; i < TILE; i++) {
+            now = max(now, scores[i]);
         }
-        let now = max(max(best.x, best.y), max(best.z, best.w));
         // Shares of unseen positions are zero without relying on what exp makes of LOWEST.
-        shares[local >> 2u][local & 3u] = select(0.0, exp(score - now), local < seen);
-        let kept = select(exp(largest - now), 0.0, tile == start);
+        shares[local] = select(vec4<f32>(0.0), exp(score - now), local < seen);
+        let kept = select(exp(largest - now), vec4<f32>(0.0), tile == start);
         largest = now;
         workgroupBarrier();
         var sums = vec4<f32>(0.0);
-        for (var i = 0u; i < 16u; i++) {
+        for (var i = 0u; i < TILE; i++) {
             sums += shares[i];
         }
-        total = total * kept + sums.x + sums.y + sums.z + sums.w;
+        total = total * kept + sums;
         for (var d = local; d < params.v_width; d += 64u) {
             var at = tile * params.v_stride + kv_head * params.v_width + d;
-            var sum = 0.0;
+            var sum = vec4<f32>(0.0);
             for (var s = 0u; s < seen; s++) {
-                sum += shares[s >> 2u][s & 3u] * values[at];
+                sum += shares[s] * values[at];
                 at += params.v_stride;
             }
-            let out = head * params.v_width + d;
-            y[out] = select(y[out] * kept, 0.0, tile == start) + sum;
+            // The first tile's `kept` is zero, and what y held before may be anything.
+            let before = select(rows(head, d), vec4<f32>(0.0), tile == start);
+            put(head, d, first, per, before * kept + sum);
         }
     }
     for (var d = local; d < params.v_width; d += 64u) {
-        y[head * params.v_width + d] /= total;
+        put(head, d, first, per, rows(head, d) / total);
     }
 }
 
-// Product of the query at float `a` with the key at float `b`.
-fn product(a: u32, b: u32) -> f32 {
-    var sum = 0.0;
-    if (((params.k_width | a | b) & 3u) == 0u) {
-        var quads = vec4<f32>(0.0);
+// Float d of the four heads' outputs.
+fn rows(head: vec4<u32>, d: u32) -> vec4<f32> {
+    let at = head * params.v_width + d;
+    return vec4<f32>(y[at.x], y[at.y], y[at.z], y[at.w]);
+}
+
+fn put(head: vec4<u32>, d: u32, first: u32, per: u32, v: vec4<f32>) {
+    let at = head * params.v_width + d;
+    y[at.x] = v.x;
+    if (first + 1u < per) {
+        y[at.y] = v.y;
+    }
+    if (first + 2u < per) {
+        y[at.z] = v.z;
+    }
+    if (first + 3u < per) {
+        y[at.w] = v.w;
+    }
+}
+
+// Products of the queries at floats `a` with the key at float `b`.
+fn products(a: vec4<u32>, b: u32) -> vec4<f32> {
+    var sums = vec4<f32>(0.0);
+    if (((params.k_width | b | params.k_stride) & 3u) == 0u) {
         for (var i = 0u; i < (params.k_width >> 2u); i++) {
-            quads += q[(a >> 2u) + i] * keys[(b >> 2u) + i];
+            let key = keys[(b >> 2u) + i];
+            let at = (a >> vec4<u32>(2u)) + i;
+            sums += vec4<f32>(dot(q[at.x], key), dot(q[at.y], key), dot(q[at.z], key), dot(q[at.w], key));
         }
-        sum = quads.x + quads.y + quads.z + quads.w;
     } else {
         for (var i = 0u; i < params.k_width; i++) {
-            sum += q[(a + i) >> 2u][(a + i) & 3u] * keys[(b + i) >> 2u][(b + i) & 3u];
+            let key = keys[(b + i) >> 2u][(b + i) & 3u];
+            sums += vec4<f32>(query(a.x + i), query(a.y + i), query(a.z + i), query(a.w + i)) * key;
         }
     }
-    return sum;
+    return sums;
+}
+
+fn query(i: u32) -> f32 {
+    return q[i >> 2u][i & 3u];
 }

@@ -179,7 +179,7 @@ fn heads(r: &mut Random) -> Vec<Case> {
 fn attention(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (heads, kv_heads, k_width, v_width) in
-        [(1, 1, 4, 4), (4, 2, 8, 8), (6, 2, 6, 5), (2, 1, 72, 64), (3, 3, 7, 130)]
+        [(1, 1, 4, 4), (8, 2, 8, 8), (6, 2, 6, 5), (2, 1, 72, 64), (3, 3, 7, 130), (10, 2, 16, 12)]
     {
         for (position, tokens, window) in
             [(0, 1, 0), (0, 5, 0), (62, 3, 0), (130, 2, 0), (70, 3, 3), (100, 2, 65), (2, 2, 9)]

@@ -31,7 +31,7 @@ pub struct Params {
 }
 
 /// `state`, `q [T, heads, k_width]`, `keys [context, k_stride]`, `values [context, v_stride]`,
-/// `y [T, heads, v_width]`. Grid: heads, tokens.
+/// `y [T, heads, v_width]`. Grid: fours of heads that share keys and values, tokens.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     per_format: false,
@@ -42,7 +42,7 @@ pub static ATTENTION: Kernel = Kernel {
 
 fn grid(params: &[u8]) -> Grid {
     let p: Params = of(params);
-    [Dim::Fixed(p.heads), EACH, ONE]
+    [Dim::Fixed(p.kv_heads * (p.heads / p.kv_heads).div_ceil(4)), EACH, ONE]
 }
 
 fn cpu(args: &Args<'_>) {
