@@ -6,7 +6,7 @@ import { launch, open, serve } from '../tests/browser/harness.js';
 import { program, ROOT, say } from './run.mjs';
 
 /** What is asked in the pictures. */
-const QUESTION = 'I had a bad day.';
+const QUESTION = 'What is 346 + 278?';
 
 /** @typedef {import('../www/element.js').MoebiusChat} MoebiusChat */
 
@@ -29,9 +29,11 @@ program(import.meta.url, async () => {
           const chat = /** @type {MoebiusChat} */ (document.querySelector('moebius-chat'));
           chat.generation = { temperature: 0, max_tokens: 160 };
         });
+        await page.getByRole('checkbox', { name: 'Think first' }).check();
         await page.getByRole('textbox', { name: 'Message' }).fill(QUESTION);
         await page.keyboard.press('Enter');
         await ready();
+        await page.getByText(/^Thought for/).click();
         const path = join(ROOT, `docs/${size}-${scheme}.png`);
         await page.screenshot({ path, scale: 'css' });
         say(path);
