@@ -1,0 +1,127 @@
+//! Attention: grouped-query, and latent in its absorbed form.
+
+use crate::device::Buffer;
+use crate::error::Result;
+use crate::kernel;
+use crate::model::layers::{Builder, product};
+use crate::model::{AttentionWeights, Layer, Mla};
+
+/// Epsilon of the norms inside latent attention, whatever the configuration says of the others.
+const LATENT_EPS: f32 = 1e-6;
+
+/// Sizes of grouped-query attention.
+pub(super) struct Gqa {
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) head: usize,
+    pub(super) window: Option<usize>,
+}
+
+impl Builder<'_> {
+    fn attend(&mut self, layer: usize, params: kernel::Attention, q: &Buffer, y: &Buffer) {
+        let (keys, values) = &self.cache.layers[layer];
+        let label = format!("layers.{layer}.attention");
+        self.step(label, &kernel::ATTENTION, None, &params, &[&self.cache.state, q, keys, values, y]);
+    }
+
+    /// Grouped-query attention: `x += W_o · softmax(q·kᵀ/√d)·v`.
+    pub(super) fn gqa(&mut self, i: usize, layer: &Layer, s: &Gqa, x: &Buffer) -> Result<()> {
+        let AttentionWeights::Gqa { qkv: w_qkv, o: w_o, qk_norm } = &layer.attention else {
+            unreachable!("weights are loaded by the spec")
+        };
+        let q_width = s.heads * s.head;
+        let qkv = self.scratch("qkv", w_qkv.rows)?;
+        self.normed_linear(format!("layers.{i}.qkv"), w_qkv, x, &layer.attention_norm, &qkv);
+        let q = self.scratch("q", q_width)?;
+        let params = kernel::Heads {
+            heads: s.heads as u32,
+            kv_heads: s.kv_heads as u32,
+            width: s.head as u32,
+            dims: self.rope.dims as u32,
+            interleaved: u32::from(self.rope.interleaved),
+            norm: u32::from(qk_norm.is_some()),
+            eps: self.eps,
+        };
+        let (q_norm, k_norm) = qk_norm.as_ref().map_or((&layer.attention_norm, &layer.attention_norm), |(q, k)| (q, k));
+        let (keys, values) = &self.cache.layers[i];
+        let bindings = [&self.cache.state, &self.cache.rope, &qkv, q_norm, k_norm, &q, keys, values];
+        self.step(format!("layers.{i}.heads"), &kernel::HEADS, None, &params, &bindings);
+        let stride = (s.kv_heads * s.head) as u32;
+        let params = kernel::Attention {
+            heads: s.heads as u32,
+            kv_heads: s.kv_heads as u32,
+            k_width: s.head as u32,
+            v_width: s.head as u32,
+            k_stride: stride,
+            v_stride: stride,
+            scale: (s.head as f32).sqrt().recip(),
+            window: s.window.unwrap_or(0) as u32,
+        };
+        let mixed = self.scratch("mixed", q_width)?;
+        self.attend(i, params, &q, &mixed);
+        self.linear(format!("layers.{i}.o"), w_o, &mixed, x, true);
+        Ok(())
+    }
+
+    /// Multi-head latent attention, absorbed: scores and mixing happen in the latent space, which alone is cached.
+    pub(super) fn mla(&mut self, i: usize, layer: &Layer, s: &Mla, x: &Buffer) -> Result<()> {
+        let AttentionWeights::Mla { down: w_down, queries, kv_norm, kv_b, o } = &layer.attention else {
+            unreachable!("weights are loaded by the spec")
+        };
+        let (cached, q_width) = (s.rank + s.rope, s.heads * (s.nope + s.rope));
+        let down = self.scratch("down", w_down.rows)?;
+        self.normed_linear(format!("layers.{i}.down"), w_down, x, &layer.attention_norm, &down);
+        let (q, q_stride) = match queries {
+            None => (down.clone(), w_down.rows),
+            Some(queries) => {
+                let (q, up) = (self.scratch("q", q_width)?, &queries.up);
+                let params = kernel::Matmul { x_stride: w_down.rows as u32, norm: 1, eps: LATENT_EPS, ..product(up) };
+                self.product(format!("layers.{i}.q"), up, params, &down, &queries.norm, &q);
+                (q, q_width)
+            }
+        };
+        let sizes = kernel::MlaQuery {
+            heads: s.heads as u32,
+            nope: s.nope as u32,
+            rope: s.rope as u32,
+            value: s.value as u32,
+            rank: s.rank as u32,
+            q_stride: q_stride as u32,
+            kv_stride: w_down.rows as u32,
+            kv_offset: (w_down.rows - cached) as u32,
+            interleaved: u32::from(self.rope.interleaved),
+            eps: LATENT_EPS,
+        };
+        let absorbed = self.scratch("absorbed", s.heads * cached)?;
+        let (state, turns, cache) = (&self.cache.state, &self.cache.rope, &self.cache.layers[i].0);
+        let bindings = [state, turns, &q, &down, kv_norm, &kv_b.weights, &kv_b.scales, &absorbed, cache];
+        self.step(format!("layers.{i}.mla_query"), &kernel::MLA_QUERY, Some(kv_b.format), &sizes, &bindings);
+        let params = kernel::Attention {
+            heads: sizes.heads,
+            kv_heads: 1,
+            k_width: cached as u32,
+            v_width: sizes.rank,
+            k_stride: cached as u32,
+            v_stride: cached as u32,
+            scale: s.scale,
+            window: 0,
+        };
+        let (latents, mixed) = (self.scratch("latents", s.heads * s.rank)?, self.scratch("mixed", s.heads * s.value)?);
+        self.attend(i, params, &absorbed, &latents);
+        // Values of each head from its mixed latent: its rows of kv_b after those of its keys.
+        let params = kernel::Matmul {
+            rows: sizes.value,
+            x_stride: sizes.heads * sizes.rank,
+            y_stride: sizes.heads * sizes.value,
+            batch: sizes.heads,
+            row_first: sizes.nope,
+            row_step: sizes.nope + sizes.value,
+            x_step: sizes.rank,
+            y_step: sizes.value,
+            ..product(kv_b)
+        };
+        self.product(format!("layers.{i}.values"), kv_b, params, &latents, &kv_b.weights, &mixed);
+        self.linear(format!("layers.{i}.o"), o, &mixed, x, true);
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Feed-forward: gated MLPs and routed experts.
+
+use crate::device::Buffer;
+use crate::error::Result;
+use crate::kernel;
+use crate::model::layers::{Builder, MATVEC_TOKENS, product};
+use crate::model::{Experts, Layer, Matrix, Mlp, Moe};
+
+impl Builder<'_> {
+    /// Inside of a gated MLP: `silu(W_gate·n) ⊙ (W_up·n)`, `n = norm(x)`.
+    pub(super) fn mlp_hidden(&mut self, label: &str, mlp: &Mlp, layer: &Layer, x: &Buffer) -> Result<Buffer> {
+        let hidden = self.scratch("ffn", mlp.down.cols)?;
+        let plain = product(&mlp.gate_up);
+        let params = kernel::Matmul { norm: 1, eps: self.eps, gated: 1, y_stride: plain.rows / 2, ..plain };
+        self.product(format!("{label}.gate_up"), &mlp.gate_up, params, x, &layer.ffn_norm, &hidden);
+        Ok(hidden)
+    }
+
+    /// Routed experts: `x += Σ_j weight_j · expert_j(n)`, `n = norm(x)`, the choice staying on the device.
+    pub(super) fn moe(
+        &mut self,
+        i: usize,
+        moe: &Moe,
+        (router, bias, experts): (&Matrix, &Buffer, &Experts),
+        norm: &Buffer,
+        x: &Buffer,
+    ) -> Result<()> {
+        let logits = self.scratch("router", moe.experts)?;
+        let chosen = self.scratch("chosen", 2 * moe.chosen)?;
+        let inner = self.scratch("experts", moe.chosen * moe.width)?;
+        self.normed_linear(format!("layers.{i}.router"), router, x, norm, &logits);
+        let params = kernel::TopK {
+            experts: moe.experts as u32,
+            chosen: moe.chosen as u32,
+            sigmoid: u32::from(moe.sigmoid),
+            groups: moe.groups as u32,
+            top_groups: moe.top_groups as u32,
+            normalise: u32::from(moe.normalise),
+            eps: moe.eps,
+            scale: moe.scale,
+        };
+        self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
+        let routed = Routed { i, moe, experts, norm, chosen: &chosen, inner: &inner, x };
+        if self.chunk > MATVEC_TOKENS {
+            return self.many_experts(&routed);
+        }
+        self.few_experts(&routed);
+        Ok(())
+    }
+
+    /// The chosen experts for few tokens: each reads its own.
+    fn few_experts(&mut self, r: &Routed<'_>) {
+        let (i, layout) = (r.i, &r.experts.layout);
+        let [chosen, slots, pool] = [r.chosen, &r.experts.slots, &r.experts.pool];
+        let up = kernel::ExpertsUp {
+            hidden: (r.norm.bytes() / 4) as u32,
+            width: r.moe.width as u32,
+            chosen: r.moe.chosen as u32,
+            stride: layout.stride as u32,
+            weights: 0,
+            scales: layout.up_scales as u32,
+            eps: self.eps,
+        };
+        let bindings = [r.x, r.norm, chosen, slots, pool, r.inner];
+        self.step(format!("layers.{i}.up"), &kernel::EXPERTS_UP, Some(layout.up_format), &up, &bindings);
+        let kernel::ExpertsUp { hidden, width, chosen: k, stride, .. } = up;
+        let (weights, scales) = (layout.down_weights as u32, layout.down_scales as u32);
+        let down = kernel::ExpertsDown { hidden, width, chosen: k, stride, weights, scales };
+        let bindings = [r.inner, chosen, slots, pool, r.x];
+        self.step(format!("layers.{i}.down"), &kernel::EXPERTS_DOWN, Some(layout.down_format), &down, &bindings);
+    }
+
+    /// The chosen experts for many tokens: each expert is read once for all that chose it.
+    fn many_experts(&mut self, r: &Routed<'_>) -> Result<()> {
+        let (i, moe, layout, hidden) = (r.i, r.moe, &r.experts.layout, r.norm.bytes() as usize / 4);
+        let made = self.scratch("made", moe.chosen * hidden)?;
+        let up = kernel::ExpertsMatmul {
+            rows: 2 * moe.width as u32,
+            cols: hidden as u32,
+            experts: moe.experts as u32,
+            chosen: moe.chosen as u32,
+            sharing: moe.chosen as u32,
+            stride: layout.stride as u32,
+            weights: 0,
+            scales: layout.up_scales as u32,
+            gated: 1,
+            norm: 1,
+            eps: self.eps,
+        };
+        let down = kernel::ExpertsMatmul {
+            rows: hidden as u32,
+            cols: moe.width as u32,
+            sharing: 1,
+            weights: layout.down_weights as u32,
+            scales: layout.down_scales as u32,
+            gated: 0,
+            norm: 0,
+            ..up
+        };
+        for (part, format, params, x, y) in
+            [("up", layout.up_format, up, r.x, r.inner), ("down", layout.down_format, down, r.inner, &made)]
+        {
+            let bindings = [&self.cache.state, x, r.norm, r.chosen, &r.experts.slots, &r.experts.pool, y];
+            self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
+        }
+        let combine = kernel::Combine { hidden: hidden as u32, chosen: moe.chosen as u32 };
+        self.step(format!("layers.{i}.combine"), &kernel::COMBINE, None, &combine, &[&made, r.chosen, r.x]);
+        Ok(())
+    }
+}
+
+/// The routed experts of layer `i`, and what they read and write.
+struct Routed<'a> {
+    i: usize,
+    moe: &'a Moe,
+    experts: &'a Experts,
+    norm: &'a Buffer,
+    /// Pairs (expert, weight) of each token.
+    chosen: &'a Buffer,
+    /// What gates and ups make.
+    inner: &'a Buffer,
+    x: &'a Buffer,
+}
