@@ -1,5 +1,5 @@
-// Matrix times many vectors, as matvec, in tiles of 32 rows by 32 tokens staged in workgroup
-// memory. Who stages a token sums its squares on the way.
+// Matrix times many vectors, as matvec, in tiles of 32 rows by 32 tokens staged in workgroup memory. Who stages a token sums
+// its squares on the way.
 #import format
 #import input
 #import norm

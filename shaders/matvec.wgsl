@@ -1,5 +1,6 @@
-// Matrix times few vectors: y[t] (+)= W · n, n = x[t] or norm(x[t]), or silu(W_gate · n) ⊙ (W_up · n). Eight lanes share four rows; a workgroup makes 32. Each
-// eight lanes read the whole vector, so they have its sum of squares too, and a norm costs no pass of its own.
+// Matrix times few vectors: y[t] (+)= W · n, n = x[t] or norm(x[t]), or silu(W_gate · n) ⊙ (W_up · n). Eight lanes share four
+// rows; a workgroup makes 32. Each eight lanes read the whole vector, so they have its sum of squares too, and a norm costs
+// no pass of its own.
 #import format
 #import input
 #import norm

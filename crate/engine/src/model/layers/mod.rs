@@ -16,6 +16,7 @@ use attention::Gqa;
 
 /// Tokens up to which `matvec` is used; above it `matmul`'s tiles.
 const MATVEC_TOKENS: usize = 4;
+
 /// Collects steps. Each method is one or a few lines of a paper.
 pub(super) struct Builder<'a> {
     device: &'a dyn Device,
