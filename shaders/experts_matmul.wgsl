@@ -3,9 +3,7 @@
 // and nothing read back: looking through the pairs costs less than a launch.
 #import format
 #import input
-#import norm
 #import pool
-#import silu
 #import state
 #import tile
 
@@ -97,46 +95,28 @@ fn tile(column: u32, first: u32, found: u32, local: u32) {
             stage_row(line, weight_block(row, b, params.cols), block_scale(row, b, params.cols));
         } else {
             let pair = pairs[min(first + line, found - 1u)];
-            var v = input_block(pair / params.sharing * params.cols, b, params.cols);
-            if (params.norm == 1u) {
-                squares += inner(v, v);
-                v = times(v, norm_block(b, params.cols));
-            }
-            stage_token(line, v);
+            let v = input_block(pair / params.sharing * params.cols, b, params.cols);
+            squares += stage_input(line, v, b);
         }
         workgroupBarrier();
         multiply(down, across, &sums);
         workgroupBarrier();
     }
     if (local >= TILE) {
-        factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), params.norm == 1u);
+        stage_factor(line, squares);
     }
     workgroupBarrier();
-    put(first + down, found, first_row + across, factors[down] * sums[0]);
-    put(first + down + 8u, found, first_row + across, factors[down + 8u] * sums[1]);
-    put(first + down + 16u, found, first_row + across, factors[down + 16u] * sums[2]);
-    put(first + down + 24u, found, first_row + across, factors[down + 24u] * sums[3]);
+    for (var j = 0u; j < 4u; j++) {
+        let i = first + down + 8u * j;
+        if (i < found) {
+            put(pairs[i] * (params.rows >> params.gated), first_row + across, factors[down + 8u * j] * sums[j]);
+        }
+    }
 }
 
 // The row of a line: gates are even rows and ups odd ones.
 fn row_of(first_row: u32, line: u32) -> u32 {
     return select(first_row + line, 2u * (first_row + (line & 15u)) + (line >> 4u), params.gated == 1u);
-}
-
-fn put(i: u32, found: u32, row: u32, v: vec4<f32>) {
-    if (i >= found) {
-        return;
-    }
-    let dest = pairs[i] * (params.rows >> params.gated);
-    if (params.gated == 1u) {
-        put_one(dest, row, silu(v.x) * v.z);
-        put_one(dest, row + 8u, silu(v.y) * v.w);
-    } else {
-        put_one(dest, row, v.x);
-        put_one(dest, row + 8u, v.y);
-        put_one(dest, row + 16u, v.z);
-        put_one(dest, row + 24u, v.w);
-    }
 }
 
 fn put_one(dest: u32, row: u32, v: f32) {

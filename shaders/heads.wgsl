@@ -3,6 +3,7 @@
 const THREADS = 64u;
 #import reduce
 #import state
+#import turn
 
 struct Params {
     heads: u32,
@@ -44,15 +45,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         inverse = 1.0 / sqrt(reduce_sum(local, squares) / f32(params.width) + params.eps);
     }
-    let half = params.dims >> 1u;
-    let interleaved = params.interleaved == 1u;
-    for (var i = local; i < half; i += THREADS) {
-        let a = select(i, 2u * i, interleaved);
-        let b = select(i + half, 2u * i + 1u, interleaved);
-        let turn = turns[place * half + i];
-        let before = vec2<f32>(normed(source, a, is_key, inverse), normed(source, b, is_key, inverse));
-        put(place, group, a, is_key, before.x * turn.x - before.y * turn.y);
-        put(place, group, b, is_key, before.y * turn.x + before.x * turn.y);
+    for (var i = local; i < (params.dims >> 1u); i += THREADS) {
+        let ends = pair(i, params.dims);
+        let before = vec2<f32>(normed(source, ends.x, is_key, inverse), normed(source, ends.y, is_key, inverse));
+        let turned = turn(place, i, params.dims, before);
+        put(place, group, ends.x, is_key, turned.x);
+        put(place, group, ends.y, is_key, turned.y);
     }
     for (var i = params.dims + local; i < params.width; i += THREADS) {
         put(place, group, i, is_key, normed(source, i, is_key, inverse));

@@ -2,27 +2,10 @@
 // its squares on the way.
 #import format
 #import input
-#import norm
 #import planes
-#import silu
+#import product
 #import state
 #import tile
-
-struct Params {
-    rows: u32,
-    cols: u32,
-    x_stride: u32,
-    y_stride: u32,
-    accumulate: u32,
-    norm: u32,
-    eps: f32,
-    gated: u32,
-    batch: u32,
-    row_first: u32,
-    row_step: u32,
-    x_step: u32,
-    y_step: u32,
-}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> state: State;
@@ -55,47 +38,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             stage_row(line, v, scale);
         } else {
             let token = min(first_token + line, state.tokens - 1u);
-            var v = input_block(token * params.x_stride + group.z * params.x_step, b, params.cols);
-            if (params.norm == 1u) {
-                squares += inner(v, v);
-                v = times(v, norm_block(b, params.cols));
-            }
-            stage_token(line, v);
+            let v = input_block(token * params.x_stride + group.z * params.x_step, b, params.cols);
+            squares += stage_input(line, v, b);
         }
         workgroupBarrier();
         multiply(down, across, &sums);
         workgroupBarrier();
     }
     if (local >= TILE) {
-        factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), params.norm == 1u);
+        stage_factor(line, squares);
     }
     workgroupBarrier();
-    let part = group.z * params.y_step;
-    put(first_token + down, part, first_row + across, factors[down] * sums[0]);
-    put(first_token + down + 8u, part, first_row + across, factors[down + 8u] * sums[1]);
-    put(first_token + down + 16u, part, first_row + across, factors[down + 16u] * sums[2]);
-    put(first_token + down + 24u, part, first_row + across, factors[down + 24u] * sums[3]);
-}
-
-// Writes one token's rows `row`, `row + 8`, `row + 16` and `row + 24`, or what gates and ups make: `row` and `row + 8`.
-fn put(token: u32, part: u32, row: u32, v: vec4<f32>) {
-    if (token >= state.tokens) {
-        return;
-    }
-    let dest = token * params.y_stride + part;
-    if (params.gated == 1u) {
-        put_one(dest, row, silu(v.x) * v.z);
-        put_one(dest, row + 8u, silu(v.y) * v.w);
-    } else {
-        put_one(dest, row, v.x);
-        put_one(dest, row + 8u, v.y);
-        put_one(dest, row + 16u, v.z);
-        put_one(dest, row + 24u, v.w);
-    }
-}
-
-fn put_one(dest: u32, row: u32, v: f32) {
-    if (row < (params.rows >> params.gated)) {
-        y[dest + row] = select(v, y[dest + row] + v, params.accumulate == 1u);
+    for (var j = 0u; j < 4u; j++) {
+        let token = first_token + down + 8u * j;
+        if (token < state.tokens) {
+            let dest = token * params.y_stride + group.z * params.y_step;
+            put(dest, first_row + across, factors[down + 8u * j] * sums[j]);
+        }
     }
 }

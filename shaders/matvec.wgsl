@@ -5,23 +5,8 @@
 #import input
 #import norm
 #import planes
+#import product
 #import silu
-
-struct Params {
-    rows: u32,
-    cols: u32,
-    x_stride: u32,
-    y_stride: u32,
-    accumulate: u32,
-    norm: u32,
-    eps: f32,
-    gated: u32,
-    batch: u32,
-    row_first: u32,
-    row_step: u32,
-    x_step: u32,
-    y_step: u32,
-}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>; // [T, x_stride]
@@ -77,13 +62,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let dest = group.y * params.y_stride + group.z * params.y_step;
     if (params.gated == 1u) {
-        put(dest, row.x, silu(total.x) * total.z);
-        put(dest, row.y, silu(total.y) * total.w);
+        put_one(dest, row.x, silu(total.x) * total.z);
+        put_one(dest, row.y, silu(total.y) * total.w);
     } else {
-        put(dest, row.x, total.x);
-        put(dest, row.y, total.y);
-        put(dest, row.z, total.z);
-        put(dest, row.w, total.w);
+        put_one(dest, row.x, total.x);
+        put_one(dest, row.y, total.y);
+        put_one(dest, row.z, total.z);
+        put_one(dest, row.w, total.w);
     }
 }
 
@@ -93,10 +78,4 @@ fn rows_of(octet: u32) -> vec4<u32> {
     let first = select(octet * ROWS, octet * 2u, params.gated == 1u);
     let third = select(first + 2u, first + half, params.gated == 1u);
     return vec4<u32>(first, first + 1u, third, third + 1u);
-}
-
-fn put(dest: u32, row: u32, v: f32) {
-    if (row < (params.rows >> params.gated)) {
-        y[dest + row] = select(v, y[dest + row] + v, params.accumulate == 1u);
-    }
 }

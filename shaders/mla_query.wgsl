@@ -7,6 +7,7 @@ const THREADS = 64u;
 #import planes
 #import reduce
 #import state
+#import turn
 
 struct Params {
     heads: u32,
@@ -91,9 +92,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
     }
     for (var i = local; i < (params.rope >> 1u); i += THREADS) {
-        let ends = pair(i);
+        let ends = pair(i, params.rope);
         let first = source + params.nope;
-        let turned = turn(group.y, i, vec2<f32>(q[first + ends.x], q[first + ends.y]));
+        let turned = turn(state.position + group.y, i, params.rope, vec2<f32>(q[first + ends.x], q[first + ends.y]));
         y[dest + params.rank + ends.x] = turned.x;
         y[dest + params.rank + ends.y] = turned.y;
     }
@@ -112,20 +113,10 @@ fn latent(token: u32, local: u32) {
         cache[dest + i] = kv[source + i] * inverse * kv_norm[i];
     }
     for (var i = local; i < (params.rope >> 1u); i += THREADS) {
-        let ends = pair(i);
+        let ends = pair(i, params.rope);
         let first = source + params.rank;
-        let turned = turn(token, i, vec2<f32>(kv[first + ends.x], kv[first + ends.y]));
+        let turned = turn(state.position + token, i, params.rope, vec2<f32>(kv[first + ends.x], kv[first + ends.y]));
         cache[dest + params.rank + ends.x] = turned.x;
         cache[dest + params.rank + ends.y] = turned.y;
     }
-}
-
-// Where the two of pair i stand.
-fn pair(i: u32) -> vec2<u32> {
-    return select(vec2<u32>(i, i + (params.rope >> 1u)), vec2<u32>(2u * i, 2u * i + 1u), params.interleaved == 1u);
-}
-
-fn turn(token: u32, i: u32, v: vec2<f32>) -> vec2<f32> {
-    let by = turns[(state.position + token) * (params.rope >> 1u) + i];
-    return vec2<f32>(v.x * by.x - v.y * by.y, v.y * by.x + v.x * by.y);
 }

@@ -16,7 +16,7 @@ impl Run {
     pub(crate) fn new(model: Model, chunk: usize) -> Self {
         let device = model.device.clone();
         let cache = Cache::new(device.as_ref(), &model.spec, model.context).unwrap();
-        let forward = Forward::compile(device.as_ref(), &model.spec, &model.weights, &cache, chunk, Logits::All);
+        let forward = Forward::compile(&model, &cache, chunk, Logits::All);
         let forward = pollster::block_on(forward).unwrap();
         Run { model, cache, forward, position: 0 }
     }

@@ -79,18 +79,13 @@ fn attention_is_a_softmax_over_what_it_may_see() {
     }
 }
 
-/// `y = W·x` of whole tokens.
-fn plain(rows: u32, cols: u32) -> kernel::Matmul {
-    kernel::Matmul { rows, cols, x_stride: cols, y_stride: rows, batch: 1, ..bytemuck::Zeroable::zeroed() }
-}
-
 #[test]
 fn a_norm_goes_before_the_product() {
     // The identity as matrix: what comes out is the normed input.
     let x = Random::new(2).floats(3 * 20, 5.0);
     let weight: Vec<f32> = (0..20).map(|i| 1.0 + i as f32 / 10.0).collect();
     let identity: Vec<f32> = (0..400).map(|i| f32::from(i % 21 == 0)).collect();
-    let p = kernel::Matmul { norm: 1, eps: 0.25, ..plain(20, 20) };
+    let p = kernel::Matmul { norm: 1, eps: 0.25, ..kernel::Matmul::plain(20, 20) };
     for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 3, 0)))] {
         let rest = [words(&x), words(&weight), words(&identity), vec![0; 4], vec![0; 60]];
         let got = last(kernel, Some(Format::F32), &p, 3, &first.into_iter().chain(rest).collect::<Vec<_>>());
@@ -110,7 +105,7 @@ fn a_matrix_times_a_vector() {
     let mut r = Random::new(3);
     let (w, x, y) = (r.floats(5 * 40, 1.0), r.floats(2 * 40, 1.0), r.floats(2 * 5, 1.0));
     for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
-        let p = kernel::Matmul { accumulate: 1, ..plain(5, 40) };
+        let p = kernel::Matmul { accumulate: 1, ..kernel::Matmul::plain(5, 40) };
         let buffers: Vec<_> =
             first.into_iter().chain([words(&x), vec![0; 40], words(&w), vec![0; 4], words(&y)]).collect();
         let got = last(kernel, Some(Format::F32), &p, 2, &buffers);
@@ -129,7 +124,7 @@ fn a_matrix_times_a_vector() {
 fn a_gated_product_is_silu_of_gates_times_ups() {
     let mut r = Random::new(8);
     let (w, x) = (r.floats(6 * 40, 1.0), r.floats(2 * 40, 1.0));
-    let p = kernel::Matmul { y_stride: 3, gated: 1, ..plain(6, 40) };
+    let p = kernel::Matmul { y_stride: 3, gated: 1, ..kernel::Matmul::plain(6, 40) };
     for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
         let rest = [words(&x), vec![0; 40], words(&w), vec![0; 4], vec![0; 6]];
         let got = last(kernel, Some(Format::F32), &p, 2, &first.into_iter().chain(rest).collect::<Vec<_>>());
@@ -216,7 +211,7 @@ fn absorbed_queries_and_values_equal_the_long_way() {
         row_step: 8,
         x_step: 7,
         y_step: 3,
-        ..plain(16, 7)
+        ..kernel::Matmul::plain(16, 7)
     };
     let both = [c.clone(), c.clone()].concat();
     let buffers = [words(&both), vec![0; 7], words(&w), vec![0; 4], vec![0; 2 * value]];

@@ -1,5 +1,8 @@
-// A tile of a product: 32 rows by 32 tokens, staged a block of columns at a time. 64 invocations, each with 4 by 4 sums.
+// A tile of a product: 32 rows by 32 tokens, staged a block of columns at a time. 64 invocations, each with 4 by 4 sums. The
+// importer has `norm`, `eps`, `cols` and `gated` among its Params, and a `put_one` for one output.
 #import block
+#import norm
+#import silu
 
 const TILE = 32u;
 // Quads from one staged line to the next: one more than a block has, against bank conflicts.
@@ -33,6 +36,21 @@ fn stage_token(line: u32, v: Block) {
     tokens[at + 7u] = v[7];
 }
 
+// Stages block b of a token's input, normed or not. The squares' sum: zero when nobody wants it.
+fn stage_input(line: u32, v: Block, b: u32) -> f32 {
+    if (params.norm == 0u) {
+        stage_token(line, v);
+        return 0.0;
+    }
+    stage_token(line, times(v, norm_block(b, params.cols)));
+    return inner(v, v);
+}
+
+// What a token's sums are to be multiplied by, from the squares of its input.
+fn stage_factor(line: u32, squares: f32) {
+    factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), params.norm == 1u);
+}
+
 // Adds the staged block's products: of tokens down + 8j by rows across + 8i, to sums[j][i].
 fn multiply(down: u32, across: u32, sums: ptr<function, array<vec4<f32>, 4>>) {
     for (var k = 0u; k < 8u; k++) {
@@ -48,5 +66,18 @@ fn multiply(down: u32, across: u32, sums: ptr<function, array<vec4<f32>, 4>>) {
         (*sums)[1] += vec4<f32>(dot(t1, r0), dot(t1, r1), dot(t1, r2), dot(t1, r3));
         (*sums)[2] += vec4<f32>(dot(t2, r0), dot(t2, r1), dot(t2, r2), dot(t2, r3));
         (*sums)[3] += vec4<f32>(dot(t3, r0), dot(t3, r1), dot(t3, r2), dot(t3, r3));
+    }
+}
+
+// Writes rows `row`, `row + 8`, `row + 16` and `row + 24`, or what gates and ups make: `row` and `row + 8`.
+fn put(dest: u32, row: u32, v: vec4<f32>) {
+    if (params.gated == 1u) {
+        put_one(dest, row, silu(v.x) * v.z);
+        put_one(dest, row + 8u, silu(v.y) * v.w);
+    } else {
+        put_one(dest, row, v.x);
+        put_one(dest, row + 8u, v.y);
+        put_one(dest, row + 16u, v.z);
+        put_one(dest, row + 24u, v.w);
     }
 }

@@ -47,19 +47,13 @@ fn products(
             let rows = if cols > 100 { rows + 8 } else { rows };
             let (x_stride, y_stride) = (cols + spare, (rows >> gated) + spare);
             let p = kernel::Matmul {
-                rows: rows as u32,
-                cols: cols as u32,
                 x_stride: x_stride as u32,
                 y_stride: y_stride as u32,
                 accumulate,
                 norm,
                 eps: 1e-5,
                 gated,
-                batch: 1,
-                row_first: 0,
-                row_step: 0,
-                x_step: 0,
-                y_step: 0,
+                ..kernel::Matmul::plain(rows as u32, cols as u32)
             };
             let name = format!(
                 "{rows}x{cols} tokens {tokens} accumulate {accumulate} spare {spare} norm {norm} gated {gated}"
@@ -85,19 +79,14 @@ fn batch(
     r: &mut Random,
 ) -> Case {
     let p = kernel::Matmul {
-        rows: value as u32,
-        cols: cols as u32,
         x_stride: (heads * cols) as u32,
         y_stride: (heads * value) as u32,
-        accumulate: 0,
-        norm: 0,
-        eps: 0.0,
-        gated: 0,
         batch: heads as u32,
         row_first: nope as u32,
         row_step: (nope + value) as u32,
         x_step: cols as u32,
         y_step: value as u32,
+        ..kernel::Matmul::plain(value as u32, cols as u32)
     };
     let name = format!("{heads} times {value} of {}x{cols} tokens {tokens}", nope + value);
     let mut case = Case::new(kernel, &p, tokens, name).format(format);

@@ -119,24 +119,14 @@ async fn probe(device: &dyn Device) -> Result<f64> {
         buffer("scales", 16)?,
         buffer("y", 4 * u64::from(ROWS))?,
     ];
-    let params = Matmul {
-        rows: ROWS,
-        cols: COLS,
-        x_stride: COLS,
-        y_stride: ROWS,
-        accumulate: 0,
-        norm: 0,
-        eps: 0.0,
-        gated: 0,
-        batch: 1,
-        row_first: 0,
-        row_step: 0,
-        x_step: 0,
-        y_step: 0,
-    };
     let y = bindings[4].clone();
-    let step =
-        Step { label: "probe".into(), kernel: &MATVEC, format: Some(Format::F32), params: params.to_bytes(), bindings };
+    let step = Step {
+        label: "probe".into(),
+        kernel: &MATVEC,
+        format: Some(Format::F32),
+        params: Matmul::plain(ROWS, COLS).to_bytes(),
+        bindings,
+    };
     let plan = device.compile(vec![step]).await?;
     let mut best = 0.0_f64;
     for _ in 0..PROBES {

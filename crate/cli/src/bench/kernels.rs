@@ -33,7 +33,7 @@ impl Kernel {
 pub(super) async fn kernels(model: &Model, position: usize, tokens: usize) -> Result<Vec<Kernel>> {
     let device = model.device.as_ref();
     let cache = Cache::new(device, &model.spec, model.context)?;
-    let steps = Steps::new(device, &model.spec, &model.weights, &cache, tokens, Logits::Last)?;
+    let steps = Steps::new(model, &cache, tokens, Logits::Last)?;
     let state: Vec<u8> = [position as u32, tokens as u32, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
     device.write(&cache.state, 0, &state)?;
     let mut found: BTreeMap<String, (usize, f64)> = BTreeMap::new();

@@ -1,5 +1,7 @@
 //! Arithmetic that several scalar twins share.
 
+use std::borrow::Cow;
+
 /// `x · σ(x)`.
 pub(super) fn silu(x: f32) -> f32 {
     x / (1.0 + (-x).exp())
@@ -10,6 +12,17 @@ pub(super) fn norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     let mean = x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
     let inverse = 1.0 / (mean + eps).sqrt();
     x.iter().zip(weight).map(|(x, w)| x * inverse * w).collect()
+}
+
+/// The input of a product: `x`, or its norm by a weight and an epsilon.
+pub(super) fn input<'a>(x: &'a [f32], norm: Option<(&[f32], f32)>) -> Cow<'a, [f32]> {
+    norm.map_or(x.into(), |(weight, eps)| self::norm(x, weight, eps).into())
+}
+
+/// An expert's record of `stride` words in the pool.
+pub(super) fn record<'a>(pool: &'a [u32], slots: &[u32], expert: u32, stride: u32) -> &'a [u32] {
+    let stride = stride as usize;
+    &pool[slots[expert as usize] as usize * stride..][..stride]
 }
 
 /// Turns pairs of `x [dims]` by the cosines and sines of one position, `turns [dims/2, 2]` (Su et al. 2021). Pairs are

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, by, of, read, write};
+use super::{EACH, Kernel, ONE, arithmetic, by, of, read, write};
 use crate::device::{Args, Grid};
 
 /// Parameters; records as in `experts_up`.
@@ -45,9 +45,8 @@ fn cpu(args: &Args<'_>) {
     for t in 0..args.tokens() {
         let y = &mut y[t * hidden..][..hidden];
         for j in t * k..(t + 1) * k {
-            let slot = slots[chosen[2 * j] as usize] as usize;
             let weight = f32::from_bits(chosen[2 * j + 1]);
-            let record = &pool[slot * p.stride as usize..][..p.stride as usize];
+            let record = arithmetic::record(&pool, &slots, chosen[2 * j], p.stride);
             let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
             let x = &x[j * width..][..width];
             for (i, y) in y.iter_mut().enumerate() {

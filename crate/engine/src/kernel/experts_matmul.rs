@@ -1,7 +1,5 @@
 //! Products with the chosen experts for many tokens: `y[t, j] = W_j · n`, or `silu(W_gate,j · n) ⊙ (W_up,j · n)`; for prefill.
 
-use std::borrow::Cow;
-
 use bytemuck::{Pod, Zeroable};
 
 use super::{Kernel, ONE, STATE, arithmetic, by, of, read, write};
@@ -57,12 +55,9 @@ fn cpu(args: &Args<'_>) {
     let mut y = args.f32_mut(7);
     let (cols, outputs, k) = (p.cols as usize, (p.rows >> p.gated) as usize, p.chosen as usize);
     for (pair, y) in y.chunks_exact_mut(outputs).take(args.tokens() * k).enumerate() {
-        let mut x = Cow::Borrowed(&x[pair / p.sharing as usize * cols..][..cols]);
-        if p.norm == 1 {
-            x = arithmetic::norm(&x, &weight, p.eps).into();
-        }
-        let slot = slots[chosen[2 * pair] as usize] as usize;
-        let record = &pool[slot * p.stride as usize..][..p.stride as usize];
+        let x = &x[pair / p.sharing as usize * cols..][..cols];
+        let x = arithmetic::input(x, (p.norm == 1).then_some((&weight, p.eps)));
+        let record = arithmetic::record(&pool, &slots, chosen[2 * pair], p.stride);
         let product = |row| args.format().dot(&record[p.weights as usize..], &record[p.scales as usize..], row, &x);
         for (i, y) in y.iter_mut().enumerate() {
             *y = if p.gated == 1 { arithmetic::silu(product(2 * i)) * product(2 * i + 1) } else { product(i) };

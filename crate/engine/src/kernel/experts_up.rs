@@ -49,8 +49,7 @@ fn cpu(args: &Args<'_>) {
     for t in 0..args.tokens() {
         let x = arithmetic::norm(&x[t * hidden..][..hidden], &weight, p.eps);
         for j in t * k..(t + 1) * k {
-            let slot = slots[chosen[2 * j] as usize] as usize;
-            let record = &pool[slot * p.stride as usize..][..p.stride as usize];
+            let record = arithmetic::record(&pool, &slots, chosen[2 * j], p.stride);
             let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
             let dot = |row| args.format().dot(weights, scales, row, &x);
             for (i, y) in y[j * width..][..width].iter_mut().enumerate() {

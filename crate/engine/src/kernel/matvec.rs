@@ -1,7 +1,5 @@
 //! Matrix times few vectors: `y[t] (+)= W · n`, `n = x[t]` or `norm(x[t])`, or `silu(W_gate · n) ⊙ (W_up · n)`; for decode.
 
-use std::borrow::Cow;
-
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, arithmetic, by, of, read, write};
@@ -42,6 +40,12 @@ pub struct Params {
 }
 
 impl Params {
+    /// `y = W·x` of whole tokens.
+    #[must_use]
+    pub fn plain(rows: u32, cols: u32) -> Self {
+        Params { rows, cols, x_stride: cols, y_stride: rows, batch: 1, ..Zeroable::zeroed() }
+    }
+
     /// As a step wants them.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
@@ -81,10 +85,8 @@ pub(super) fn run(args: &Args<'_>, first: usize) {
     let mut y = args.f32_mut(first + 4);
     let (rows, cols, format) = (p.rows as usize, p.cols as usize, args.format());
     for (t, i) in (0..args.tokens()).flat_map(|t| (0..p.batch as usize).map(move |i| (t, i))) {
-        let mut x = Cow::Borrowed(&x[t * p.x_stride as usize + i * p.x_step as usize..][..cols]);
-        if p.norm == 1 {
-            x = arithmetic::norm(&x, &weight, p.eps).into();
-        }
+        let x = &x[t * p.x_stride as usize + i * p.x_step as usize..][..cols];
+        let x = arithmetic::input(x, (p.norm == 1).then_some((&weight, p.eps)));
         let y = &mut y[t * p.y_stride as usize + i * p.y_step as usize..][..p.outputs() as usize];
         let first = p.row_first as usize + i * p.row_step as usize;
         let product = |row| format.dot(&weights, &scales, first + row, &x);

@@ -4,7 +4,7 @@ use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::Result;
 use crate::kernel::State;
 use crate::model::layers::Builder;
-use crate::model::{Cache, ModelSpec, Weights};
+use crate::model::{Cache, Model};
 
 /// Which tokens' logits a plan computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +28,10 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The forward pass of `spec` for plays of up to `chunk` tokens.
-    pub fn new(
-        device: &dyn Device,
-        spec: &ModelSpec,
-        weights: &Weights,
-        cache: &Cache,
-        chunk: usize,
-        rows: Logits,
-    ) -> Result<Self> {
+    /// The forward pass of `model` for plays of up to `chunk` tokens.
+    pub fn new(model: &Model, cache: &Cache, chunk: usize, rows: Logits) -> Result<Self> {
+        let Model { device, spec, weights, .. } = model;
+        let device = device.as_ref();
         let tokens = device.buffer("tokens", 4 * chunk as u64)?;
         let mut b = Builder::new(device, cache, spec, chunk);
         let x = b.scratch("x", spec.hidden)?;
@@ -76,18 +71,11 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Compiles the forward pass of `spec` for plays of up to `chunk` tokens.
-    pub async fn compile(
-        device: &dyn Device,
-        spec: &ModelSpec,
-        weights: &Weights,
-        cache: &Cache,
-        chunk: usize,
-        rows: Logits,
-    ) -> Result<Self> {
-        let Steps { body, head, tokens, logits } = Steps::new(device, spec, weights, cache, chunk, rows)?;
+    /// Compiles the forward pass of `model` for plays of up to `chunk` tokens.
+    pub async fn compile(model: &Model, cache: &Cache, chunk: usize, rows: Logits) -> Result<Self> {
+        let Steps { body, head, tokens, logits } = Steps::new(model, cache, chunk, rows)?;
         let steps = body.len() + head.len();
-        let (body, head) = (device.compile(body).await?, device.compile(head).await?);
+        let (body, head) = (model.device.compile(body).await?, model.device.compile(head).await?);
         Ok(Forward { body, head, chunk, rows, steps, tokens, logits })
     }
 

@@ -19,8 +19,7 @@ impl Session {
         self.reset();
         let (device, spec) = (self.model.device.clone(), &self.model.spec);
         let chunk = CHUNK.min(window);
-        let forward =
-            Forward::compile(device.as_ref(), spec, &self.model.weights, &self.cache, chunk, Logits::All).await?;
+        let forward = Forward::compile(&self.model, &self.cache, chunk, Logits::All).await?;
         let row = 4 * spec.vocab as u64;
         let mut scores = Vec::with_capacity(tokens.len());
         for window in tokens.chunks(window) {

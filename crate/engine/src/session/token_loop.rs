@@ -59,8 +59,8 @@ impl Session {
         let cache = Cache::new(device, spec, model.context)?;
         let choice = Choice::new(device, spec.vocab)?;
         let chunk = CHUNK.min(model.context);
-        let prefill = Forward::compile(device, spec, &model.weights, &cache, chunk, Logits::Last).await?;
-        let decode = Forward::compile(device, spec, &model.weights, &cache, 1, Logits::Last).await?;
+        let prefill = Forward::compile(&model, &cache, chunk, Logits::Last).await?;
+        let decode = Forward::compile(&model, &cache, 1, Logits::Last).await?;
         let choosers =
             (choice.chooser(device, &cache, &prefill).await?, choice.chooser(device, &cache, &decode).await?);
         let (prefill, decode) = ((prefill, choosers.0), (decode, choosers.1));

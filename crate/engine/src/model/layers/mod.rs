@@ -131,6 +131,5 @@ impl<'a> Builder<'a> {
 
 /// `y = W·x` of whole tokens.
 fn product(m: &Matrix) -> kernel::Matmul {
-    let [rows, cols] = [m.rows, m.cols].map(|n| n as u32);
-    kernel::Matmul { rows, cols, x_stride: cols, y_stride: rows, batch: 1, ..bytemuck::Zeroable::zeroed() }
+    kernel::Matmul::plain(m.rows as u32, m.cols as u32)
 }
