@@ -69,8 +69,8 @@ impl Gpu {
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
-            // No kernel reads workgroup memory that it has not written, and clearing it costs some drivers milliseconds.
-            // Browsers clear it whatever is said here.
+            // No kernel reads workgroup memory that it has not written. Clearing it took SwiftShader a third of a token's time
+            // and two fifths of a prompt's. Browsers clear it whatever is said here.
             compilation_options: wgpu::PipelineCompilationOptions {
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
