@@ -347,6 +347,36 @@ fn thinking_has_a_dial_and_its_own_field() {
 }
 
 #[test]
+fn what_a_request_leaves_open_is_as_the_model_has_it() {
+    let said = |generation: &str, request: Value| {
+        let mut source = folder("qwen3_moe");
+        source.insert("generation_config.json", generation);
+        let mut asked = json!({"prompt": [5, 6, 7, 8], "max_tokens": 24, "ignore_eos": true, "seed": 3});
+        asked.as_object_mut().unwrap().extend(request.as_object().unwrap().clone());
+        let asked = CompletionRequest::parse(&asked.to_string()).unwrap();
+        let reply =
+            block_on(chat(&source).complete(&asked, &Clock::new(usize::MAX), &mut |_| ControlFlow::Continue(())));
+        reply.unwrap().choices[0].text.clone()
+    };
+    let own = r#"{"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.95}"#;
+    let plain = said("{}", json!({}));
+    assert_eq!(said(own, json!({})), said("{}", json!({"temperature": 0.6, "top_k": 20, "top_p": 0.95})));
+    assert_eq!(said(own, json!({"temperature": 1, "top_k": 0, "top_p": 1})), plain, "a request has the last word");
+    assert_ne!(said(own, json!({})), plain);
+    let greedy = said("{}", json!({"temperature": 0}));
+    assert_eq!(said(r#"{"do_sample": false, "temperature": 0.6}"#, json!({})), greedy);
+    assert_ne!(greedy, plain);
+    for (generation, key) in [(r#"{"temperature": "hot"}"#, "temperature"), (r#"{"top_p": 1.5}"#, "top_p")] {
+        let mut source = folder("qwen3_moe");
+        source.insert("generation_config.json", generation);
+        match block_on(Model::load(&source, Rc::new(Cpu), &LoadOptions::default(), &mut |_| {})).map(|_| ()) {
+            Err(Error::Config { file, field, .. }) => assert_eq!((&*file, &*field), ("generation_config.json", key)),
+            other => panic!("{generation}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_text_is_continued_and_its_stream_is_its_text() {
     let mut chat = chat(&folder("qwen3_moe"));
     let host = Clock::new(usize::MAX);

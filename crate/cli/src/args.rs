@@ -155,9 +155,9 @@ pub(crate) struct Chat {
     /// Most tokens of thinking
     #[arg(long, value_name = "N")]
     pub(crate) budget: Option<usize>,
-    /// Divides the logits before sampling; 0 for the likeliest token always
-    #[arg(long, default_value_t = 0.7)]
-    pub(crate) temperature: f32,
+    /// Divides the logits before sampling; 0 for the likeliest token always [default: the model's own]
+    #[arg(long)]
+    pub(crate) temperature: Option<f32>,
     /// Makes answers repeatable
     #[arg(long)]
     pub(crate) seed: Option<u64>,

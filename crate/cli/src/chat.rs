@@ -63,8 +63,8 @@ async fn answer(
     host: &Terminal,
 ) -> Result<Message> {
     let mut request = ChatRequest::new(messages.to_vec());
-    request.common.sampling.settings.temperature = arguments.temperature;
-    request.common.sampling.seed = arguments.seed;
+    request.common.choice.temperature = arguments.temperature;
+    request.common.choice.seed = arguments.seed;
     request.enable_thinking = thinking;
     request.reasoning_budget = arguments.budget;
     let colours = stdout().is_terminal();

@@ -44,7 +44,7 @@ impl Chat {
         };
         let asked = Request {
             prompt,
-            sampling: request.common.sampling,
+            sampling: request.common.choice.over(self.session.model.spec.sampling),
             max_new: request.common.max_tokens.unwrap_or(usize::MAX),
             stop_at_end: !request.common.ignore_eos,
             not_first: None,

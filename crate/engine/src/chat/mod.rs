@@ -20,7 +20,7 @@ pub use reply::{
     Answer, ChatChoice, ChatChunk, ChatCompletion, ChunkChoice, Completion, CompletionDetails, Delta, PromptDetails,
     TextChoice, Usage,
 };
-pub use request::{ChatRequest, Common, CompletionRequest, PromptInput, messages};
+pub use request::{ChatRequest, Choice, Common, CompletionRequest, PromptInput, messages};
 
 /// A model one can talk to. [`Chat::respond`] answers a conversation, [`Chat::complete`] continues a text.
 pub struct Chat {

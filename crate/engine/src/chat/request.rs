@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::fields::{Fields, wrong};
 use crate::error::{Error, Result};
+use crate::kernel::Settings;
 use crate::session::{Message, Sampling};
 
 /// Most messages in a request, and most stop strings; far above any honest use.
@@ -18,7 +19,7 @@ pub struct Common {
     /// Name of the model, when given; must be the one that is loaded.
     pub model: Option<String>,
     /// How tokens are chosen.
-    pub sampling: Sampling,
+    pub choice: Choice,
     /// Most tokens to generate, reasoning included; `None` for as many as the context holds.
     pub max_tokens: Option<usize>,
     /// Texts that end the answer; they are not part of it.
@@ -29,6 +30,37 @@ pub struct Common {
     pub include_usage: bool,
     /// Whether end tokens are tokens like others (the name it has in vLLM and llama.cpp).
     pub ignore_eos: bool,
+}
+
+/// How a request has tokens chosen. What it leaves open is as the model's files have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// [`Settings::temperature`]; 0 for the likeliest token always.
+    pub temperature: Option<f32>,
+    /// [`Settings::top_k`].
+    pub top_k: Option<u32>,
+    /// [`Settings::top_p`].
+    pub top_p: Option<f32>,
+    /// [`Settings::min_p`].
+    pub min_p: Option<f32>,
+    /// [`Settings::repetition_penalty`].
+    pub repetition_penalty: Option<f32>,
+    /// Seed of the draws; `None` takes one from the host's clock.
+    pub seed: Option<u64>,
+}
+
+impl Choice {
+    /// With the rest as `model` has it.
+    pub(super) fn over(self, model: Settings) -> Sampling {
+        let settings = Settings {
+            temperature: self.temperature.unwrap_or(model.temperature),
+            top_k: self.top_k.unwrap_or(model.top_k),
+            top_p: self.top_p.unwrap_or(model.top_p),
+            min_p: self.min_p.unwrap_or(model.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(model.repetition_penalty),
+        };
+        Sampling { settings, seed: self.seed }
+    }
 }
 
 /// `chat.completions.create`.
@@ -142,13 +174,14 @@ impl CompletionRequest {
 impl Common {
     fn take(fields: &mut Fields) -> Result<Self> {
         let mut common = Common { model: fields.take("model")?, ..Common::default() };
-        let s = &mut common.sampling.settings;
-        s.temperature = fields.number("temperature", 0.0..=10.0)?.unwrap_or(s.temperature);
-        s.top_k = fields.take("top_k")?.unwrap_or(s.top_k);
-        s.top_p = fields.number("top_p", 0.0..=1.0)?.unwrap_or(s.top_p);
-        s.min_p = fields.number("min_p", 0.0..=1.0)?.unwrap_or(s.min_p);
-        s.repetition_penalty = fields.number("repetition_penalty", 0.01..=100.0)?.unwrap_or(s.repetition_penalty);
-        common.sampling.seed = seed(fields)?;
+        common.choice = Choice {
+            temperature: fields.number("temperature", Settings::TEMPERATURE)?,
+            top_k: fields.take("top_k")?,
+            top_p: fields.number("top_p", Settings::SHARE)?,
+            min_p: fields.number("min_p", Settings::SHARE)?,
+            repetition_penalty: fields.number("repetition_penalty", Settings::PENALTY)?,
+            seed: seed(fields)?,
+        };
         let (old, new) = (fields.take("max_tokens")?, fields.take("max_completion_tokens")?);
         if old.is_some() && new.is_some() && old != new {
             return Err(wrong("max_tokens", "contradicts max_completion_tokens"));

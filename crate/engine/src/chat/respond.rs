@@ -64,7 +64,7 @@ impl Chat {
         let mut closed = close.is_empty();
         let asked = Request {
             prompt: &ids,
-            sampling: request.common.sampling,
+            sampling: request.common.choice.over(self.session.model.spec.sampling),
             max_new: request.common.max_tokens.unwrap_or(usize::MAX),
             stop_at_end: !request.common.ignore_eos,
             // A model asked to think sometimes closes at once.

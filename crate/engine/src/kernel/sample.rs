@@ -5,6 +5,8 @@
 //! probability reaches `top_p` (at least the best), min-p those at least `min_p` times as likely as the best. The draw walks the kept tokens
 //! in order of id.
 
+use std::ops::RangeInclusive;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::{Kernel, ONE, STATE, read, write};
@@ -32,6 +34,22 @@ pub struct Settings {
     pub min_p: f32,
     /// Divides positive and multiplies negative logits of tokens seen before (Keskar et al. 2019); 1 for none.
     pub repetition_penalty: f32,
+}
+
+impl Settings {
+    /// What temperatures may be.
+    pub const TEMPERATURE: RangeInclusive<f32> = 0.0..=10.0;
+    /// What `top_p` and `min_p` may be.
+    pub const SHARE: RangeInclusive<f32> = 0.0..=1.0;
+    /// What repetition penalties may be.
+    pub const PENALTY: RangeInclusive<f32> = 0.01..=100.0;
+}
+
+impl Default for Settings {
+    /// The model's own distribution.
+    fn default() -> Self {
+        Settings { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 }
+    }
 }
 
 /// `state`, `settings`, `seen [V/32]` (a bit a token), `logits [V]` (overwritten), `result [4]`: id, bits of its

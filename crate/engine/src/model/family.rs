@@ -1,6 +1,9 @@
 //! Model families: what turns a configuration into a spec. Adding one is a file and a line here.
 
+use std::ops::RangeInclusive;
+
 use crate::error::{Error, Result};
+use crate::kernel::Settings;
 use crate::model::config::{Config, limit};
 use crate::model::{ModelSpec, Rope, deepseek_v2, deepseek_v3, qwen3_moe};
 
@@ -22,7 +25,7 @@ pub static MODELS: [Family; 3] = [
 /// Most routed experts of all layers together; the largest public model has about 23,000.
 const ALL_EXPERTS: u64 = 65_536;
 
-/// The spec of a configuration, by its `model_type`; end tokens from `generation` too.
+/// The spec of a configuration, by its `model_type`; end tokens from `generation` too, and how tokens are chosen.
 pub(crate) fn read_spec(config: &Config, generation: Option<&Config>) -> Result<ModelSpec> {
     let name = config.text("model_type")?.ok_or_else(|| config.wrong("model_type", "is missing"))?;
     let Some(family) = MODELS.iter().find(|f| f.model_type == name) else {
@@ -41,11 +44,30 @@ pub(crate) fn read_spec(config: &Config, generation: Option<&Config>) -> Result<
     let mut eos = config.list("eos_token_id", spec.vocab)?;
     if let Some(generation) = generation {
         eos.extend(generation.list("eos_token_id", spec.vocab)?);
+        spec.sampling = sampling(generation)?;
     }
     eos.sort_unstable();
     eos.dedup();
     spec.eos = eos.into_iter().map(|id| id as u32).collect();
     Ok(spec)
+}
+
+/// How a generation configuration has tokens chosen. What it leaves open is the model's own distribution.
+fn sampling(generation: &Config) -> Result<Settings> {
+    let number = |key, range: RangeInclusive<f32>| {
+        let number = generation.number(key, f64::from(*range.start()), f64::from(*range.end()))?;
+        Ok(number.map(|n| n as f32))
+    };
+    let plain = Settings::default();
+    let settings = Settings {
+        temperature: number("temperature", Settings::TEMPERATURE)?.unwrap_or(plain.temperature),
+        top_k: generation.count("top_k", limit::VOCAB)?.map_or(plain.top_k, |k| k as u32),
+        top_p: number("top_p", Settings::SHARE)?.unwrap_or(plain.top_p),
+        min_p: number("min_p", Settings::SHARE)?.unwrap_or(plain.min_p),
+        repetition_penalty: number("repetition_penalty", Settings::PENALTY)?.unwrap_or(plain.repetition_penalty),
+    };
+    let temperature = if generation.flag("do_sample", true)? { settings.temperature } else { 0.0 };
+    Ok(Settings { temperature, ..settings })
 }
 
 /// The parts of a spec that families share; layers are added by the family.
@@ -60,6 +82,7 @@ pub(crate) fn common(config: &Config, family: &str, rope: Rope) -> Result<ModelS
         rope,
         layers: Vec::new(),
         eos: Vec::new(),
+        sampling: Settings::default(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What a family's configuration says about the computation: one spec for all families.
 
+use crate::kernel::Settings;
+
 /// A model's computation. Sizes are counts of floats unless said otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
@@ -21,6 +23,8 @@ pub struct ModelSpec {
     pub layers: Vec<LayerSpec>,
     /// Ids that end an answer.
     pub eos: Vec<u32>,
+    /// How tokens are chosen unless a request says otherwise.
+    pub sampling: Settings,
 }
 
 /// One transformer layer: `x += attention(norm(x)); x += ffn(norm(x))`.

@@ -3,7 +3,7 @@
 use crate::kernel::Settings;
 
 /// Settings and seed of a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sampling {
     /// Settings of the `sample` kernel; a temperature of 0 is greedy choice by `argmax`.
     pub settings: Settings,
@@ -18,13 +18,5 @@ impl Sampling {
         let mut sampling = Sampling { seed: Some(0), ..Sampling::default() };
         sampling.settings.temperature = 0.0;
         sampling
-    }
-}
-
-impl Default for Sampling {
-    /// The model's own distribution.
-    fn default() -> Self {
-        let settings = Settings { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 };
-        Sampling { settings, seed: None }
     }
 }
