@@ -1,7 +1,8 @@
-// Second half of the routed experts: y[t] += Σ_j weight_j · W_down,j · x[t, j], in the order of choice. Eight lanes share
-// four rows; a workgroup makes 32 rows of a token.
+// Second half of the routed experts: y[t] += Σ_j weight_j · W_down,j · x[t, j], in the order of choice. A group of
+// lanes shares four rows.
 #import format
 #import input
+#import lanes
 #import pool
 
 struct Params {
@@ -20,16 +21,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, H]
 
-const LANES = 8u;
-// Rows of eight lanes: an input, once loaded, serves them all.
-const ROWS = 4u;
-
-var<workgroup> partial: array<vec4<f32>, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let lane = local & (LANES - 1u);
-    let first = group.x * 32u + (local >> 3u) * ROWS;
+    let first = (group.x * (64u / LANES) + local / LANES) * 4u;
     let row = min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(params.hidden - 1u));
     let blocks = (params.width + 31u) >> 5u;
     var sum = vec4<f32>(0.0);
@@ -40,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         plane_weights = record + params.weights;
         plane_scales = record + params.scales;
         var part = vec4<f32>(0.0);
-        for (var b = lane; b < blocks; b += LANES) {
+        for (var b = lane_of(local); b < blocks; b += LANES) {
             let v = input_block(pair * params.width, b, params.width);
             part += vec4<f32>(
                 inner(weight_block(row.x, b, params.width), v) * block_scale(row.x, b, params.width),
@@ -51,14 +45,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         sum += bitcast<f32>(choice.y) * part;
     }
-    partial[local] = sum;
-    workgroupBarrier();
-    let mine = group.x * 32u + local;
-    if (local < 32u && mine < params.hidden) {
-        var total = 0.0;
-        for (var i = 0u; i < LANES; i++) {
-            total += partial[(local >> 2u) * LANES + i][local & 3u];
-        }
-        y[group.y * params.hidden + mine] += total;
+    let total = lanes_sum(local, sum);
+    if (lane_of(local) != 0u) {
+        return;
+    }
+    let dest = group.y * params.hidden;
+    for (var i = 0u; i < 4u && first + i < params.hidden; i++) {
+        y[dest + first + i] += total[i];
     }
 }

@@ -1,7 +1,8 @@
-// First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) as in matvec. Eight lanes share
-// two gate rows and their up rows; a workgroup makes 16 outputs of one chosen expert.
+// First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) as in matvec. A group of lanes
+// shares two gate rows and their up rows; a workgroup makes outputs of one chosen expert.
 #import format
 #import input
+#import lanes
 #import norm
 #import pool
 #import silu
@@ -24,25 +25,19 @@ struct Params {
 @group(0) @binding(5) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, k, I]
 
-const LANES = 8u;
-
-var<workgroup> partial: array<vec4<f32>, 64>; // of two gates and their ups
-var<workgroup> squares: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let pair = group.z * params.chosen + group.y;
     let record = slots[chosen[pair].x] * params.stride;
     plane_weights = record + params.weights;
     plane_scales = record + params.scales;
-    let lane = local & (LANES - 1u);
-    let first = group.x * 16u + (local >> 3u) * 2u;
+    let first = (group.x * (64u / LANES) + local / LANES) * 2u;
     let gate0 = min(first, params.width - 1u) * 2u;
     let gate1 = min(first + 1u, params.width - 1u) * 2u;
     let blocks = (params.hidden + 31u) >> 5u;
     var sum = vec4<f32>(0.0);
     var square = 0.0;
-    for (var b = lane; b < blocks; b += LANES) {
+    for (var b = lane_of(local); b < blocks; b += LANES) {
         let input = input_block(group.z * params.hidden, b, params.hidden);
         let v = times(input, norm_block(b, params.hidden));
         square += inner(input, input);
@@ -53,19 +48,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             inner(weight_block(gate1 + 1u, b, params.hidden), v) * block_scale(gate1 + 1u, b, params.hidden),
         );
     }
-    partial[local] = sum;
-    squares[local] = square;
-    workgroupBarrier();
-    let row = group.x * 16u + local;
-    if (local < 16u && row < params.width) {
-        let lanes = (local >> 1u) * LANES;
-        var total = vec4<f32>(0.0);
-        var mean = 0.0;
-        for (var i = 0u; i < LANES; i++) {
-            total += partial[lanes + i];
-            mean += squares[lanes + i];
-        }
-        let sums = select(total.xy, total.zw, (local & 1u) == 1u) / sqrt(mean / f32(params.hidden) + params.eps);
-        y[pair * params.width + row] = silu(sums.x) * sums.y;
+    let total = lanes_sum(local, sum) / sqrt(lanes_more(local, square) / f32(params.hidden) + params.eps);
+    if (lane_of(local) != 0u) {
+        return;
+    }
+    let dest = pair * params.width;
+    if (first < params.width) {
+        y[dest + first] = silu(total.x) * total.y;
+    }
+    if (first + 1u < params.width) {
+        y[dest + first + 1u] = silu(total.z) * total.w;
     }
 }

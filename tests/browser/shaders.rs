@@ -2,8 +2,6 @@
 
 fn main() {
     for shader in moebius_engine::kernel::shaders() {
-        let name =
-            shader.format.map_or_else(|| shader.kernel.to_owned(), |format| format!("{}.{format}", shader.kernel));
-        println!("{}", serde_json::json!({ "name": name, "wgsl": shader.wgsl }));
+        println!("{}", serde_json::json!({ "name": shader.name(), "wgsl": shader.text(true) }));
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::rc::Rc;
 
-use moebius_engine::device::{Cpu, Device, Gpu};
+use moebius_engine::device::{Cpu, Device, Gpu, Profile};
 use moebius_engine::model::{Files, LoadOptions, Model, Progress};
 use moebius_engine::session::{Timings, Tokenizer};
 use moebius_engine::weights::Precision;
@@ -72,7 +72,7 @@ async fn device(wanted: Option<DeviceKind>) -> Result<Rc<dyn Device>> {
     if wanted == Some(DeviceKind::Cpu) {
         return Ok(Rc::new(Cpu));
     }
-    match Gpu::new().await {
+    match Gpu::new(Profile::ALL).await {
         Ok(gpu) if wanted.is_none() && gpu.software => Ok(Rc::new(Cpu)),
         Ok(gpu) => Ok(Rc::new(gpu)),
         Err(reason) if wanted.is_none() => {

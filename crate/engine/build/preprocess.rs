@@ -1,26 +1,48 @@
-//! The shader preprocessor: `#import NAME`, `#ifdef VARIANT`, `#else` and `#endif`, each alone on its line.
+//! The shader preprocessor: `#import NAME`, `#ifdef NAME`, `#else` and `#endif`, each alone on its line.
 //!
-//! `#import format` takes the file named as the variant. A file is taken in once, at its first import.
+//! `#import format` takes the file named as the variant's format. A file is taken in once, at its first import.
 
 use std::collections::BTreeSet;
 
-/// Expands the shader `name`; `read` gives the text of `NAME.wgsl` and of `shared/NAME.wgsl` for its imports.
+/// What follows a kernel in the list that also comes with subgroup operations.
+const SUBGROUPS: &str = "+subgroups";
+
+/// One text of a shader.
+pub(crate) struct Variant {
+    pub(crate) kernel: String,
+    /// Weight format, for kernels that read weights.
+    pub(crate) format: Option<String>,
+    /// Whether it may use subgroup operations.
+    pub(crate) subgroups: bool,
+}
+
+impl Variant {
+    /// What tells it from all others: `matvec.q4.subgroups`.
+    pub(crate) fn name(&self) -> String {
+        let format = self.format.iter().map(|f| format!(".{f}"));
+        let subgroups = self.subgroups.then(|| ".subgroups".to_owned());
+        std::iter::once(self.kernel.clone()).chain(format).chain(subgroups).collect()
+    }
+
+    /// Whether `#ifdef name` keeps its lines.
+    fn defines(&self, name: &str) -> bool {
+        self.format.as_deref() == Some(name) || (self.subgroups && name == "subgroups")
+    }
+}
+
+/// Expands a variant; `read` gives the text of `NAME.wgsl` and of `shared/NAME.wgsl` for its imports.
 ///
 /// # Errors
 /// A message with file and line for an unknown directive, an import that cannot be read, or an unbalanced `#ifdef`.
-pub(crate) fn expand(
-    name: &str,
-    variant: Option<&str>,
-    read: &dyn Fn(&str) -> Result<String, String>,
-) -> Result<String, String> {
+pub(crate) fn expand(variant: &Variant, read: &dyn Fn(&str) -> Result<String, String>) -> Result<String, String> {
     let mut out = String::new();
-    take(name, variant, read, &mut BTreeSet::new(), &mut out)?;
+    take(&variant.kernel, variant, read, &mut BTreeSet::new(), &mut out)?;
     Ok(out)
 }
 
 fn take(
     file: &str,
-    variant: Option<&str>,
+    variant: &Variant,
     read: &dyn Fn(&str) -> Result<String, String>,
     taken: &mut BTreeSet<String>,
     out: &mut String,
@@ -35,7 +57,7 @@ fn take(
         let mut words = line.split_whitespace();
         let kept = open.iter().all(|k| *k);
         match (words.next(), words.next()) {
-            (Some("#ifdef"), Some(wanted)) => open.push(variant == Some(wanted)),
+            (Some("#ifdef"), Some(wanted)) => open.push(variant.defines(wanted)),
             (Some("#else"), None) => {
                 let last = open.last_mut().ok_or_else(|| fail("no #ifdef is open"))?;
                 *last = !*last;
@@ -44,9 +66,9 @@ fn take(
                 open.pop().ok_or_else(|| fail("no #ifdef is open"))?;
             }
             (Some("#import"), Some(import)) if kept => {
-                let import = match (import, variant) {
-                    ("format", Some(variant)) => variant,
-                    ("format", None) => return Err(fail("this kernel has no variants")),
+                let import = match (import, variant.format.as_deref()) {
+                    ("format", Some(format)) => format,
+                    ("format", None) => return Err(fail("this kernel has no formats")),
                     (other, _) => other,
                 };
                 take(&format!("shared/{import}"), variant, read, taken, out)
@@ -63,16 +85,22 @@ fn take(
     if open.is_empty() { Ok(()) } else { Err(format!("{file}.wgsl: an #ifdef without #endif")) }
 }
 
-/// Reads the list of variants: lines of a kernel and its formats, `#` comments.
+/// Reads the list of variants: lines of a kernel, its formats, and `+subgroups` where each also comes with those;
+/// `#` comments.
 #[must_use]
-pub(crate) fn variants(list: &str) -> Vec<(String, Option<String>)> {
+pub(crate) fn variants(list: &str) -> Vec<Variant> {
     let mut found = Vec::new();
     for line in list.lines().filter(|l| !l.starts_with('#')) {
-        let mut words = line.split_whitespace().map(str::to_owned);
+        let mut words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        let both = words.pop_if(|last| last == SUBGROUPS).is_some();
+        let mut words = words.into_iter();
         let Some(kernel) = words.next() else { continue };
         let formats: Vec<_> = words.map(Some).collect();
-        let formats = if formats.is_empty() { vec![None] } else { formats };
-        found.extend(formats.into_iter().map(|format| (kernel.clone(), format)));
+        for format in if formats.is_empty() { vec![None] } else { formats } {
+            for subgroups in [false, true].into_iter().take(1 + usize::from(both)) {
+                found.push(Variant { kernel: kernel.clone(), format: format.clone(), subgroups });
+            }
+        }
     }
     found
 }

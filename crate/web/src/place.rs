@@ -3,10 +3,19 @@
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Reflect};
-use moebius_engine::device::{Cpu, Device, Gpu};
+use moebius_engine::device::{Cpu, Device, Gpu, Profile};
 use moebius_engine::{Error, Result};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+
+#[wasm_bindgen(module = "/src/features.js")]
+extern "C" {
+    /// Has every device asked for from now on with the optional features that wgpu has no name for; which of them
+    /// `adapter` has.
+    #[wasm_bindgen(js_name = completeRequests)]
+    fn complete_requests(adapter: &JsValue) -> Vec<String>;
+}
 
 /// A device, what to call it, and why it is not a GPU (empty if it is one).
 pub(crate) struct Place {
@@ -45,7 +54,9 @@ impl Place {
         }
         let missing = || Error::Device("this browser has no GPU to give to WebGPU".into());
         let adapter = adapter().await.ok_or_else(missing)?;
-        let device = Gpu::new().await?;
+        let subgroups = complete_requests(&adapter).iter().any(|name| name == "subgroups");
+        let all = Profile::ALL;
+        let device = Gpu::new(if subgroups { all } else { Profile { subgroup: 0, ..all } }).await?;
         let software = device.software;
         let name = adapter_name(&adapter).unwrap_or_else(|| device.name());
         Ok((Place { device: Rc::new(device), name, why: String::new() }, software))

@@ -7,7 +7,7 @@ mod plan;
 use async_trait::async_trait;
 
 pub use cpu::{Args, Cpu};
-pub use gpu::Gpu;
+pub use gpu::{Gpu, Profile};
 pub use plan::{Dim, Grid, Step};
 
 use crate::error::Result;

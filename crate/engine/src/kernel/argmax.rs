@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, ONE, read, write};
-use crate::device::{Args, Grid};
+use super::{Kernel, Launch, ONE, read, write};
+use crate::device::Args;
 
 /// Parameters.
 #[repr(C)]
@@ -15,10 +15,10 @@ pub struct Params {
 
 /// `logits [V]`, `result [4]`: id, bits of its log-probability, 0, 0. Grid: 1.
 pub static ARGMAX: Kernel =
-    Kernel { name: "argmax", per_format: false, bindings: &[read("logits"), write("result")], grid, cpu };
+    Kernel { name: "argmax", per_format: false, bindings: &[read("logits"), write("result")], launch, cpu };
 
-fn grid(_: &[u8]) -> Grid {
-    [ONE; 3]
+fn launch(_: &[u8]) -> Launch {
+    [ONE; 3].into()
 }
 
 fn cpu(args: &Args<'_>) {

@@ -5,8 +5,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, STATE, of, read, write};
-use crate::device::{Args, Dim, Grid};
+use super::{EACH, Kernel, Launch, ONE, STATE, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Parameters. Position `s` of key-value head `g` is at `s·k_stride + g·k_width` in keys, likewise in values.
 #[repr(C)]
@@ -36,13 +36,13 @@ pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     per_format: false,
     bindings: &[STATE, read("q"), read("keys"), read("values"), write("y")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [Dim::Fixed(p.kv_heads * (p.heads / p.kv_heads).div_ceil(4)), EACH, ONE]
+    [Dim::Fixed(p.kv_heads * (p.heads / p.kv_heads).div_ceil(4)), EACH, ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

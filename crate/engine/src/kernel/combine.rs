@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, by, of, read, write};
-use crate::device::{Args, Grid};
+use super::{EACH, Kernel, Launch, ONE, by, of, read, write};
+use crate::device::Args;
 
 /// Parameters.
 #[repr(C)]
@@ -17,11 +17,11 @@ pub struct Params {
 
 /// `x [T, k, H]`, `chosen [T, k, 2]`, `y [T, H]`. Grid: floats by 64, tokens.
 pub static COMBINE: Kernel =
-    Kernel { name: "combine", per_format: false, bindings: &[read("x"), read("chosen"), write("y")], grid, cpu };
+    Kernel { name: "combine", per_format: false, bindings: &[read("x"), read("chosen"), write("y")], launch, cpu };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [by(p.hidden, 64), EACH, ONE]
+    [by(p.hidden, 64), EACH, ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

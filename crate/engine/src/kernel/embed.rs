@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, by, of, read, write};
-use crate::device::{Args, Grid};
+use super::{EACH, Kernel, Launch, ONE, by, of, read, write};
+use crate::device::Args;
 
 /// Parameters.
 #[repr(C)]
@@ -18,13 +18,13 @@ pub static EMBED: Kernel = Kernel {
     name: "embed",
     per_format: true,
     bindings: &[read("tokens"), read("weights"), read("scales"), write("x")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [by(p.width, 2048), EACH, ONE]
+    [by(p.width, 2048), EACH, ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, arithmetic, by, of, read, write};
-use crate::device::{Args, Grid};
+use super::{EACH, Kernel, Launch, ONE, arithmetic, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Parameters; records as in `experts_up`.
 #[repr(C)]
@@ -23,18 +23,19 @@ pub struct Params {
     pub scales: u32,
 }
 
-/// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, H]`. Grid: rows by 32, tokens.
+/// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, H]`. Grid: rows by four a group of lanes, tokens.
 pub static EXPERTS_DOWN: Kernel = Kernel {
     name: "experts_down",
     per_format: true,
     bindings: &[read("x"), read("chosen"), read("slots"), read("pool"), write("y")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [by(p.hidden, 32), EACH, ONE]
+    let grid = [Dim::Groups(p.hidden.div_ceil(4)), EACH, ONE];
+    Launch { grid, columns: p.width, constants: Vec::new() }
 }
 
 fn cpu(args: &Args<'_>) {

@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, ONE, STATE, arithmetic, by, of, read, write};
-use crate::device::{Args, Dim, Grid};
+use super::{Kernel, Launch, ONE, STATE, arithmetic, by, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Parameters; records as in `experts_up`.
 #[repr(C)]
@@ -39,13 +39,13 @@ pub static EXPERTS_MATMUL: Kernel = Kernel {
     name: "experts_matmul",
     per_format: true,
     bindings: &[STATE, read("x"), read("norm"), read("chosen"), read("slots"), read("pool"), write("y")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [by(p.rows, 32), Dim::Fixed(p.experts), ONE]
+    [by(p.rows, 32), Dim::Fixed(p.experts), ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, arithmetic, by, of, read, write};
-use crate::device::{Args, Dim, Grid};
+use super::{EACH, Kernel, Launch, arithmetic, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Parameters. An expert is a *record* of `stride` words in the pool, at `slots[expert]·stride`. Row `2i` of its
 /// gate-up matrix is gate `i`, row `2i + 1` is up `i`.
@@ -26,18 +26,19 @@ pub struct Params {
     pub eps: f32,
 }
 
-/// `x [T, H]`, `norm [H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by 16, chosen, tokens.
+/// `x [T, H]`, `norm [H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by two a group of lanes, chosen, tokens.
 pub static EXPERTS_UP: Kernel = Kernel {
     name: "experts_up",
     per_format: true,
     bindings: &[read("x"), read("norm"), read("chosen"), read("slots"), read("pool"), write("y")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [by(p.width, 16), Dim::Fixed(p.chosen), EACH]
+    let grid = [Dim::Groups(p.width.div_ceil(2)), Dim::Fixed(p.chosen), EACH];
+    Launch { grid, columns: p.hidden, constants: Vec::new() }
 }
 
 fn cpu(args: &Args<'_>) {

@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, STATE, arithmetic, of, read, write};
-use crate::device::{Args, Dim, Grid};
+use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Parameters.
 #[repr(C)]
@@ -41,13 +41,13 @@ pub static HEADS: Kernel = Kernel {
         write("keys"),
         write("values"),
     ],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [Dim::Fixed(p.heads + 2 * p.kv_heads), EACH, ONE]
+    [Dim::Fixed(p.heads + 2 * p.kv_heads), EACH, ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

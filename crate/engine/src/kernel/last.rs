@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, ONE, STATE, by, of, read, write};
-use crate::device::{Args, Grid};
+use super::{Kernel, Launch, ONE, STATE, by, of, read, write};
+use crate::device::Args;
 
 /// Parameters.
 #[repr(C)]
@@ -15,11 +15,11 @@ pub struct Params {
 
 /// `state`, `x [T, width]`, `y [width]`. Grid: floats by 64.
 pub static LAST: Kernel =
-    Kernel { name: "last", per_format: false, bindings: &[STATE, read("x"), write("y")], grid, cpu };
+    Kernel { name: "last", per_format: false, bindings: &[STATE, read("x"), write("y")], launch, cpu };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [by(p.width, 64), ONE, ONE]
+    [by(p.width, 64), ONE, ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

@@ -1,7 +1,7 @@
 //! Matrix times many vectors: as `matvec`, tiled over rows and tokens, for prefill.
 
-use super::{Kernel, STATE, by, matvec, of, read, write};
-use crate::device::{Args, Dim, Grid};
+use super::{Kernel, Launch, STATE, by, matvec, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Rows and tokens of a tile on the GPU.
 const TILE: u32 = 32;
@@ -11,13 +11,13 @@ pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     per_format: true,
     bindings: &[STATE, read("x"), read("norm"), read("weights"), read("scales"), write("y")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: matvec::Params = of(params);
-    [by(p.outputs(), TILE >> p.gated), Dim::Tokens(TILE), Dim::Fixed(p.batch)]
+    [by(p.outputs(), TILE >> p.gated), Dim::Tokens(TILE), Dim::Fixed(p.batch)].into()
 }
 
 fn cpu(args: &Args<'_>) {

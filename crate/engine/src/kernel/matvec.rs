@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, arithmetic, by, of, read, write};
-use crate::device::{Args, Dim, Grid};
+use super::{EACH, Kernel, Launch, arithmetic, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Parameters, shared with `matmul`. Strides and steps are in floats. A batch is several products of one launch, each with
 /// rows of the one matrix and a part of every token: in latent attention a head's values.
@@ -58,19 +58,23 @@ impl Params {
     }
 }
 
-/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[at least N, K]`, `y [T, y_stride]`. Grid: outputs by 32 or
-/// 16, tokens, batch.
+/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[at least N, K]`, `y [T, y_stride]`. Grid: outputs by four or
+/// two a group of lanes, tokens, batch.
 pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     per_format: true,
     bindings: &[read("x"), read("norm"), read("weights"), read("scales"), write("y")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [by(p.outputs(), 32 >> p.gated), EACH, Dim::Fixed(p.batch)]
+    Launch {
+        grid: [Dim::Groups(p.outputs().div_ceil(4 >> p.gated)), EACH, Dim::Fixed(p.batch)],
+        columns: p.cols,
+        constants: vec![("NORM", p.norm), ("GATED", p.gated)],
+    }
 }
 
 fn cpu(args: &Args<'_>) {

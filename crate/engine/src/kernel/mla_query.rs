@@ -3,8 +3,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, STATE, arithmetic, of, read, write};
-use crate::device::{Args, Dim, Grid};
+use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, of, read, write};
+use crate::device::{Args, Dim};
 
 /// Parameters. Strides and offsets are in floats.
 #[repr(C)]
@@ -49,13 +49,13 @@ pub static MLA_QUERY: Kernel = Kernel {
         write("y"),
         write("cache"),
     ],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(params: &[u8]) -> Grid {
+fn launch(params: &[u8]) -> Launch {
     let p: Params = of(params);
-    [Dim::Fixed(p.heads + 1), EACH, ONE]
+    [Dim::Fixed(p.heads + 1), EACH, ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

@@ -49,10 +49,26 @@ pub struct Kernel {
     pub per_format: bool,
     /// Bindings from 1, in order.
     pub bindings: &'static [Binding],
-    /// Workgroups on the GPU, from the bytes of the kernel's `Params`.
-    pub grid: fn(&[u8]) -> Grid,
+    /// How a launch on the GPU is laid out, from the bytes of the kernel's `Params`.
+    pub launch: fn(&[u8]) -> Launch,
     /// The scalar twin.
     pub cpu: fn(&Args<'_>),
+}
+
+/// How a kernel is launched on the GPU.
+pub struct Launch {
+    /// Workgroups.
+    pub grid: Grid,
+    /// Columns of a row, for kernels whose rows are shared by neighbouring invocations, its *lanes*; 0 for others.
+    pub columns: u32,
+    /// Values of the shader's `override` constants: what is known once and would be asked of every weight.
+    pub constants: Vec<(&'static str, u32)>,
+}
+
+impl From<Grid> for Launch {
+    fn from(grid: Grid) -> Self {
+        Launch { grid, columns: 0, constants: Vec::new() }
+    }
 }
 
 /// A binding.

@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, ONE, STATE, read, write};
-use crate::device::{Args, Grid};
+use super::{Kernel, Launch, ONE, STATE, read, write};
+use crate::device::Args;
 
 /// Parameters.
 #[repr(C)]
@@ -58,12 +58,12 @@ pub static SAMPLE: Kernel = Kernel {
     name: "sample",
     per_format: false,
     bindings: &[STATE, read("settings"), read("seen"), write("logits"), write("result")],
-    grid,
+    launch,
     cpu,
 };
 
-fn grid(_: &[u8]) -> Grid {
-    [ONE; 3]
+fn launch(_: &[u8]) -> Launch {
+    [ONE; 3].into()
 }
 
 fn cpu(args: &Args<'_>) {

@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, ONE, read, write};
-use crate::device::{Args, Grid};
+use super::{EACH, Kernel, Launch, ONE, read, write};
+use crate::device::Args;
 
 /// Parameters. `MODELS`' families set them; all arithmetic is f32.
 #[repr(C)]
@@ -30,10 +30,10 @@ pub struct Params {
 /// `logits [T, E]`, `bias [E]` (added for choosing only), `chosen [T, k, 2]`: expert id, bits of its weight, in order of
 /// falling biased score, the lower id first among equals. Grid: tokens.
 pub static TOPK: Kernel =
-    Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], grid, cpu };
+    Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], launch, cpu };
 
-fn grid(_: &[u8]) -> Grid {
-    [EACH, ONE, ONE]
+fn launch(_: &[u8]) -> Launch {
+    [EACH, ONE, ONE].into()
 }
 
 fn cpu(args: &Args<'_>) {

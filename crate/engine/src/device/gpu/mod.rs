@@ -3,6 +3,7 @@
 mod faults;
 mod pipelines;
 mod plan;
+mod profile;
 mod readback;
 
 use std::cell::{Cell, RefCell};
@@ -11,6 +12,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 
 pub(crate) use plan::Launches;
+pub use profile::Profile;
 
 use crate::device::{Buffer, Device, Limits, Plan, Prepared, Step, Storage};
 use crate::error::{Error, Result};
@@ -25,6 +27,8 @@ pub struct Gpu {
     name: String,
     /// Whether the adapter is a program on the CPU, slower than the CPU device itself.
     pub software: bool,
+    /// What is used of it.
+    pub profile: Profile,
     faults: faults::Faults,
     pipelines: pipelines::Pipelines,
     /// The staging buffer of the last read, if small.
@@ -45,12 +49,13 @@ impl Drop for Memory {
 }
 
 impl Gpu {
-    /// The system's GPU, with its largest buffer sizes and otherwise WebGPU's default limits. Natively the Vulkan loader's
-    /// `VK_DRIVER_FILES` chooses among drivers.
+    /// The system's GPU, with what it has of `wanted` and otherwise WebGPU's default limits. Natively the Vulkan loader's
+    /// `VK_DRIVER_FILES` chooses among drivers. In a browser wgpu does not know of subgroups: there the caller says whether
+    /// the browser will grant them, and sees to it that they are asked for.
     ///
     /// # Errors
     /// [`Error::Device`] when there is no adapter, or it refuses a device.
-    pub async fn new() -> Result<Self> {
+    pub async fn new(wanted: Profile) -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
@@ -58,23 +63,30 @@ impl Gpu {
         };
         let adapter =
             instance.request_adapter(&options).await.map_err(|e| Error::Device(format!("no GPU adapter: {e}")))?;
-        let granted = adapter.limits();
+        let (granted, info) = (adapter.limits(), adapter.get_info());
+        let binding = granted.max_storage_buffer_binding_size.min(wanted.binding);
         let limits = wgpu::Limits {
-            max_buffer_size: granted.max_buffer_size,
-            max_storage_buffer_binding_size: granted.max_storage_buffer_binding_size,
+            max_buffer_size: granted.max_buffer_size.min(wanted.binding.max(256 << 20)),
+            max_storage_buffer_binding_size: binding,
             ..wgpu::Limits::default().or_worse_values_from(&granted)
         };
-        let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+        let browser = cfg!(target_arch = "wasm32");
+        let known = browser || adapter.features().contains(wgpu::Features::SUBGROUP);
+        let subgroup = if known { info.subgroup_min_size.min(wanted.subgroup) } else { 0 };
+        let profile = Profile { subgroup, binding };
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::SUBGROUP, profile.subgroups() && !browser);
+        let descriptor =
+            wgpu::DeviceDescriptor { required_limits: limits, required_features: features, ..Default::default() };
         let (device, queue) =
             adapter.request_device(&descriptor).await.map_err(|e| Error::Device(format!("no GPU device: {e}")))?;
         let faults = faults::Faults::default();
         faults.listen(&device);
         // wgpu does not fill the name in on the web.
-        let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
         let (pipelines, staging, written, pending) = Default::default();
-        Ok(Gpu { device, queue, name, software, faults, pipelines, staging, written, pending })
+        Ok(Gpu { device, queue, name, software, profile, faults, pipelines, staging, written, pending })
     }
 
     /// A zeroed buffer for `usage`, copied to and from. Whole quads of words: shaders read planes as `vec4<u32>`.

@@ -1,4 +1,4 @@
-//! Pipelines by kernel and weight format, made once.
+//! Pipelines by kernel, weight format and constants, made once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,10 +6,13 @@ use std::collections::HashMap;
 use super::Gpu;
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::kernel::{self, Access, Kernel};
+use crate::kernel::{self, Access, Kernel, Shader};
 
-/// Kernel name and, for kernels with variants, format.
-type Key = (&'static str, Option<Format>);
+/// Values of a shader's `override` constants.
+type Constants = Vec<(&'static str, u32)>;
+
+/// Kernel name; format, for kernels with a variant for each; constants.
+type Key = (&'static str, Option<Format>, Constants);
 
 /// A pipeline and the layout of its one bind group.
 #[derive(Clone)]
@@ -24,21 +27,26 @@ pub(super) struct Pipelines(RefCell<HashMap<Key, Pipeline>>);
 
 impl Gpu {
     /// The pipeline of a kernel. A new one is believed only when the driver's answer has been awaited.
-    pub(super) async fn pipeline(&self, kernel: &'static Kernel, format: Option<Format>) -> Result<Pipeline> {
-        let key = (kernel.name, format.filter(|_| kernel.per_format));
+    pub(super) async fn pipeline(
+        &self,
+        kernel: &'static Kernel,
+        format: Option<Format>,
+        constants: Constants,
+    ) -> Result<Pipeline> {
+        let key = (kernel.name, format.filter(|_| kernel.per_format), constants);
         if let Some(found) = self.pipelines.0.borrow().get(&key) {
             return Ok(found.clone());
         }
         let label = key.1.map_or_else(|| kernel.name.to_owned(), |f| format!("{}.{}", kernel.name, f.name()));
-        let shader = kernel::shader(kernel, format)
+        let shader = kernel::shader(kernel, format, self.profile.subgroups())
             .ok_or_else(|| Error::Device(format!("kernel {label} has no shader; steps of it must name a format")))?;
-        let made = self.faults.scoped(&self.device, &label, || self.make(kernel, &label, shader.wgsl))?;
+        let made = self.faults.scoped(&self.device, &label, || self.make(kernel, &label, shader, &key.2))?;
         self.faults.settle().await?;
         self.pipelines.0.borrow_mut().insert(key, made.clone());
         Ok(made)
     }
 
-    fn make(&self, kernel: &Kernel, label: &str, wgsl: &str) -> Pipeline {
+    fn make(&self, kernel: &Kernel, label: &str, shader: &Shader, constants: &Constants) -> Pipeline {
         let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform)
             .chain(kernel.bindings.iter().map(|b| match b.access {
                 Access::Uniform => wgpu::BufferBindingType::Uniform,
@@ -62,8 +70,9 @@ impl Gpu {
         });
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
+            source: wgpu::ShaderSource::Wgsl(shader.text(cfg!(target_arch = "wasm32"))),
         });
+        let constants: Vec<_> = constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
@@ -73,7 +82,7 @@ impl Gpu {
             // and two fifths of a prompt's. Browsers clear it whatever is said here.
             compilation_options: wgpu::PipelineCompilationOptions {
                 zero_initialize_workgroup_memory: false,
-                ..Default::default()
+                constants: &constants,
             },
             cache: None,
         });

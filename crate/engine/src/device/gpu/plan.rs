@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::{Gpu, Memory};
 use crate::device::{Grid, Step, Storage};
 use crate::error::{Error, Result};
+use crate::kernel;
 
 /// Distance between the steps' parameters in their one uniform buffer: the largest offset alignment WebGPU allows.
 const PARAMS_STRIDE: usize = 256;
@@ -31,12 +32,13 @@ struct Launch {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     grid: Grid,
+    lanes: u32,
 }
 
 impl Launches {
     /// Each launch with its workgroups for a play of `tokens` tokens.
     fn grids(&self, tokens: u32) -> impl Iterator<Item = (&Launch, [u32; 3])> {
-        self.launches.iter().map(move |launch| (launch, launch.grid.map(|dim| dim.count(tokens))))
+        self.launches.iter().map(move |launch| (launch, launch.grid.map(|dim| dim.count(tokens, launch.lanes))))
     }
 }
 
@@ -56,7 +58,12 @@ impl Gpu {
                 let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
                 return Err(refuse(&step, &counts));
             }
-            let pipeline = self.pipeline(step.kernel, step.format).await?;
+            let kernel::Launch { grid, columns, mut constants } = (step.kernel.launch)(&step.params);
+            let lanes = self.profile.lanes(columns);
+            if columns > 0 {
+                constants.push(("LANES", lanes));
+            }
+            let pipeline = self.pipeline(step.kernel, step.format, constants).await?;
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -76,8 +83,7 @@ impl Gpu {
                 let (label, layout) = (Some(step.label.as_str()), &pipeline.layout);
                 self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries })
             })?;
-            let grid = (step.kernel.grid)(&step.params);
-            launches.push(Launch { label: step.label, pipeline: pipeline.pipeline, bindings, grid });
+            launches.push(Launch { label: step.label, pipeline: pipeline.pipeline, bindings, grid, lanes });
         }
         self.faults.settle().await?;
         Ok(Launches { launches, held: held.into() })

@@ -1,0 +1,53 @@
+// Lanes: LANES neighbouring invocations of a workgroup of 64 share a row, each with some of its blocks, and sum what they
+// made. With subgroup operations a sum needs neither workgroup memory nor a barrier, which is what a launch waits for most
+// on every device, and on software adapters most of its time.
+
+override LANES: u32 = 8u;
+
+// Which lane of its group an invocation is.
+fn lane_of(local: u32) -> u32 {
+    return local & (LANES - 1u);
+}
+
+#ifdef subgroups
+// Sums over a group's lanes, for all of them. LANES is at most the subgroup's size.
+fn lanes_sum(local: u32, v: vec4<f32>) -> vec4<f32> {
+    var sum = v;
+    for (var apart = LANES >> 1u; apart > 0u; apart >>= 1u) {
+        sum += subgroupShuffleXor(sum, apart);
+    }
+    return sum;
+}
+
+// The same of one value more.
+fn lanes_more(local: u32, v: f32) -> f32 {
+    var sum = v;
+    for (var apart = LANES >> 1u; apart > 0u; apart >>= 1u) {
+        sum += subgroupShuffleXor(sum, apart);
+    }
+    return sum;
+}
+#else
+var<workgroup> lane_sums: array<vec4<f32>, 64>;
+var<workgroup> lane_more: array<f32, 64>;
+
+fn lanes_sum(local: u32, v: vec4<f32>) -> vec4<f32> {
+    lane_sums[local] = v;
+    workgroupBarrier();
+    var sum = vec4<f32>(0.0);
+    for (var i = 0u; i < LANES; i++) {
+        sum += lane_sums[local - lane_of(local) + i];
+    }
+    return sum;
+}
+
+fn lanes_more(local: u32, v: f32) -> f32 {
+    lane_more[local] = v;
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = 0u; i < LANES; i++) {
+        sum += lane_more[local - lane_of(local) + i];
+    }
+    return sum;
+}
+#endif
