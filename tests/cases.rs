@@ -80,6 +80,7 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
         "embed" => per_format(r, embed),
         "experts_down" => per_format(r, experts::experts_down),
         "experts_matmul" => per_format(r, experts::experts_matmul),
+        "experts_sort" => experts::experts_sort(r),
         "experts_up" => per_format(r, experts::experts_up),
         "heads" => heads(r),
         "last" => last(r),

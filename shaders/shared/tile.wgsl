@@ -1,5 +1,5 @@
 // A tile of a product: 32 rows by 32 tokens, staged a block of columns at a time. 64 invocations, each with 4 by 4 sums. The
-// importer has `norm`, `eps`, `cols` and `gated` among its Params, and a `put_one` for one output.
+// importer has `eps` and `cols` among its Params, the constants NORM and GATED, and a `put_one` for one output.
 #import block
 #import norm
 #import silu
@@ -38,7 +38,7 @@ fn stage_token(line: u32, v: Block) {
 
 // Stages block b of a token's input, normed or not. The squares' sum: zero when nobody wants it.
 fn stage_input(line: u32, v: Block, b: u32) -> f32 {
-    if (params.norm == 0u) {
+    if (!NORM) {
         stage_token(line, v);
         return 0.0;
     }
@@ -48,7 +48,7 @@ fn stage_input(line: u32, v: Block, b: u32) -> f32 {
 
 // What a token's sums are to be multiplied by, from the squares of its input.
 fn stage_factor(line: u32, squares: f32) {
-    factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), params.norm == 1u);
+    factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), NORM);
 }
 
 // Adds the staged block's products: of tokens down + 8j by rows across + 8i, to sums[j][i].
@@ -71,7 +71,7 @@ fn multiply(down: u32, across: u32, sums: ptr<function, array<vec4<f32>, 4>>) {
 
 // Writes rows `row`, `row + 8`, `row + 16` and `row + 24`, or what gates and ups make: `row` and `row + 8`.
 fn put(dest: u32, row: u32, v: vec4<f32>) {
-    if (params.gated == 1u) {
+    if (GATED) {
         put_one(dest, row, silu(v.x) * v.z);
         put_one(dest, row + 8u, silu(v.y) * v.w);
     } else {

@@ -65,7 +65,7 @@ pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
 
 pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
-    // More tokens than a tile has, more pairs than a window, and experts that nobody chose.
+    // More tokens than a tile has, more pairs than a strip, and experts that nobody chose.
     for (hidden, width, tokens) in expert_sizes(format).into_iter().chain([(64, 32, 75), (32, 64, 190)]) {
         let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
         for up in [true, false] {
@@ -74,7 +74,6 @@ pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
                 rows: rows as u32,
                 cols: cols as u32,
                 experts: SLOTS.len() as u32,
-                chosen: 3,
                 sharing: if up { 3 } else { 1 },
                 stride: layout.stride as u32,
                 weights: if up { 0 } else { layout.down_weights as u32 },
@@ -85,13 +84,33 @@ pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
             };
             let name = format!("hidden {hidden} width {width} tokens {tokens} up {up}");
             let (inputs, outputs) = if up { (tokens, width) } else { (3 * tokens, hidden) };
-            let case = Case::new(&kernel::EXPERTS_MATMUL, &p, tokens, name).format(format).state(2);
+            let case = Case::new(&kernel::EXPERTS_MATMUL, &p, tokens, name).format(format);
             let case = case.floats(&r.floats(inputs * cols, 1.0)).floats(&r.floats(cols, 1.0));
-            let case = case.words(&chosen(tokens, r)).words(&SLOTS);
+            let case = case.words(&sorted(&chosen(tokens, r))).words(&SLOTS);
             cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(3 * tokens * outputs));
         }
     }
     cases
+}
+
+/// What `experts_sort` makes of choices, told apart here by another way: a stable sort.
+fn sorted(chosen: &[u32]) -> Vec<u32> {
+    let experts: Vec<u32> = chosen.iter().step_by(2).copied().collect();
+    let mut pairs: Vec<u32> = (0..experts.len() as u32).collect();
+    pairs.sort_by_key(|pair| experts[*pair as usize]);
+    let before = |e: usize| experts.iter().filter(|of| (**of as usize) < e).count() as u32;
+    (0..=SLOTS.len()).map(before).chain(pairs).collect()
+}
+
+pub(super) fn experts_sort(r: &mut Random) -> Vec<Case> {
+    [1, 4, 75, 190]
+        .into_iter()
+        .map(|tokens| {
+            let p = kernel::ExpertsSort { experts: SLOTS.len() as u32, chosen: 3 };
+            let case = Case::new(&kernel::EXPERTS_SORT, &p, tokens, format!("tokens {tokens}")).state(5);
+            case.words(&chosen(tokens, r)).output(SLOTS.len() + 1 + 3 * tokens)
+        })
+        .collect()
 }
 
 pub(super) fn combine(r: &mut Random) -> Vec<Case> {

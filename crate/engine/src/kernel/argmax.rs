@@ -17,7 +17,7 @@ pub struct Params {
 pub static ARGMAX: Kernel =
     Kernel { name: "argmax", per_format: false, bindings: &[read("logits"), write("result")], launch, cpu };
 
-fn launch(_: &[u8]) -> Launch {
+fn launch(_: &[u8], _: bool) -> Launch {
     [ONE; 3].into()
 }
 

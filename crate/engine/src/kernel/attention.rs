@@ -40,7 +40,7 @@ pub static ATTENTION: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     [Dim::Fixed(p.kv_heads * (p.heads / p.kv_heads).div_ceil(4)), EACH, ONE].into()
 }

@@ -19,7 +19,7 @@ pub struct Params {
 pub static COMBINE: Kernel =
     Kernel { name: "combine", per_format: false, bindings: &[read("x"), read("chosen"), write("y")], launch, cpu };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     [by(p.hidden, 64), EACH, ONE].into()
 }

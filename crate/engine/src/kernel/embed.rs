@@ -22,7 +22,7 @@ pub static EMBED: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     [by(p.width, 2048), EACH, ONE].into()
 }

@@ -32,10 +32,10 @@ pub static EXPERTS_DOWN: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     let grid = [Dim::Groups(p.hidden.div_ceil(4)), EACH, ONE];
-    Launch { grid, columns: p.width, constants: Vec::new() }
+    Launch { grid, columns: p.width, constants: Vec::new(), subgroups: true }
 }
 
 fn cpu(args: &Args<'_>) {

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, STATE, arithmetic, by, of, read, write};
+use super::{Kernel, Launch, ONE, arithmetic, by, matmul, of, read, write};
 use crate::device::{Args, Dim};
 
 /// Parameters; records as in `experts_up`.
@@ -13,10 +13,8 @@ pub struct Params {
     pub rows: u32,
     /// Its columns, `K`.
     pub cols: u32,
-    /// Routed experts, `E`.
+    /// Experts, `E`.
     pub experts: u32,
-    /// Experts chosen for a token, `k`.
-    pub chosen: u32,
     /// Pairs (token, choice) in turn that have one input: `k` where the input is the token's, 1 where it is the pair's.
     pub sharing: u32,
     /// Words of a record.
@@ -33,34 +31,41 @@ pub struct Params {
     pub eps: f32,
 }
 
-/// `state`, `x [T·k/sharing, K]`, `norm [K]` (anything when unused), `chosen [T, k, 2]`, `slots [E]`, `pool` (records),
-/// `y [T, k, N or N/2]`. Grid: outputs by 32 or 16, experts.
+/// `x [T·k/sharing, K]`, `norm [K]` (anything when unused), `sorted` (see `experts_sort`), `slots [E]`, `pool` (records),
+/// `y [T, k, N or N/2]`. Grid: row tiles or strips as `matmul`, experts.
 pub static EXPERTS_MATMUL: Kernel = Kernel {
     name: "experts_matmul",
     per_format: true,
-    bindings: &[STATE, read("x"), read("norm"), read("chosen"), read("slots"), read("pool"), write("y")],
+    bindings: &[read("x"), read("norm"), read("sorted"), read("slots"), read("pool"), write("y")],
     launch,
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], subgroups: bool) -> Launch {
     let p: Params = of(params);
-    [by(p.rows, 32), Dim::Fixed(p.experts), ONE].into()
+    let subgroups = subgroups && p.cols.is_multiple_of(32);
+    let rows = if subgroups { matmul::STRIP.0 } else { matmul::TILE };
+    let constants = vec![("NORM", p.norm), ("GATED", p.gated)];
+    Launch { grid: [by(p.rows, rows), Dim::Fixed(p.experts), ONE], columns: 0, constants, subgroups }
 }
 
 fn cpu(args: &Args<'_>) {
     let p: Params = args.params();
-    let (x, weight) = (args.f32(2), args.f32(3));
-    let (chosen, slots, pool) = (args.u32(4), args.u32(5), args.u32(6));
-    let mut y = args.f32_mut(7);
-    let (cols, outputs, k) = (p.cols as usize, (p.rows >> p.gated) as usize, p.chosen as usize);
-    for (pair, y) in y.chunks_exact_mut(outputs).take(args.tokens() * k).enumerate() {
-        let x = &x[pair / p.sharing as usize * cols..][..cols];
-        let x = arithmetic::input(x, (p.norm == 1).then_some((&weight, p.eps)));
-        let record = arithmetic::record(&pool, &slots, chosen[2 * pair], p.stride);
-        let product = |row| args.format().dot(&record[p.weights as usize..], &record[p.scales as usize..], row, &x);
-        for (i, y) in y.iter_mut().enumerate() {
-            *y = if p.gated == 1 { arithmetic::silu(product(2 * i)) * product(2 * i + 1) } else { product(i) };
+    let (x, weight) = (args.f32(1), args.f32(2));
+    let (sorted, slots, pool) = (args.u32(3), args.u32(4), args.u32(5));
+    let mut y = args.f32_mut(6);
+    let (cols, outputs, experts) = (p.cols as usize, (p.rows >> p.gated) as usize, p.experts as usize);
+    let (firsts, pairs) = sorted.split_at(experts + 1);
+    for e in 0..experts {
+        let record = arithmetic::record(&pool, &slots, e as u32, p.stride);
+        let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
+        for pair in &pairs[firsts[e] as usize..firsts[e + 1] as usize] {
+            let x = &x[(pair / p.sharing) as usize * cols..][..cols];
+            let x = arithmetic::input(x, (p.norm == 1).then_some((&weight, p.eps)));
+            let product = |row| args.format().dot(weights, scales, row, &x);
+            for (i, y) in y[*pair as usize * outputs..][..outputs].iter_mut().enumerate() {
+                *y = if p.gated == 1 { arithmetic::silu(product(2 * i)) * product(2 * i + 1) } else { product(i) };
+            }
         }
     }
 }

@@ -35,10 +35,10 @@ pub static EXPERTS_UP: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     let grid = [Dim::Groups(p.width.div_ceil(2)), Dim::Fixed(p.chosen), EACH];
-    Launch { grid, columns: p.hidden, constants: Vec::new() }
+    Launch { grid, columns: p.hidden, constants: Vec::new(), subgroups: true }
 }
 
 fn cpu(args: &Args<'_>) {

@@ -45,7 +45,7 @@ pub static HEADS: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     [Dim::Fixed(p.heads + 2 * p.kv_heads), EACH, ONE].into()
 }

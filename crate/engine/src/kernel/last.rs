@@ -17,7 +17,7 @@ pub struct Params {
 pub static LAST: Kernel =
     Kernel { name: "last", per_format: false, bindings: &[STATE, read("x"), write("y")], launch, cpu };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     [by(p.width, 64), ONE, ONE].into()
 }

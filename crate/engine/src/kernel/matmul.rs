@@ -4,9 +4,12 @@ use super::{Kernel, Launch, STATE, by, matvec, of, read, write};
 use crate::device::{Args, Dim};
 
 /// Rows and tokens of a tile on the GPU.
-const TILE: u32 = 32;
+pub(super) const TILE: u32 = 32;
+/// Rows and tokens of a strip.
+pub(super) const STRIP: (u32, u32) = (128, 16);
 
-/// `state`, then bindings and parameters as `matvec`. Grid: row tiles, token tiles, batch.
+/// `state`, then bindings and parameters as `matvec`. Grid: row tiles, token tiles, batch; or strips, with subgroup operations
+/// and inputs of whole blocks.
 pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     per_format: true,
@@ -15,9 +18,13 @@ pub static MATMUL: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], subgroups: bool) -> Launch {
     let p: matvec::Params = of(params);
-    [by(p.outputs(), TILE >> p.gated), Dim::Tokens(TILE), Dim::Fixed(p.batch)].into()
+    let whole = p.cols.is_multiple_of(32) && (p.x_stride | p.x_step).is_multiple_of(4);
+    let subgroups = subgroups && whole;
+    let (rows, tokens) = if subgroups { STRIP } else { (TILE, TILE) };
+    let grid = [by(p.rows, rows), Dim::Tokens(tokens), Dim::Fixed(p.batch)];
+    Launch { grid, columns: 0, constants: p.constants(), subgroups }
 }
 
 fn cpu(args: &Args<'_>) {

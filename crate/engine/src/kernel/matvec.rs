@@ -52,6 +52,11 @@ impl Params {
         bytemuck::bytes_of(&self).to_vec()
     }
 
+    /// Constants of the shaders.
+    pub(super) fn constants(&self) -> Vec<(&'static str, u32)> {
+        vec![("NORM", self.norm), ("GATED", self.gated)]
+    }
+
     /// Outputs of a token.
     pub(super) fn outputs(&self) -> u32 {
         self.rows >> self.gated
@@ -68,12 +73,13 @@ pub static MATVEC: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     Launch {
         grid: [Dim::Groups(p.outputs().div_ceil(4 >> p.gated)), EACH, Dim::Fixed(p.batch)],
         columns: p.cols,
-        constants: vec![("NORM", p.norm), ("GATED", p.gated)],
+        constants: p.constants(),
+        subgroups: true,
     }
 }
 

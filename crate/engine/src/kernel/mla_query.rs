@@ -53,7 +53,7 @@ pub static MLA_QUERY: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8]) -> Launch {
+fn launch(params: &[u8], _: bool) -> Launch {
     let p: Params = of(params);
     [Dim::Fixed(p.heads + 1), EACH, ONE].into()
 }

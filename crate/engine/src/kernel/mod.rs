@@ -11,6 +11,7 @@ mod combine;
 mod embed;
 mod experts_down;
 mod experts_matmul;
+mod experts_sort;
 mod experts_up;
 mod heads;
 mod last;
@@ -31,6 +32,7 @@ pub use combine::{COMBINE, Params as Combine};
 pub use embed::{EMBED, Params as Embed};
 pub use experts_down::{EXPERTS_DOWN, Params as ExpertsDown};
 pub use experts_matmul::{EXPERTS_MATMUL, Params as ExpertsMatmul};
+pub use experts_sort::{EXPERTS_SORT, Params as ExpertsSort};
 pub use experts_up::{EXPERTS_UP, Params as ExpertsUp};
 pub use heads::{HEADS, Params as Heads};
 pub use last::{LAST, Params as Last};
@@ -49,8 +51,9 @@ pub struct Kernel {
     pub per_format: bool,
     /// Bindings from 1, in order.
     pub bindings: &'static [Binding],
-    /// How a launch on the GPU is laid out, from the bytes of the kernel's `Params`.
-    pub launch: fn(&[u8]) -> Launch,
+    /// How a launch on the GPU is laid out, from the bytes of the kernel's `Params` and whether there are subgroup
+    /// operations.
+    pub launch: fn(&[u8], bool) -> Launch,
     /// The scalar twin.
     pub cpu: fn(&Args<'_>),
 }
@@ -63,11 +66,13 @@ pub struct Launch {
     pub columns: u32,
     /// Values of the shader's `override` constants: what is known once and would be asked of every weight.
     pub constants: Vec<(&'static str, u32)>,
+    /// Whether it is for the variant with subgroup operations, where there is one.
+    pub subgroups: bool,
 }
 
 impl From<Grid> for Launch {
     fn from(grid: Grid) -> Self {
-        Launch { grid, columns: 0, constants: Vec::new() }
+        Launch { grid, columns: 0, constants: Vec::new(), subgroups: true }
     }
 }
 
@@ -119,13 +124,14 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 14] = [
+pub static KERNELS: [&Kernel; 15] = [
     &ARGMAX,
     &ATTENTION,
     &COMBINE,
     &EMBED,
     &EXPERTS_DOWN,
     &EXPERTS_MATMUL,
+    &EXPERTS_SORT,
     &EXPERTS_UP,
     &HEADS,
     &LAST,

@@ -62,7 +62,7 @@ pub static SAMPLE: Kernel = Kernel {
     cpu,
 };
 
-fn launch(_: &[u8]) -> Launch {
+fn launch(_: &[u8], _: bool) -> Launch {
     [ONE; 3].into()
 }
 

@@ -32,7 +32,7 @@ pub struct Params {
 pub static TOPK: Kernel =
     Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], launch, cpu };
 
-fn launch(_: &[u8]) -> Launch {
+fn launch(_: &[u8], _: bool) -> Launch {
     [EACH, ONE, ONE].into()
 }
 

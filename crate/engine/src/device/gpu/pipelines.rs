@@ -11,8 +11,9 @@ use crate::kernel::{self, Access, Kernel, Shader};
 /// Values of a shader's `override` constants.
 type Constants = Vec<(&'static str, u32)>;
 
-/// Kernel name; format, for kernels with a variant for each; constants.
-type Key = (&'static str, Option<Format>, Constants);
+/// Kernel name; format, for kernels with a variant for each; whether with subgroup operations;
+/// constants.
+type Key = (&'static str, Option<Format>, bool, Constants);
 
 /// A pipeline and the layout of its one bind group.
 #[derive(Clone)]
@@ -31,16 +32,17 @@ impl Gpu {
         &self,
         kernel: &'static Kernel,
         format: Option<Format>,
+        subgroups: bool,
         constants: Constants,
     ) -> Result<Pipeline> {
-        let key = (kernel.name, format.filter(|_| kernel.per_format), constants);
+        let key = (kernel.name, format.filter(|_| kernel.per_format), subgroups, constants);
         if let Some(found) = self.pipelines.0.borrow().get(&key) {
             return Ok(found.clone());
         }
         let label = key.1.map_or_else(|| kernel.name.to_owned(), |f| format!("{}.{}", kernel.name, f.name()));
-        let shader = kernel::shader(kernel, format, self.profile.subgroups())
+        let shader = kernel::shader(kernel, format, subgroups && self.profile.subgroups())
             .ok_or_else(|| Error::Device(format!("kernel {label} has no shader; steps of it must name a format")))?;
-        let made = self.faults.scoped(&self.device, &label, || self.make(kernel, &label, shader, &key.2))?;
+        let made = self.faults.scoped(&self.device, &label, || self.make(kernel, &label, shader, &key.3))?;
         self.faults.settle().await?;
         self.pipelines.0.borrow_mut().insert(key, made.clone());
         Ok(made)

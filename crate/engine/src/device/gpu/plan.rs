@@ -58,12 +58,13 @@ impl Gpu {
                 let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
                 return Err(refuse(&step, &counts));
             }
-            let kernel::Launch { grid, columns, mut constants } = (step.kernel.launch)(&step.params);
+            let kernel::Launch { grid, columns, mut constants, subgroups } =
+                (step.kernel.launch)(&step.params, self.profile.subgroups());
             let lanes = self.profile.lanes(columns);
             if columns > 0 {
                 constants.push(("LANES", lanes));
             }
-            let pipeline = self.pipeline(step.kernel, step.format, constants).await?;
+            let pipeline = self.pipeline(step.kernel, step.format, subgroups, constants).await?;
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {

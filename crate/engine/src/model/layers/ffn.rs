@@ -74,11 +74,19 @@ impl Builder<'_> {
     fn many_experts(&mut self, r: &Routed<'_>) -> Result<()> {
         let (i, moe, layout, hidden) = (r.i, r.moe, &r.experts.layout, r.norm.bytes() as usize / 4);
         let made = self.scratch("made", moe.chosen * hidden)?;
+        let sorted = self.words("sorted", moe.experts + 1 + self.chunk * moe.chosen)?;
+        let sort = kernel::ExpertsSort { experts: moe.experts as u32, chosen: moe.chosen as u32 };
+        self.step(
+            format!("layers.{i}.sort"),
+            &kernel::EXPERTS_SORT,
+            None,
+            &sort,
+            &[&self.cache.state, r.chosen, &sorted],
+        );
         let up = kernel::ExpertsMatmul {
             rows: 2 * moe.width as u32,
             cols: hidden as u32,
             experts: moe.experts as u32,
-            chosen: moe.chosen as u32,
             sharing: moe.chosen as u32,
             stride: layout.stride as u32,
             weights: 0,
@@ -100,7 +108,7 @@ impl Builder<'_> {
         for (part, format, params, x, y) in
             [("up", layout.up_format, up, r.x, r.inner), ("down", layout.down_format, down, r.inner, &made)]
         {
-            let bindings = [&self.cache.state, x, r.norm, r.chosen, &r.experts.slots, &r.experts.pool, y];
+            let bindings = [x, r.norm, &sorted, &r.experts.slots, &r.experts.pool, y];
             self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
         }
         let combine = kernel::Combine { hidden: hidden as u32, chosen: moe.chosen as u32 };

@@ -43,11 +43,16 @@ impl<'a> Builder<'a> {
 
     /// A working buffer `[chunk, width]`, shared by all layers that ask for the same name and width.
     pub(super) fn scratch(&mut self, name: &str, width: usize) -> Result<Buffer> {
-        let key = format!("{name} {width}");
+        self.words(name, self.chunk * width)
+    }
+
+    /// A working buffer of `count` words, shared likewise.
+    pub(super) fn words(&mut self, name: &str, count: usize) -> Result<Buffer> {
+        let key = format!("{name} {count}");
         if let Some(buffer) = self.scratch.get(&key) {
             return Ok(buffer.clone());
         }
-        let buffer = self.device.buffer(name, 4 * (self.chunk * width) as u64)?;
+        let buffer = self.device.buffer(name, 4 * count as u64)?;
         self.scratch.insert(key, buffer.clone());
         Ok(buffer)
     }
