@@ -76,6 +76,7 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
     match kernel.name {
         "argmax" => argmax(r),
         "attention" => attention(r),
+        "attention_merge" => attention_merge(r),
         "combine" => experts::combine(r),
         "embed" => per_format(r, embed),
         "experts_down" => per_format(r, experts::experts_down),
@@ -180,12 +181,21 @@ fn heads(r: &mut Random) -> Vec<Case> {
 fn attention(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (heads, kv_heads, k_width, v_width) in
-        [(1, 1, 4, 4), (8, 2, 8, 8), (6, 2, 6, 5), (2, 1, 72, 64), (3, 3, 7, 130), (10, 2, 16, 12)]
+        [(1, 1, 4, 4), (8, 2, 8, 8), (6, 2, 6, 5), (2, 1, 72, 64), (3, 3, 7, 130), (10, 2, 16, 12), (4, 1, 68, 300)]
     {
-        for (position, tokens, window) in
-            [(0, 1, 0), (0, 5, 0), (62, 3, 0), (130, 2, 0), (70, 3, 3), (100, 2, 65), (2, 2, 9)]
-        {
-            let (k_stride, v_stride) = (kv_heads * k_width + 4, kv_heads * v_width + 1);
+        for (position, tokens, window, splits) in [
+            (0, 1, 0, 1),
+            (0, 5, 0, 1),
+            (62, 3, 0, 1),
+            (130, 2, 0, 1),
+            (70, 3, 3, 1),
+            (100, 2, 65, 1),
+            (2, 2, 9, 1),
+            (3, 1, 0, 16),
+            (300, 1, 0, 5),
+            (130, 2, 70, 7),
+        ] {
+            let (k_stride, v_stride) = (kv_heads * k_width + 4, kv_heads * v_width + if v_width == 5 { 1 } else { 4 });
             let p = kernel::Attention {
                 heads: heads as u32,
                 kv_heads: kv_heads as u32,
@@ -195,14 +205,36 @@ fn attention(r: &mut Random) -> Vec<Case> {
                 v_stride: v_stride as u32,
                 scale: (k_width as f32).sqrt().recip(),
                 window,
+                splits: splits as u32,
             };
-            let name =
-                format!("heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window}");
+            let name = format!(
+                "heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window} splits {splits}"
+            );
             let context = position + tokens;
             let case = Case::new(&kernel::ATTENTION, &p, tokens, name).state(position);
             let case = case.floats(&r.floats(tokens * heads * k_width, 3.0)).floats(&r.floats(context * k_stride, 3.0));
-            cases.push(case.floats(&r.floats(context * v_stride, 1.0)).output(tokens * heads * v_width));
+            let case = case.floats(&r.floats(context * v_stride, 1.0)).output(tokens * splits * heads * v_width);
+            cases.push(case.output(if splits > 1 { 2 * tokens * splits * heads } else { 0 }));
         }
+    }
+    cases
+}
+
+fn attention_merge(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (heads, width, splits, tokens) in [(1, 1, 2, 1), (3, 70, 5, 2), (4, 64, 16, 1)] {
+        let p = kernel::AttentionMerge { heads: heads as u32, width: width as u32, splits: splits as u32 };
+        let name = format!("heads {heads} width {width} splits {splits} tokens {tokens}");
+        let case = Case::new(&kernel::ATTENTION_MERGE, &p, tokens, name);
+        let rows = tokens * splits * heads;
+        let case = case.floats(&r.floats(rows * width, 1.0));
+        // A split that saw nothing has the lowest maximum and no sum; the first one has seen something.
+        let marks = (0..rows).flat_map(|row| match row / heads % splits {
+            1 => [-3.0e38, 0.0],
+            _ => [3.0 * r.unit(), 1.0 + r.unit()],
+        });
+        let marks: Vec<f32> = marks.collect();
+        cases.push(case.floats(&marks).output(tokens * heads * width));
     }
     cases
 }

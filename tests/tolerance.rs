@@ -18,7 +18,7 @@ pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
         "matvec" | "matmul" | "experts_up" | "experts_matmul" => (2e-5, 8e-6),
         "experts_down" | "combine" => (4e-6, 4e-6),
         // exp of scores that are themselves sums in another order.
-        "attention" => (1e-5, 8e-6),
+        "attention" | "attention_merge" => (1e-5, 8e-6),
         // Weights of experts: exp, a sum, two divisions.
         "topk" => (1e-5, 0.0),
         // Log-probabilities: exp over the vocabulary, a sum, a logarithm. The logits pass two divisions.

@@ -27,6 +27,14 @@ fn lanes_more(local: u32, v: f32) -> f32 {
     }
     return sum;
 }
+// The largest over a group's lanes.
+fn lanes_max(v: vec4<f32>) -> vec4<f32> {
+    var most = v;
+    for (var apart = LANES >> 1u; apart > 0u; apart >>= 1u) {
+        most = max(most, subgroupShuffleXor(most, apart));
+    }
+    return most;
+}
 #else
 var<workgroup> lane_sums: array<vec4<f32>, 64>;
 var<workgroup> lane_more: array<f32, 64>;

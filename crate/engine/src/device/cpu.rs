@@ -84,7 +84,7 @@ impl Device for Cpu {
     }
 
     fn limits(&self) -> Limits {
-        Limits { binding: u64::from(u32::MAX) }
+        Limits { binding: u64::from(u32::MAX), workgroups: 1 }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {

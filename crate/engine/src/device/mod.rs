@@ -3,12 +3,14 @@
 mod cpu;
 mod gpu;
 mod plan;
+mod profile;
 
 use async_trait::async_trait;
 
 pub use cpu::{Args, Cpu};
-pub use gpu::{Gpu, Profile};
+pub use gpu::Gpu;
 pub use plan::{Dim, Grid, Step};
+pub use profile::Profile;
 
 use crate::error::Result;
 
@@ -50,6 +52,8 @@ pub(crate) enum Prepared {
 pub struct Limits {
     /// Largest buffer that one step can bind.
     pub binding: u64,
+    /// Workgroups that keep it busy: a step of fewer is worth splitting.
+    pub workgroups: u32,
 }
 
 /// A place that holds buffers and plays plans. Operations take effect in the order of the calls.

@@ -29,18 +29,15 @@ pub enum Dim {
     Fixed(u32),
     /// `ceil(tokens / n)` for a play of `tokens` tokens.
     Tokens(u32),
-    /// As many as hold `n` groups of lanes, in workgroups of 64.
-    Groups(u32),
 }
 
 impl Dim {
-    /// Workgroups for a play of `tokens` tokens, with `lanes` to a group.
+    /// Workgroups for a play of `tokens` tokens.
     #[must_use]
-    pub fn count(self, tokens: u32, lanes: u32) -> u32 {
+    pub fn count(self, tokens: u32) -> u32 {
         match self {
             Dim::Fixed(n) => n,
             Dim::Tokens(per) => tokens.div_ceil(per),
-            Dim::Groups(n) => (n * lanes).div_ceil(64),
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Kernel, Launch, ONE, read, write};
-use crate::device::Args;
+use crate::device::{Args, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -17,7 +17,7 @@ pub struct Params {
 pub static ARGMAX: Kernel =
     Kernel { name: "argmax", per_format: false, bindings: &[read("logits"), write("result")], launch, cpu };
 
-fn launch(_: &[u8], _: bool) -> Launch {
+fn launch(_: &[u8], _: &Profile) -> Launch {
     [ONE; 3].into()
 }
 

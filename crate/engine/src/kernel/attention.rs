@@ -5,8 +5,11 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, STATE, of, read, write};
-use crate::device::{Args, Dim};
+use super::{EACH, Kernel, Launch, STATE, of, read, write};
+use crate::device::{Args, Dim, Profile};
+
+/// Below every score: the largest of none.
+const LOWEST: f32 = -3.0e38;
 
 /// Parameters. Position `s` of key-value head `g` is at `s·k_stride + g·k_width` in keys, likewise in values.
 #[repr(C)]
@@ -28,21 +31,42 @@ pub struct Params {
     pub scale: f32,
     /// Positions a token sees, itself included; 0 for all before it (config `sliding_window`).
     pub window: u32,
+    /// Parts that the positions are split into.
+    pub splits: u32,
+}
+
+impl Params {
+    /// Workgroups that take four heads each.
+    fn fours(&self) -> u32 {
+        self.kv_heads * (self.heads / self.kv_heads).div_ceil(4)
+    }
 }
 
 /// `state`, `q [T, heads, k_width]`, `keys [context, k_stride]`, `values [context, v_stride]`,
-/// `y [T, heads, v_width]`. Grid: fours of heads that share keys and values, tokens.
+/// `y [T, splits, heads, v_width]`, and unless there is one split `marks [T, splits, heads, 2]`: the largest score, and the
+/// sum of the others' exponentials relative to it; `y` is then not yet divided by the sum. Grid: fours of heads that share
+/// keys and values, tokens, splits; with subgroup operations tokens or splits are put side by side in a workgroup.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     per_format: false,
-    bindings: &[STATE, read("q"), read("keys"), read("values"), write("y")],
+    bindings: &[STATE, read("q"), read("keys"), read("values"), write("y"), write("marks")],
     launch,
     cpu,
 };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    [Dim::Fixed(p.kv_heads * (p.heads / p.kv_heads).div_ceil(4)), EACH, ONE].into()
+    let constants = vec![("SPLIT", u32::from(p.splits > 1))];
+    let quads = (p.k_width | p.v_width | p.k_stride | p.v_stride).is_multiple_of(4);
+    if !(profile.subgroups() && quads) {
+        return Launch { grid: [Dim::Fixed(p.fours()), EACH, Dim::Fixed(p.splits)], constants, subgroups: false };
+    }
+    // A lane mixes up to four quads, sixteen floats of a value, in a pass.
+    let lanes = profile.lanes(2 * p.v_width);
+    let (groups, passes) = (64 / lanes, p.v_width.div_ceil(16 * lanes));
+    let (tokens, splits) = if p.splits > 1 { (EACH, p.splits.div_ceil(groups)) } else { (Dim::Tokens(groups), 1) };
+    let grid = [Dim::Fixed(p.fours()), tokens, Dim::Fixed(passes * splits)];
+    Launch { grid, constants, subgroups: true }.with(vec![("LANES", lanes)])
 }
 
 fn cpu(args: &Args<'_>) {
@@ -50,31 +74,41 @@ fn cpu(args: &Args<'_>) {
     let (state, q, keys, values) = (args.u32(1), args.f32(2), args.f32(3), args.f32(4));
     let mut y = args.f32_mut(5);
     let (heads, kw, vw) = (p.heads as usize, p.k_width as usize, p.v_width as usize);
+    let (position, window, splits) = (state[0] as usize, p.window as usize, p.splits as usize);
+    let start_of = |end: usize| if window == 0 { 0 } else { end.saturating_sub(window) };
+    let low = start_of(position + 1);
+    let per = (position + args.tokens() - low).div_ceil(splits);
     let mut scores = Vec::new();
-    for t in 0..args.tokens() {
-        let end = state[0] as usize + t + 1;
-        let start = if p.window == 0 { 0 } else { end.saturating_sub(p.window as usize) };
+    for (t, split) in (0..args.tokens()).flat_map(|t| (0..splits).map(move |split| (t, split))) {
+        let end = position + t + 1;
+        let first = (low + split * per).max(start_of(end));
+        let seen = first..end.min(low + (split + 1) * per);
         for h in 0..heads {
             let group = h / (heads / p.kv_heads as usize);
             let q = &q[(t * heads + h) * kw..][..kw];
             scores.clear();
-            scores.extend((start..end).map(|s| {
+            scores.extend(seen.clone().map(|s| {
                 let k = &keys[s * p.k_stride as usize + group * kw..][..kw];
                 q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>() * p.scale
             }));
-            let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let largest = scores.iter().copied().fold(LOWEST, f32::max);
             let mut total = 0.0;
             for s in &mut scores {
                 *s = (*s - largest).exp();
                 total += *s;
             }
-            let y = &mut y[(t * heads + h) * vw..][..vw];
+            let row = (t * splits + split) * heads + h;
+            let y = &mut y[row * vw..][..vw];
             y.fill(0.0);
-            for (s, score) in (start..end).zip(&scores) {
+            let whole = if splits > 1 { 1.0 } else { total };
+            for (s, score) in seen.clone().zip(&scores) {
                 let v = &values[s * p.v_stride as usize + group * vw..][..vw];
                 for (y, v) in y.iter_mut().zip(v) {
-                    *y += score / total * v;
+                    *y += score / whole * v;
                 }
+            }
+            if splits > 1 {
+                args.f32_mut(6)[2 * row..][..2].copy_from_slice(&[largest, total]);
             }
         }
     }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, ONE, by, of, read, write};
-use crate::device::Args;
+use crate::device::{Args, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -19,7 +19,7 @@ pub struct Params {
 pub static COMBINE: Kernel =
     Kernel { name: "combine", per_format: false, bindings: &[read("x"), read("chosen"), write("y")], launch, cpu };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
     [by(p.hidden, 64), EACH, ONE].into()
 }

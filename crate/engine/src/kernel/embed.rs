@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, ONE, by, of, read, write};
-use crate::device::Args;
+use crate::device::{Args, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -22,7 +22,7 @@ pub static EMBED: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
     [by(p.width, 2048), EACH, ONE].into()
 }

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, ONE, arithmetic, of, read, write};
-use crate::device::{Args, Dim};
+use crate::device::{Args, Profile};
 
 /// Parameters; records as in `experts_up`.
 #[repr(C)]
@@ -32,10 +32,9 @@ pub static EXPERTS_DOWN: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    let grid = [Dim::Groups(p.hidden.div_ceil(4)), EACH, ONE];
-    Launch { grid, columns: p.width, constants: Vec::new(), subgroups: true }
+    Launch::lanes(p.hidden.div_ceil(4), [EACH, ONE], profile.lanes(p.width))
 }
 
 fn cpu(args: &Args<'_>) {

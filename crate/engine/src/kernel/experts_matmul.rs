@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Kernel, Launch, ONE, arithmetic, by, matmul, of, read, write};
-use crate::device::{Args, Dim};
+use crate::device::{Args, Dim, Profile};
 
 /// Parameters; records as in `experts_up`.
 #[repr(C)]
@@ -41,12 +41,12 @@ pub static EXPERTS_MATMUL: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], subgroups: bool) -> Launch {
+fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    let subgroups = subgroups && p.cols.is_multiple_of(32);
+    let subgroups = profile.subgroups() && p.cols.is_multiple_of(32);
     let rows = if subgroups { matmul::STRIP.0 } else { matmul::TILE };
     let constants = vec![("NORM", p.norm), ("GATED", p.gated)];
-    Launch { grid: [by(p.rows, rows), Dim::Fixed(p.experts), ONE], columns: 0, constants, subgroups }
+    Launch { grid: [by(p.rows, rows), Dim::Fixed(p.experts), ONE], constants, subgroups }
 }
 
 fn cpu(args: &Args<'_>) {

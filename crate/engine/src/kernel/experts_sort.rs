@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Kernel, Launch, ONE, STATE, read, write};
-use crate::device::Args;
+use crate::device::{Args, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -25,7 +25,7 @@ pub static EXPERTS_SORT: Kernel = Kernel {
     cpu,
 };
 
-fn launch(_: &[u8], _: bool) -> Launch {
+fn launch(_: &[u8], _: &Profile) -> Launch {
     [ONE; 3].into()
 }
 

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, arithmetic, of, read, write};
-use crate::device::{Args, Dim};
+use crate::device::{Args, Dim, Profile};
 
 /// Parameters. An expert is a *record* of `stride` words in the pool, at `slots[expert]·stride`. Row `2i` of its
 /// gate-up matrix is gate `i`, row `2i + 1` is up `i`.
@@ -35,10 +35,9 @@ pub static EXPERTS_UP: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    let grid = [Dim::Groups(p.width.div_ceil(2)), Dim::Fixed(p.chosen), EACH];
-    Launch { grid, columns: p.hidden, constants: Vec::new(), subgroups: true }
+    Launch::lanes(p.width.div_ceil(2), [Dim::Fixed(p.chosen), EACH], profile.lanes(p.hidden))
 }
 
 fn cpu(args: &Args<'_>) {

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, of, read, write};
-use crate::device::{Args, Dim};
+use crate::device::{Args, Dim, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -45,7 +45,7 @@ pub static HEADS: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
     [Dim::Fixed(p.heads + 2 * p.kv_heads), EACH, ONE].into()
 }

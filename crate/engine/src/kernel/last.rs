@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Kernel, Launch, ONE, STATE, by, of, read, write};
-use crate::device::Args;
+use crate::device::{Args, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -17,7 +17,7 @@ pub struct Params {
 pub static LAST: Kernel =
     Kernel { name: "last", per_format: false, bindings: &[STATE, read("x"), write("y")], launch, cpu };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
     [by(p.width, 64), ONE, ONE].into()
 }

@@ -1,7 +1,7 @@
 //! Matrix times many vectors: as `matvec`, tiled over rows and tokens, for prefill.
 
 use super::{Kernel, Launch, STATE, by, matvec, of, read, write};
-use crate::device::{Args, Dim};
+use crate::device::{Args, Dim, Profile};
 
 /// Rows and tokens of a tile on the GPU.
 pub(super) const TILE: u32 = 32;
@@ -18,13 +18,13 @@ pub static MATMUL: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], subgroups: bool) -> Launch {
+fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: matvec::Params = of(params);
     let whole = p.cols.is_multiple_of(32) && (p.x_stride | p.x_step).is_multiple_of(4);
-    let subgroups = subgroups && whole;
+    let subgroups = profile.subgroups() && whole;
     let (rows, tokens) = if subgroups { STRIP } else { (TILE, TILE) };
     let grid = [by(p.rows, rows), Dim::Tokens(tokens), Dim::Fixed(p.batch)];
-    Launch { grid, columns: 0, constants: p.constants(), subgroups }
+    Launch { grid, constants: p.constants(), subgroups }
 }
 
 fn cpu(args: &Args<'_>) {

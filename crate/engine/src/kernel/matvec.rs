@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, arithmetic, of, read, write};
-use crate::device::{Args, Dim};
+use crate::device::{Args, Dim, Profile};
 
 /// Parameters, shared with `matmul`. Strides and steps are in floats. A batch is several products of one launch, each with
 /// rows of the one matrix and a part of every token: in latent attention a head's values.
@@ -73,14 +73,10 @@ pub static MATVEC: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    Launch {
-        grid: [Dim::Groups(p.outputs().div_ceil(4 >> p.gated)), EACH, Dim::Fixed(p.batch)],
-        columns: p.cols,
-        constants: p.constants(),
-        subgroups: true,
-    }
+    let groups = p.outputs().div_ceil(4 >> p.gated);
+    Launch::lanes(groups, [EACH, Dim::Fixed(p.batch)], profile.lanes(p.cols)).with(p.constants())
 }
 
 fn cpu(args: &Args<'_>) {

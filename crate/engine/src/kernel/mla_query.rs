@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, of, read, write};
-use crate::device::{Args, Dim};
+use crate::device::{Args, Dim, Profile};
 
 /// Parameters. Strides and offsets are in floats.
 #[repr(C)]
@@ -53,7 +53,7 @@ pub static MLA_QUERY: Kernel = Kernel {
     cpu,
 };
 
-fn launch(params: &[u8], _: bool) -> Launch {
+fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
     [Dim::Fixed(p.heads + 1), EACH, ONE].into()
 }

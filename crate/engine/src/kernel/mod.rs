@@ -7,6 +7,7 @@
 mod argmax;
 mod arithmetic;
 mod attention;
+mod attention_merge;
 mod combine;
 mod embed;
 mod experts_down;
@@ -24,10 +25,11 @@ mod topk;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::{Args, Dim, Grid};
+use crate::device::{Args, Dim, Grid, Profile};
 
 pub use argmax::{ARGMAX, Params as Argmax};
 pub use attention::{ATTENTION, Params as Attention};
+pub use attention_merge::{ATTENTION_MERGE, Params as AttentionMerge};
 pub use combine::{COMBINE, Params as Combine};
 pub use embed::{EMBED, Params as Embed};
 pub use experts_down::{EXPERTS_DOWN, Params as ExpertsDown};
@@ -51,9 +53,8 @@ pub struct Kernel {
     pub per_format: bool,
     /// Bindings from 1, in order.
     pub bindings: &'static [Binding],
-    /// How a launch on the GPU is laid out, from the bytes of the kernel's `Params` and whether there are subgroup
-    /// operations.
-    pub launch: fn(&[u8], bool) -> Launch,
+    /// How a launch on a GPU of that profile is laid out, from the bytes of the kernel's `Params`.
+    pub launch: fn(&[u8], &Profile) -> Launch,
     /// The scalar twin.
     pub cpu: fn(&Args<'_>),
 }
@@ -62,17 +63,29 @@ pub struct Kernel {
 pub struct Launch {
     /// Workgroups.
     pub grid: Grid,
-    /// Columns of a row, for kernels whose rows are shared by neighbouring invocations, its *lanes*; 0 for others.
-    pub columns: u32,
     /// Values of the shader's `override` constants: what is known once and would be asked of every weight.
     pub constants: Vec<(&'static str, u32)>,
-    /// Whether it is for the variant with subgroup operations, where there is one.
+    /// Whether it is for the variant with subgroup operations, where there are both.
     pub subgroups: bool,
+}
+
+impl Launch {
+    /// A launch whose first dimension is `groups` groups of `lanes` neighbouring invocations, in workgroups of 64.
+    fn lanes(groups: u32, [y, z]: [Dim; 2], lanes: u32) -> Self {
+        let grid = [Dim::Fixed((groups * lanes).div_ceil(64)), y, z];
+        Launch { grid, constants: vec![("LANES", lanes)], subgroups: true }
+    }
+
+    /// The same with more constants.
+    fn with(mut self, constants: Vec<(&'static str, u32)>) -> Self {
+        self.constants.extend(constants);
+        self
+    }
 }
 
 impl From<Grid> for Launch {
     fn from(grid: Grid) -> Self {
-        Launch { grid, columns: 0, constants: Vec::new(), subgroups: true }
+        Launch { grid, constants: Vec::new(), subgroups: true }
     }
 }
 
@@ -124,9 +137,10 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 15] = [
+pub static KERNELS: [&Kernel; 16] = [
     &ARGMAX,
     &ATTENTION,
+    &ATTENTION_MERGE,
     &COMBINE,
     &EMBED,
     &EXPERTS_DOWN,

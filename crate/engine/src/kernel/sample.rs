@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use bytemuck::{Pod, Zeroable};
 
 use super::{Kernel, Launch, ONE, STATE, read, write};
-use crate::device::Args;
+use crate::device::{Args, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -62,7 +62,7 @@ pub static SAMPLE: Kernel = Kernel {
     cpu,
 };
 
-fn launch(_: &[u8], _: bool) -> Launch {
+fn launch(_: &[u8], _: &Profile) -> Launch {
     [ONE; 3].into()
 }
 

@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{EACH, Kernel, Launch, ONE, read, write};
-use crate::device::Args;
+use crate::device::{Args, Profile};
 
 /// Parameters. `MODELS`' families set them; all arithmetic is f32.
 #[repr(C)]
@@ -32,7 +32,7 @@ pub struct Params {
 pub static TOPK: Kernel =
     Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], launch, cpu };
 
-fn launch(_: &[u8], _: bool) -> Launch {
+fn launch(_: &[u8], _: &Profile) -> Launch {
     [EACH, ONE, ONE].into()
 }
 

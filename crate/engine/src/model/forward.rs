@@ -33,7 +33,7 @@ impl Steps {
         let Model { device, spec, weights, .. } = model;
         let device = device.as_ref();
         let tokens = device.buffer("tokens", 4 * chunk as u64)?;
-        let mut b = Builder::new(device, cache, spec, chunk);
+        let mut b = Builder::new(device, cache, spec, chunk)?;
         let x = b.scratch("x", spec.hidden)?;
         b.embed(&weights.embed, &tokens, &x);
         for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate() {

@@ -3,7 +3,6 @@
 mod faults;
 mod pipelines;
 mod plan;
-mod profile;
 mod readback;
 
 use std::cell::{Cell, RefCell};
@@ -12,13 +11,15 @@ use std::rc::Rc;
 use async_trait::async_trait;
 
 pub(crate) use plan::Launches;
-pub use profile::Profile;
 
-use crate::device::{Buffer, Device, Limits, Plan, Prepared, Step, Storage};
+use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Step, Storage};
 use crate::error::{Error, Result};
 
 /// Bytes written between submits: natively every write is held in memory a second time until the next one.
 const HELD: u64 = 64 << 20;
+
+/// Workgroups that keep a GPU busy. WebGPU does not tell how many cores there are; this is a small laptop's worth.
+const WORKGROUPS: u32 = 64;
 
 /// A GPU through wgpu.
 pub struct Gpu {
@@ -120,7 +121,8 @@ impl Device for Gpu {
     fn limits(&self) -> Limits {
         let limits = self.device.limits();
         // A multiple of 16, so that a buffer rounded up to whole quads still fits.
-        Limits { binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15 }
+        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15;
+        Limits { binding, workgroups: if self.software { 1 } else { WORKGROUPS } }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {

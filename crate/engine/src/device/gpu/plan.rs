@@ -32,13 +32,12 @@ struct Launch {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     grid: Grid,
-    lanes: u32,
 }
 
 impl Launches {
     /// Each launch with its workgroups for a play of `tokens` tokens.
     fn grids(&self, tokens: u32) -> impl Iterator<Item = (&Launch, [u32; 3])> {
-        self.launches.iter().map(move |launch| (launch, launch.grid.map(|dim| dim.count(tokens, launch.lanes))))
+        self.launches.iter().map(move |launch| (launch, launch.grid.map(|dim| dim.count(tokens))))
     }
 }
 
@@ -58,12 +57,7 @@ impl Gpu {
                 let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
                 return Err(refuse(&step, &counts));
             }
-            let kernel::Launch { grid, columns, mut constants, subgroups } =
-                (step.kernel.launch)(&step.params, self.profile.subgroups());
-            let lanes = self.profile.lanes(columns);
-            if columns > 0 {
-                constants.push(("LANES", lanes));
-            }
+            let kernel::Launch { grid, constants, subgroups } = (step.kernel.launch)(&step.params, &self.profile);
             let pipeline = self.pipeline(step.kernel, step.format, subgroups, constants).await?;
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,
@@ -84,7 +78,7 @@ impl Gpu {
                 let (label, layout) = (Some(step.label.as_str()), &pipeline.layout);
                 self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries })
             })?;
-            launches.push(Launch { label: step.label, pipeline: pipeline.pipeline, bindings, grid, lanes });
+            launches.push(Launch { label: step.label, pipeline: pipeline.pipeline, bindings, grid });
         }
         self.faults.settle().await?;
         Ok(Launches { launches, held: held.into() })

@@ -9,6 +9,9 @@ use crate::model::{AttentionWeights, Layer, Mla};
 /// Epsilon of the norms inside latent attention, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
 
+/// Most splits of a token's attention: more would cost the merge more than they save.
+const MOST_SPLITS: u32 = 16;
+
 /// Sizes of grouped-query attention.
 pub(super) struct Gqa {
     pub(super) heads: usize,
@@ -18,10 +21,26 @@ pub(super) struct Gqa {
 }
 
 impl Builder<'_> {
-    fn attend(&mut self, layer: usize, params: kernel::Attention, q: &Buffer, y: &Buffer) {
-        let (keys, values) = &self.cache.layers[layer];
-        let label = format!("layers.{layer}.attention");
-        self.step(label, &kernel::ATTENTION, None, &params, &[&self.cache.state, q, keys, values, y]);
+    /// Attention of layer `i`, in as many splits as keep the device busy with one token.
+    fn attend(&mut self, i: usize, params: kernel::Attention, q: &Buffer, y: &Buffer) -> Result<()> {
+        let cache = self.cache;
+        let (state, (keys, values)) = (&cache.state, &cache.layers[i]);
+        let busy = self.device.limits().workgroups / params.kv_heads;
+        let splits = if self.chunk == 1 { busy.clamp(1, MOST_SPLITS) } else { 1 };
+        let params = kernel::Attention { splits, ..params };
+        let label = format!("layers.{i}.attention");
+        if splits == 1 {
+            let unused = self.unused.clone();
+            self.step(label, &kernel::ATTENTION, None, &params, &[state, q, keys, values, y, &unused]);
+            return Ok(());
+        }
+        let rows = splits * params.heads;
+        let parts = self.scratch("parts", (rows * params.v_width) as usize)?;
+        let marks = self.scratch("marks", 2 * rows as usize)?;
+        self.step(label, &kernel::ATTENTION, None, &params, &[state, q, keys, values, &parts, &marks]);
+        let merge = kernel::AttentionMerge { heads: params.heads, width: params.v_width, splits };
+        self.step(format!("layers.{i}.merge"), &kernel::ATTENTION_MERGE, None, &merge, &[&parts, &marks, y]);
+        Ok(())
     }
 
     /// Grouped-query attention: `x += W_o · softmax(q·kᵀ/√d)·v`.
@@ -56,9 +75,10 @@ impl Builder<'_> {
             v_stride: stride,
             scale: (s.head as f32).sqrt().recip(),
             window: s.window.unwrap_or(0) as u32,
+            splits: 1,
         };
         let mixed = self.scratch("mixed", q_width)?;
-        self.attend(i, params, &q, &mixed);
+        self.attend(i, params, &q, &mixed)?;
         self.linear(format!("layers.{i}.o"), w_o, &mixed, x, true);
         Ok(())
     }
@@ -105,9 +125,10 @@ impl Builder<'_> {
             v_stride: cached as u32,
             scale: s.scale,
             window: 0,
+            splits: 1,
         };
         let (latents, mixed) = (self.scratch("latents", s.heads * s.rank)?, self.scratch("mixed", s.heads * s.value)?);
-        self.attend(i, params, &absorbed, &latents);
+        self.attend(i, params, &absorbed, &latents)?;
         // Values of each head from its mixed latent: its rows of kv_b after those of its keys.
         let params = kernel::Matmul {
             rows: sizes.value,

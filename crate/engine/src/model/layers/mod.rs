@@ -27,13 +27,15 @@ pub(super) struct Builder<'a> {
     pub(super) chunk: usize,
     /// Scratch buffers by name: layers run one after another and share them.
     scratch: BTreeMap<String, Buffer>,
+    /// Bound where a kernel has a binding that it does not use.
+    unused: Buffer,
     steps: Vec<Step>,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(device: &'a dyn Device, cache: &'a Cache, spec: &'a ModelSpec, chunk: usize) -> Self {
-        let (rope, eps) = (&spec.rope, spec.eps);
-        Builder { device, cache, rope, eps, chunk, scratch: BTreeMap::new(), steps: Vec::new() }
+    pub(super) fn new(device: &'a dyn Device, cache: &'a Cache, spec: &'a ModelSpec, chunk: usize) -> Result<Self> {
+        let (rope, eps, unused) = (&spec.rope, spec.eps, device.buffer("unused", 16)?);
+        Ok(Builder { device, cache, rope, eps, chunk, scratch: BTreeMap::new(), unused, steps: Vec::new() })
     }
 
     /// The steps so far, which the next ones do not follow.

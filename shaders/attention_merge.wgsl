@@ -1,0 +1,35 @@
+// Puts the splits of attention together: y = Σ_s exp(m_s − m)·y_s / Σ_s exp(m_s − m)·l_s, m the largest of the maxima m_s. A
+// workgroup takes a head of a token.
+
+struct Params {
+    heads: u32,
+    width: u32,
+    splits: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>; // [T, splits, heads, width]
+@group(0) @binding(2) var<storage, read> marks: array<vec2<f32>>; // [T, splits, heads]: maximum, sum
+@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [T, heads, width]
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let first = group.y * params.splits * params.heads + group.x;
+    var largest = -3.0e38;
+    for (var s = 0u; s < params.splits; s++) {
+        largest = max(largest, marks[first + s * params.heads].x);
+    }
+    var total = 0.0;
+    for (var s = 0u; s < params.splits; s++) {
+        let mark = marks[first + s * params.heads];
+        total += exp(mark.x - largest) * mark.y;
+    }
+    for (var d = local; d < params.width; d += 64u) {
+        var sum = 0.0;
+        for (var s = 0u; s < params.splits; s++) {
+            let row = first + s * params.heads;
+            sum += exp(marks[row].x - largest) * x[row * params.width + d];
+        }
+        y[(group.y * params.heads + group.x) * params.width + d] = sum / total;
+    }
+}
