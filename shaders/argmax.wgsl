@@ -1,7 +1,9 @@
-// Greedy choice: the id of the largest logit, the lowest among equals, and its log-probability. One workgroup.
+// Greedy choice: the id of the largest logit, the lowest among equals, and its log-probability; the next play is of it. One
+// workgroup.
 const THREADS = 256u;
 #import reduce
 #import best
+#import state
 
 struct Params {
     vocab: u32,
@@ -9,7 +11,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // [V]
-@group(0) @binding(2) var<storage, read_write> result: array<u32>; // [4]: id, bits of its log-probability, 0, 0
+@group(0) @binding(2) var<storage, read_write> state: State;
+@group(0) @binding(3) var<storage, read_write> tokens: array<u32>; // [1]
+@group(0) @binding(4) var<storage, read_write> result: array<u32>; // [4]: id, bits of its log-probability, 0, 0
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) local: u32) {
@@ -30,5 +34,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
         result[1] = bitcast<u32>(-log(total));
         result[2] = 0u;
         result[3] = 0u;
+        tokens[0] = best.id;
+        state.position += state.tokens;
+        state.tokens = 1u;
     }
 }

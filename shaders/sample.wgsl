@@ -1,4 +1,4 @@
-// Sampling: repetition penalty, temperature, top-k, top-p, min-p, then one draw. One workgroup. The cuts are the highest
+// Sampling: repetition penalty, temperature, top-k, top-p, min-p, then one draw, which the next play is of. One workgroup. The cuts are the highest
 // float for which a count or a mass is large enough, found by search over keys that order as floats do.
 const THREADS = 256u;
 #import reduce
@@ -18,11 +18,12 @@ struct Settings {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<uniform> state: State;
-@group(0) @binding(2) var<storage, read> settings: Settings; // one
-@group(0) @binding(3) var<storage, read> seen: array<u32>; // [V/32], a bit a token
-@group(0) @binding(4) var<storage, read_write> logits: array<f32>; // [V]
-@group(0) @binding(5) var<storage, read_write> result: array<u32>; // [4]: id, bits of its log-probability, kept, 0
+@group(0) @binding(1) var<storage, read> settings: Settings; // one
+@group(0) @binding(2) var<storage, read_write> seen: array<u32>; // [V/32], a bit a token
+@group(0) @binding(3) var<storage, read_write> logits: array<f32>; // [V]
+@group(0) @binding(4) var<storage, read_write> state: State;
+@group(0) @binding(5) var<storage, read_write> tokens: array<u32>; // [1]
+@group(0) @binding(6) var<storage, read_write> result: array<u32>; // [4]: id, bits of its log-probability, kept, 0
 
 // Keys of the lowest and highest finite floats.
 const LOWEST_KEY = 0x00800000u;
@@ -98,6 +99,10 @@ fn main(@builtin(local_invocation_index) local: u32) {
         result[1] = bitcast<u32>(logits[chosen.id] - largest - log(total));
         result[2] = u32(kept);
         result[3] = 0u;
+        seen[chosen.id >> 5u] |= 1u << (chosen.id & 31u);
+        tokens[0] = chosen.id;
+        state.position += state.tokens;
+        state.tokens = 1u;
     }
 }
 

@@ -290,6 +290,9 @@ fn topk(r: &mut Random) -> Vec<Case> {
     cases
 }
 
+/// A state that a choice goes on from.
+const GOING: [u32; 4] = [11, 3, 7, 9];
+
 fn argmax(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for vocab in [1, 7, 256, 4096, 70_001] {
@@ -301,7 +304,13 @@ fn argmax(r: &mut Random) -> Vec<Case> {
                 _ => {}
             }
             let p = kernel::Argmax { vocab: vocab as u32 };
-            cases.push(Case::new(&kernel::ARGMAX, &p, 1, format!("V {vocab} {kind}")).floats(&logits).output(4));
+            cases.push(
+                Case::new(&kernel::ARGMAX, &p, 1, format!("V {vocab} {kind}"))
+                    .floats(&logits)
+                    .words(&GOING)
+                    .output(1)
+                    .output(4),
+            );
         }
     }
     cases
@@ -326,9 +335,9 @@ fn sample(r: &mut Random) -> Vec<Case> {
                 let p = kernel::Sample { vocab: vocab as u32 };
                 let seen: Vec<u32> = (0..vocab.div_ceil(32)).map(|_| (r.unit() * 65_535.0) as u32).collect();
                 let name = format!("V {vocab} settings {i} at {position}");
-                let case = Case::new(&kernel::SAMPLE, &p, 1, name).state(position);
+                let case = Case::new(&kernel::SAMPLE, &p, 1, name);
                 let case = case.words(bytemuck::cast_slice(bytemuck::bytes_of(s))).words(&seen);
-                cases.push(case.updated(&r.floats(vocab, 4.0)).output(4));
+                cases.push(case.updated(&r.floats(vocab, 4.0)).state(position).output(1).output(4));
             }
         }
     }

@@ -151,6 +151,38 @@ fn forced_tokens_come_next() {
     assert_ne!(run(&mut session, &refused).unwrap().tokens[0], seen[0]);
 }
 
+/// However many tokens are under way, the answer is the same: greedy or sampled, with penalties, with tokens forced into it,
+/// and with what was taken back still in the cache.
+#[test]
+fn tokens_in_flight_change_nothing() {
+    let mut session = session("deepseek_v3_lite", 128);
+    let prompt = ids(&json("deepseek_v3_lite/golden.json")["prompt"]);
+    let mut penalised = sampled(0.9, 5);
+    penalised.settings.repetition_penalty = 1.3;
+    let mut outcomes = Vec::new();
+    for ahead in [1, 2, 4] {
+        session.most_ahead = ahead;
+        let mut all = Vec::new();
+        for sampling in [Sampling::greedy(), penalised] {
+            let request = Request { sampling, stop_at_end: true, ..request(&prompt, 24) };
+            all.push(run(&mut session, &request).unwrap().tokens);
+            let mut count = 0;
+            let mut sink = |_| {
+                count += 1;
+                if count == 5 { Next::Force(vec![7, 9, 7]) } else { Next::Go }
+            };
+            let forced = block_on(session.generate(&request, &Clock::new(usize::MAX), &mut sink)).unwrap();
+            assert_eq!(forced.tokens[5..8], [7, 9, 7]);
+            all.push(forced.tokens);
+        }
+        // A full context ends it at the same token.
+        all.push(run(&mut session, &request(&prompt, 1000)).unwrap().tokens);
+        outcomes.push(all);
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
+    assert_eq!(outcomes[0], outcomes[2]);
+}
+
 #[test]
 fn a_context_that_is_full_is_said() {
     let prompt = ids(&json("qwen3_moe/golden.json")["prompt"]);

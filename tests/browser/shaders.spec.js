@@ -33,15 +33,17 @@ function variants() {
 }
 
 /**
- * Creates each shader's pipeline on a device with default limits, as the weakest browser has.
+ * Creates each shader's pipeline on a device with default limits, as the weakest browser has, and no feature but those that
+ * the shaders' names end with.
  * @param {{name: string, wgsl: string}[]} shaders
+ * @param {GPUFeatureName[]} [features]
  * @returns {Promise<string[]>} what the browser complained about
  */
-function compile(shaders) {
-  return page.evaluate(async (list) => {
+function compile(shaders, features = []) {
+  return page.evaluate(async ({ list, features }) => {
     const gpu = await navigator.gpu.requestAdapter();
     if (gpu === null) return ['no adapter'];
-    const device = await gpu.requestDevice();
+    const device = await gpu.requestDevice({ requiredFeatures: features });
     /** @type {string[]} */
     const complaints = [];
     const all = async () => {
@@ -61,7 +63,7 @@ function compile(shaders) {
     await Promise.race([all(), device.lost.then(({ message }) => complaints.push(`device lost: ${message}`))]);
     device.destroy();
     return complaints;
-  }, shaders);
+  }, { list: shaders, features });
 }
 
 test('there is a software adapter', async () => {
@@ -72,7 +74,10 @@ test('there is a software adapter', async () => {
 test('every variant makes a pipeline', { timeout: 600_000 }, async () => {
   const shaders = variants();
   assert.ok(shaders.length > 15, `only ${shaders.length} variants`);
-  assert.deepEqual(await compile(shaders), []);
+  const more = (/** @type {{name: string}} */ { name }) => name.endsWith('.subgroups');
+  assert.deepEqual(await compile(shaders.filter((shader) => !more(shader))), []);
+  assert.ok(shaders.some(more), 'no variant with subgroup operations');
+  assert.deepEqual(await compile(shaders.filter(more), ['subgroups']), []);
 });
 
 test('a broken shader is told', async () => {

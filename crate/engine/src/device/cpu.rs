@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 
-use crate::device::{Buffer, Device, Limits, Plan, Prepared, Step, Storage};
+use crate::device::{Buffer, Device, Limits, Plan, Prepared, Reading, Step, Storage};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
@@ -84,7 +84,7 @@ impl Device for Cpu {
     }
 
     fn limits(&self) -> Limits {
-        Limits { binding: u64::from(u32::MAX), workgroups: 1 }
+        Limits { binding: u64::from(u32::MAX), workgroups: 1, ahead: 1 }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
@@ -106,12 +106,13 @@ impl Device for Cpu {
         Ok(())
     }
 
-    async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+    fn begin_read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Reading> {
         let words = words(buffer)?;
         let words = words.borrow();
         let all: &[u8] = bytemuck::cast_slice(&words);
         let part = all.get(offset as usize..(offset + bytes) as usize);
-        part.map(<[u8]>::to_vec).ok_or_else(|| outside(offset, bytes as usize, buffer))
+        let bytes = part.map(<[u8]>::to_vec).ok_or_else(|| outside(offset, bytes as usize, buffer))?;
+        Ok(Box::pin(std::future::ready(Ok(bytes))))
     }
 
     async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {

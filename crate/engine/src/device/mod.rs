@@ -5,6 +5,9 @@ mod gpu;
 mod plan;
 mod profile;
 
+use std::future::Future;
+use std::pin::Pin;
+
 use async_trait::async_trait;
 
 pub use cpu::{Args, Cpu};
@@ -47,6 +50,9 @@ pub(crate) enum Prepared {
     Gpu(gpu::Launches),
 }
 
+/// Bytes that were asked for and are yet to come. Dropping it gives them up.
+pub type Reading = Pin<Box<dyn Future<Output = Result<Vec<u8>>>>>;
+
 /// What a device grants, in bytes; a model plans its buffers inside these.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -54,6 +60,8 @@ pub struct Limits {
     pub binding: u64,
     /// Workgroups that keep it busy: a step of fewer is worth splitting.
     pub workgroups: u32,
+    /// Tokens that may be in flight: 1 where a play is done when it returns.
+    pub ahead: usize,
 }
 
 /// A place that holds buffers and plays plans. Operations take effect in the order of the calls.
@@ -75,8 +83,14 @@ pub trait Device {
     /// Copies `data` into `buffer` at byte `offset`; both are multiples of four.
     fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) -> Result<()>;
 
-    /// Bytes `offset..offset + bytes` of `buffer` after everything played so far. Both are multiples of four.
-    async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>>;
+    /// Asks for bytes `offset..offset + bytes` of `buffer` as they are after everything played so far, and has the device
+    /// start on all of it. Both are multiples of four.
+    fn begin_read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Reading>;
+
+    /// The same, and waits for them.
+    async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+        self.begin_read(buffer, offset, bytes)?.await
+    }
 
     /// Prepares steps for playing. Errors that a driver reports late (a refused pipeline) are awaited here.
     async fn compile(&self, steps: Vec<Step>) -> Result<Plan>;

@@ -1,4 +1,4 @@
-//! Greedy choice: the id of the largest logit, the lowest among equals.
+//! Greedy choice: the id of the largest logit, the lowest among equals. The next play is of it.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,9 +13,15 @@ pub struct Params {
     pub vocab: u32,
 }
 
-/// `logits [V]`, `result [4]`: id, bits of its log-probability, 0, 0. Grid: 1.
-pub static ARGMAX: Kernel =
-    Kernel { name: "argmax", per_format: false, bindings: &[read("logits"), write("result")], launch, cpu };
+/// `logits [V]`, `state`, which goes on to the next play, `tokens [1]`, of which it is to be, `result [4]`: id, bits of its
+/// log-probability, 0, 0. Grid: 1.
+pub static ARGMAX: Kernel = Kernel {
+    name: "argmax",
+    per_format: false,
+    bindings: &[read("logits"), write("state"), write("tokens"), write("result")],
+    launch,
+    cpu,
+};
 
 fn launch(_: &[u8], _: &Profile) -> Launch {
     [ONE; 3].into()
@@ -32,5 +38,6 @@ fn cpu(args: &Args<'_>) {
     }
     // In f64: one f32 sum over a vocabulary loses three digits that a tree of sums keeps.
     let total: f64 = logits.iter().map(|v| f64::from((v - logits[best]).exp())).sum();
-    args.u32_mut(2)[..4].copy_from_slice(&[best as u32, (-total.ln() as f32).to_bits(), 0, 0]);
+    super::go_on(&mut args.u32_mut(2), &mut args.u32_mut(3), best as u32);
+    args.u32_mut(4)[..4].copy_from_slice(&[best as u32, (-total.ln() as f32).to_bits(), 0, 0]);
 }

@@ -131,6 +131,13 @@ fn by(count: u32, per: u32) -> Dim {
     Dim::Fixed(count.div_ceil(per))
 }
 
+/// What a choice leaves for the next play: a [`State`] after the last one's tokens, and the token.
+fn go_on(state: &mut [u32], tokens: &mut [u32], id: u32) {
+    state[0] += state[1];
+    state[1] = 1;
+    tokens[0] = id;
+}
+
 /// Parameters from their bytes.
 fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
     bytemuck::pod_read_unaligned(params)

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, STATE, read, write};
+use super::{Kernel, Launch, ONE, read, write};
 use crate::device::{Args, Profile};
 
 /// Parameters.
@@ -52,12 +52,13 @@ impl Default for Settings {
     }
 }
 
-/// `state`, `settings`, `seen [V/32]` (a bit a token), `logits [V]` (overwritten), `result [4]`: id, bits of its
-/// log-probability among the kept, how many were kept, 0. Grid: 1.
+/// `settings`, `seen [V/32]` (a bit a token; the chosen one's is set), `logits [V]` (overwritten), `state`, which goes on to
+/// the next play, `tokens [1]`, of which it is to be, `result [4]`: id, bits of its log-probability among the kept, how many
+/// were kept, 0. Grid: 1.
 pub static SAMPLE: Kernel = Kernel {
     name: "sample",
     per_format: false,
-    bindings: &[STATE, read("settings"), read("seen"), write("logits"), write("result")],
+    bindings: &[read("settings"), write("seen"), write("logits"), write("state"), write("tokens"), write("result")],
     launch,
     cpu,
 };
@@ -68,9 +69,9 @@ fn launch(_: &[u8], _: &Profile) -> Launch {
 
 fn cpu(args: &Args<'_>) {
     let vocab = args.params::<Params>().vocab as usize;
-    let (state, seen) = (args.u32(1), args.u32(3));
-    let s: Settings = bytemuck::pod_read_unaligned(bytemuck::cast_slice(&args.u32(2)[..5]));
-    let mut logits = args.f32_mut(4);
+    let (mut state, mut seen) = (args.u32_mut(4), args.u32_mut(2));
+    let s: Settings = bytemuck::pod_read_unaligned(bytemuck::cast_slice(&args.u32(1)[..5]));
+    let mut logits = args.f32_mut(3);
     let logits = &mut logits[..vocab];
     for (i, v) in logits.iter_mut().enumerate() {
         if seen[i / 32] >> (i % 32) & 1 == 1 {
@@ -111,7 +112,9 @@ fn cpu(args: &Args<'_>) {
     }
     let id = pick.unwrap_or(0);
     let logprob = logits[id] - largest - total.ln() as f32;
-    args.u32_mut(5)[..4].copy_from_slice(&[id as u32, logprob.to_bits(), kept, 0]);
+    seen[id / 32] |= 1 << (id % 32);
+    super::go_on(&mut state, &mut args.u32_mut(5), id as u32);
+    args.u32_mut(6)[..4].copy_from_slice(&[id as u32, logprob.to_bits(), kept, 0]);
 }
 
 /// The highest finite float for which `holds`, by bisection over keys that order as floats do.

@@ -65,7 +65,7 @@ pub struct Forward {
     /// Kernel launches of a play.
     pub steps: usize,
     /// [`Steps::tokens`].
-    tokens: Buffer,
+    pub tokens: Buffer,
     /// [`Steps::logits`].
     pub logits: Buffer,
 }
@@ -91,6 +91,11 @@ impl Forward {
             State { position: position as u32, tokens: count, seed: seed as u32, seed_high: (seed >> 32) as u32 };
         device.write(&cache.state, 0, bytemuck::bytes_of(&state))?;
         device.write(&self.tokens, 0, bytemuck::cast_slice(tokens))?;
+        self.play_on(device, count)
+    }
+
+    /// Plays `count` tokens that are on the device, at the position of the state there.
+    pub fn play_on(&self, device: &dyn Device, count: u32) -> Result<()> {
         device.play(&[(&self.body, count), (&self.head, if self.rows == Logits::Last { 1 } else { count })])
     }
 }

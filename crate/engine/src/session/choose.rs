@@ -1,6 +1,6 @@
 //! The choice of the next token, on the device: greedy, or sampled among what settings leave.
 
-use crate::device::{Buffer, Device, Plan, Step};
+use crate::device::{Buffer, Device, Plan, Reading, Step};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Settings};
 use crate::model::{Cache, Forward};
@@ -11,7 +11,8 @@ const RESULT: u64 = 16;
 /// Buffers that all choices of a session share.
 pub(super) struct Choice {
     settings: Buffer,
-    /// A bit for each token seen, and what the device has of it.
+    /// A bit for each token seen: on the device, where choices set theirs, and here, where those that were taken back have
+    /// none.
     seen: Buffer,
     bits: Vec<u32>,
     result: Buffer,
@@ -36,8 +37,14 @@ impl Choice {
         })
     }
 
-    /// Plans for the logits of `forward`.
-    pub(super) async fn chooser(&self, device: &dyn Device, cache: &Cache, forward: &Forward) -> Result<Chooser> {
+    /// Plans for the logits of `forward`, whose choice is the next token of `decode`.
+    pub(super) async fn chooser(
+        &self,
+        device: &dyn Device,
+        cache: &Cache,
+        forward: &Forward,
+        decode: &Forward,
+    ) -> Result<Chooser> {
         let vocab = self.vocab as u32;
         let step = |kernel: &'static kernel::Kernel, bindings: &[&Buffer]| Step {
             label: kernel.name.into(),
@@ -47,8 +54,9 @@ impl Choice {
             params: bytemuck::bytes_of(&vocab).to_vec(),
             bindings: bindings.iter().map(|b| (*b).clone()).collect(),
         };
-        let greedy = step(&kernel::ARGMAX, &[&forward.logits, &self.result]);
-        let sampled = [&cache.state, &self.settings, &self.seen, &forward.logits, &self.result];
+        let next = [&cache.state, &decode.tokens, &self.result];
+        let greedy = step(&kernel::ARGMAX, &[&forward.logits, next[0], next[1], next[2]]);
+        let sampled = [&self.settings, &self.seen, &forward.logits, next[0], next[1], next[2]];
         let sample = step(&kernel::SAMPLE, &sampled);
         Ok(Chooser { greedy: device.compile(vec![greedy]).await?, sample: device.compile(vec![sample]).await? })
     }
@@ -60,24 +68,29 @@ impl Choice {
         }
         device.write(&self.settings, 0, bytemuck::bytes_of(settings))?;
         self.bits.fill(0);
-        for id in prompt {
-            self.bits[*id as usize / 32] |= 1 << (id % 32);
-        }
-        device.write(&self.seen, 0, bytemuck::cast_slice(&self.bits))
+        prompt.iter().for_each(|id| self.saw(*id));
+        self.tell(device)
     }
 
     /// Marks a token as seen.
-    pub(super) fn saw(&mut self, device: &dyn Device, id: u32) -> Result<()> {
-        let word = id as usize / 32;
-        self.bits[word] |= 1 << (id % 32);
-        device.write(&self.seen, 4 * word as u64, bytemuck::bytes_of(&self.bits[word]))
+    pub(super) fn saw(&mut self, id: u32) {
+        self.bits[id as usize / 32] |= 1 << (id % 32);
     }
 
-    /// The next token. Logits that are not numbers are an error, never a token.
-    pub(super) async fn next(&self, device: &dyn Device, chooser: &Chooser, greedy: bool) -> Result<u32> {
+    /// Has the device know what was seen: after tokens that it did not choose, or that were taken back.
+    pub(super) fn tell(&self, device: &dyn Device) -> Result<()> {
+        device.write(&self.seen, 0, bytemuck::cast_slice(&self.bits))
+    }
+
+    /// Has the next token chosen, and asks for it: see [`Choice::id`].
+    pub(super) fn begin(&self, device: &dyn Device, chooser: &Chooser, greedy: bool) -> Result<Reading> {
         device.play(&[(if greedy { &chooser.greedy } else { &chooser.sample }, 1)])?;
-        let bytes = device.read(&self.result, 0, RESULT).await?;
-        let words: [u32; 4] = bytemuck::pod_read_unaligned(&bytes);
+        device.begin_read(&self.result, 0, RESULT)
+    }
+
+    /// The token that was chosen. Logits that are not numbers are an error, never a token.
+    pub(super) async fn id(&self, reading: Reading) -> Result<u32> {
+        let words: [u32; 4] = bytemuck::pod_read_unaligned(&reading.await?);
         let (id, logprob) = (words[0], f32::from_bits(words[1]));
         if id as usize >= self.vocab || !logprob.is_finite() {
             return Err(Error::Device(format!("logits are not numbers: token {id} with log-probability {logprob}")));

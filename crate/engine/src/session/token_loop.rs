@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use crate::device::Reading;
 use crate::error::{Error, Result};
 use crate::kernel::Settings;
 use crate::model::{Cache, Forward, Logits, Model};
@@ -50,6 +51,28 @@ pub struct Session {
     choice: Choice,
     /// Tokens whose keys and values are in the cache.
     pub(super) kept: Vec<u32>,
+    /// Most tokens in flight; 1 waits for each before the next is played.
+    pub most_ahead: usize,
+}
+
+/// Milliseconds of work that may wait on a device: it serves others too, and what is in flight at the end is lost.
+const QUEUED_MS: f64 = 40.0;
+
+/// The tokens of one answer that are under way.
+struct Flight {
+    /// Choices that were asked for, the oldest first; each but the first follows a play of the one before.
+    coming: VecDeque<Reading>,
+    /// Positions that have been played: all of `kept`, and those of `coming` but the last.
+    played: usize,
+    /// Most choices under way.
+    ahead: usize,
+    /// Tokens that come next whatever the model would choose.
+    forced: VecDeque<u32>,
+    /// The device saw tokens that were taken back, or has not seen those that were forced.
+    stale: bool,
+    /// The request's seed.
+    seed: u64,
+    greedy: bool,
 }
 
 impl Session {
@@ -61,10 +84,11 @@ impl Session {
         let chunk = CHUNK.min(model.context);
         let prefill = Forward::compile(&model, &cache, chunk, Logits::Last).await?;
         let decode = Forward::compile(&model, &cache, 1, Logits::Last).await?;
-        let choosers =
-            (choice.chooser(device, &cache, &prefill).await?, choice.chooser(device, &cache, &decode).await?);
-        let (prefill, decode) = ((prefill, choosers.0), (decode, choosers.1));
-        Ok(Session { ends: model.spec.eos.clone(), model, cache, prefill, decode, choice, kept: Vec::new() })
+        let first = choice.chooser(device, &cache, &prefill, &decode).await?;
+        let next = choice.chooser(device, &cache, &decode, &decode).await?;
+        let (prefill, decode) = ((prefill, first), (decode, next));
+        let (ends, most_ahead) = (model.spec.eos.clone(), device.limits().ahead);
+        Ok(Session { ends, model, cache, prefill, decode, choice, kept: Vec::new(), most_ahead })
     }
 
     /// Kernel launches a token: a forward pass and the choice.
@@ -102,19 +126,17 @@ impl Session {
             return Ok(report);
         }
         report.timings.prompt_n = request.prompt.len() - report.timings.cache_n;
-        let mut forced = VecDeque::new();
+        let device = self.model.device.clone();
+        let device = device.as_ref();
+        if let Some(id) = request.not_first {
+            device.write(&self.prefill.0.logits, 4 * u64::from(id), bytemuck::bytes_of(&f32::MIN))?;
+        }
+        let (coming, forced) = (VecDeque::from([self.choice.begin(device, &self.prefill.1, greedy)?]), VecDeque::new());
+        let mut flight = Flight { coming, played: self.kept.len(), ahead: 1, forced, stale: false, seed, greedy };
         let mut first_at = None;
         report.finish = loop {
-            let (forward, chooser) = if first_at.is_none() { &self.prefill } else { &self.decode };
-            let device = self.model.device.as_ref();
-            if let (None, Some(id)) = (first_at, request.not_first) {
-                device.write(&forward.logits, 4 * u64::from(id), bytemuck::bytes_of(&f32::MIN))?;
-            }
-            let id = match forced.pop_front() {
-                Some(id) => id,
-                None => self.choice.next(device, chooser, greedy).await?,
-            };
-            first_at.get_or_insert_with(|| host.now());
+            let id = self.next(&mut flight, request.max_new - report.tokens.len()).await?;
+            let first = *first_at.get_or_insert_with(|| host.now());
             if request.stop_at_end && self.ends.contains(&id) {
                 break Finish::Stop;
             }
@@ -122,7 +144,11 @@ impl Session {
             match sink(id) {
                 Next::Go => {}
                 Next::Stop => break Finish::Stop,
-                Next::Force(ids) => forced.extend(ids),
+                Next::Force(ids) => {
+                    flight.coming.clear();
+                    flight.forced.extend(ids);
+                    flight.stale = true;
+                }
             }
             if report.tokens.len() >= request.max_new || self.kept.len() >= self.model.context {
                 break Finish::Length;
@@ -130,10 +156,13 @@ impl Session {
             if host.breathe().await.is_break() {
                 break Finish::Abort;
             }
-            if !greedy {
-                self.choice.saw(self.model.device.as_ref(), id)?;
+            self.choice.saw(id);
+            self.kept.push(id);
+            let each = (host.now() - first) / report.tokens.len() as f64;
+            flight.ahead = ((QUEUED_MS / each) as usize).clamp(1, self.most_ahead);
+            if flight.coming.is_empty() {
+                self.play_known(&mut flight, id)?;
             }
-            self.play_one(id, seed)?;
         };
         let (end, first) = (host.now(), first_at.unwrap_or(start));
         report.timings.prompt_ms = first - start;
@@ -197,10 +226,36 @@ impl Session {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn play_one(&mut self, id: u32, seed: u64) -> Result<()> {
-        let at = self.kept.len();
-        self.decode.0.play(self.model.device.as_ref(), &self.cache, at, &[id], seed)?;
-        self.kept.push(id);
+    /// The next token of an answer of at most `most` more, with as many after it under way as may be.
+    async fn next(&self, flight: &mut Flight, most: usize) -> Result<u32> {
+        if let Some(id) = flight.forced.pop_front() {
+            return Ok(id);
+        }
+        let (device, (forward, chooser)) = (self.model.device.as_ref(), &self.decode);
+        if flight.coming.is_empty() {
+            flight.coming.push_back(self.choice.begin(device, chooser, flight.greedy)?);
+        }
+        // The device goes from a choice to the next play by itself: nothing is written.
+        while flight.coming.len() < flight.ahead.min(most) && flight.played < self.model.context {
+            forward.play_on(device, 1)?;
+            flight.played += 1;
+            flight.coming.push_back(self.choice.begin(device, chooser, flight.greedy)?);
+        }
+        match flight.coming.pop_front() {
+            Some(reading) => self.choice.id(reading).await,
+            None => unreachable!("one was asked for above"),
+        }
+    }
+
+    /// Plays the last kept token, which the device may not know: nothing was under way, or what was is taken back.
+    fn play_known(&self, flight: &mut Flight, id: u32) -> Result<()> {
+        let device = self.model.device.as_ref();
+        if flight.stale && !flight.greedy {
+            self.choice.tell(device)?;
+        }
+        flight.stale = !flight.forced.is_empty();
+        self.decode.0.play(device, &self.cache, self.kept.len() - 1, &[id], flight.seed)?;
+        flight.played = self.kept.len();
         Ok(())
     }
 }

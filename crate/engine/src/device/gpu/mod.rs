@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 pub(crate) use plan::Launches;
 
-use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Step, Storage};
+use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Reading, Step, Storage};
 use crate::error::{Error, Result};
 
 /// Bytes written between submits: natively every write is held in memory a second time until the next one.
@@ -20,6 +20,9 @@ const HELD: u64 = 64 << 20;
 
 /// Workgroups that keep a GPU busy. WebGPU does not tell how many cores there are; this is a small laptop's worth.
 const WORKGROUPS: u32 = 64;
+
+/// Tokens in flight. A browser takes a millisecond or two to say that one is done; the next ones run meanwhile.
+const AHEAD: usize = 4;
 
 /// A GPU through wgpu.
 pub struct Gpu {
@@ -30,10 +33,10 @@ pub struct Gpu {
     pub software: bool,
     /// What is used of it.
     pub profile: Profile,
-    faults: faults::Faults,
+    faults: Rc<faults::Faults>,
     pipelines: pipelines::Pipelines,
-    /// The staging buffer of the last read, if small.
-    staging: Cell<Option<wgpu::Buffer>>,
+    /// Staging buffers of small reads that are done.
+    staging: readback::Spare,
     /// Bytes written since the last submit.
     written: Cell<u64>,
     pending: RefCell<plan::Pending>,
@@ -81,7 +84,7 @@ impl Gpu {
             wgpu::DeviceDescriptor { required_limits: limits, required_features: features, ..Default::default() };
         let (device, queue) =
             adapter.request_device(&descriptor).await.map_err(|e| Error::Device(format!("no GPU device: {e}")))?;
-        let faults = faults::Faults::default();
+        let faults = Rc::new(faults::Faults::default());
         faults.listen(&device);
         // wgpu does not fill the name in on the web.
         let software = info.device_type == wgpu::DeviceType::Cpu;
@@ -102,9 +105,9 @@ impl Gpu {
         self.faults.scoped(&self.device, label, || Rc::new(Memory(self.device.create_buffer(&descriptor))))
     }
 
-    fn submit(&self, commands: Option<wgpu::CommandBuffer>) {
-        self.queue.submit(commands);
+    fn submit(&self, commands: Option<wgpu::CommandBuffer>) -> wgpu::SubmissionIndex {
         self.written.set(0);
+        self.queue.submit(commands)
     }
 }
 
@@ -122,7 +125,7 @@ impl Device for Gpu {
         let limits = self.device.limits();
         // A multiple of 16, so that a buffer rounded up to whole quads still fits.
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15;
-        Limits { binding, workgroups: if self.software { 1 } else { WORKGROUPS } }
+        Limits { binding, workgroups: if self.software { 1 } else { WORKGROUPS }, ahead: AHEAD }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
@@ -144,13 +147,13 @@ impl Device for Gpu {
         Ok(())
     }
 
-    async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
+    fn begin_read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Reading> {
         self.faults.check()?;
         let memory = inside(buffer, offset, bytes)?;
         if bytes == 0 {
-            return Ok(Vec::new());
+            return Ok(Box::pin(std::future::ready(Ok(Vec::new()))));
         }
-        self.fetch(&memory.0, offset, bytes).await
+        self.fetch(&memory.0, offset, bytes)
     }
 
     async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {

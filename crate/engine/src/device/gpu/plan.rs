@@ -110,11 +110,9 @@ impl Gpu {
     }
 
     /// Submits what is pending, if anything.
-    pub(super) fn flush(&self) {
+    pub(super) fn flush(&self) -> Option<wgpu::SubmissionIndex> {
         let pending = std::mem::take(&mut *self.pending.borrow_mut());
-        if let Some(encoder) = pending.encoder {
-            self.submit(Some(encoder.finish()));
-        }
+        pending.encoder.map(|encoder| self.submit(Some(encoder.finish())))
     }
 }
 

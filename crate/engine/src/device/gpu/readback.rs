@@ -1,59 +1,74 @@
 //! Reading back: a copy to a mappable buffer, and a future for its mapping that works with a poll or an event loop.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::Gpu;
+use crate::device::Reading;
 use crate::error::{Error, Result};
 
-/// Staging buffers up to this size are kept for the next read: a token's read is 16 bytes.
+/// Staging buffers up to this size are kept for later reads: a token's read is 16 bytes.
 const KEPT: u64 = 1 << 20;
 
+/// Staging buffers that wait for their next read.
+pub(super) type Spare = Rc<RefCell<Vec<wgpu::Buffer>>>;
+
 impl Gpu {
-    pub(super) async fn fetch(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
-        let kept = self.staging.take().filter(|b| b.size() >= bytes);
-        let staging = match kept {
-            Some(staging) => staging,
-            None => self.faults.scoped(&self.device, "staging", || {
-                self.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("staging"),
-                    size: bytes.next_power_of_two().max(16),
-                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                })
-            })?,
-        };
+    /// Begins a read of a buffer as it will be after all that is pending, which is submitted.
+    pub(super) fn fetch(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Reading> {
+        let staging = self.staging(bytes)?;
         let copy =
             |encoder: &mut wgpu::CommandEncoder| encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
         copy(self.pending.borrow_mut().encoder.get_or_insert_with(|| self.encoder()));
-        self.flush();
+        let submission_index = self.flush();
 
         let signal = Signal::default();
         let notify = signal.clone();
         staging.map_async(wgpu::MapMode::Read, ..bytes, move |answer| notify.set(answer.is_ok()));
-        // Natively this blocks until the copy is done; in a browser it does nothing, and the event loop wakes the signal.
-        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
-        if let Err(e) = polled {
-            return Err(Error::Device(format!("waiting for a read: {e}")));
+        let (device, faults, spare) = (self.device.clone(), self.faults.clone(), self.staging.clone());
+        Ok(Box::pin(async move {
+            // Natively this blocks until the copy is done; in a browser it does nothing, and the event loop wakes the signal.
+            let polled = device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
+            if let Err(e) = polled {
+                return Err(Error::Device(format!("waiting for a read: {e}")));
+            }
+            let mapped = signal.await;
+            faults.settle().await?;
+            if !mapped {
+                return Err(Error::Device(format!("a read of {bytes} bytes was refused")));
+            }
+            let data = {
+                let view = staging.get_mapped_range(..bytes).map_err(|e| Error::Device(format!("a read: {e}")))?;
+                view.to_vec()
+            };
+            staging.unmap();
+            if staging.size() <= KEPT {
+                spare.borrow_mut().push(staging);
+            } else {
+                staging.destroy();
+            }
+            Ok(data)
+        }))
+    }
+
+    /// A staging buffer of at least `bytes`: a spare one, or new.
+    fn staging(&self, bytes: u64) -> Result<wgpu::Buffer> {
+        let mut spare = self.staging.borrow_mut();
+        if let Some(fit) = spare.iter().position(|b| b.size() >= bytes) {
+            return Ok(spare.swap_remove(fit));
         }
-        let mapped = signal.await;
-        self.faults.settle().await?;
-        if !mapped {
-            return Err(Error::Device(format!("a read of {bytes} bytes was refused")));
-        }
-        let data = {
-            let view = staging.get_mapped_range(..bytes).map_err(|e| Error::Device(format!("a read: {e}")))?;
-            view.to_vec()
-        };
-        staging.unmap();
-        if staging.size() <= KEPT {
-            self.staging.set(Some(staging));
-        } else {
-            staging.destroy();
-        }
-        Ok(data)
+        self.faults.scoped(&self.device, "staging", || {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("staging"),
+                size: bytes.next_power_of_two().max(16),
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })
     }
 }
 
