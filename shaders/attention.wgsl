@@ -1,6 +1,7 @@
 // Causal attention over the cache, softmax(q·kᵀ·scale)·v, for four heads that share keys and values, so that each is loaded
 // once for them, with a running maximum and sum (online softmax, Milakov & Gimelshein 2018), so that any context fits. The
 // positions may be split, so that one token keeps a wide GPU busy; attention_merge puts the splits together.
+const THREADS = 64u;
 #import state
 
 struct Params {

@@ -1,5 +1,6 @@
 // Second half of the routed experts: y[t] += Σ_j weight_j · W_down,j · x[t, j], in the order of choice. A group of
 // lanes shares four rows.
+const THREADS = 64u;
 #import format
 #import input
 #import lanes
@@ -21,9 +22,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, H]
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let first = (group.x * (64u / LANES) + local / LANES) * 4u;
+    let first = (group.x * (THREADS / LANES) + local / LANES) * 4u;
     let row = min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(params.hidden - 1u));
     let blocks = (params.width + 31u) >> 5u;
     var sum = vec4<f32>(0.0);

@@ -1,5 +1,6 @@
 // First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) as in matvec. A group of lanes
 // shares two gate rows and their up rows; a workgroup makes outputs of one chosen expert.
+const THREADS = 64u;
 #import format
 #import input
 #import lanes
@@ -25,13 +26,13 @@ struct Params {
 @group(0) @binding(5) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, k, I]
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let pair = group.z * params.chosen + group.y;
     let record = slots[chosen[pair].x] * params.stride;
     plane_weights = record + params.weights;
     plane_scales = record + params.scales;
-    let first = (group.x * (64u / LANES) + local / LANES) * 2u;
+    let first = (group.x * (THREADS / LANES) + local / LANES) * 2u;
     let gate0 = min(first, params.width - 1u) * 2u;
     let gate1 = min(first + 1u, params.width - 1u) * 2u;
     let blocks = (params.hidden + 31u) >> 5u;

@@ -1,6 +1,7 @@
 // Matrix times few vectors: y[t] (+)= W · n, n = x[t] or norm(x[t]), or silu(W_gate · n) ⊙ (W_up · n). A group of lanes shares
 // four rows, so that an input, once loaded, serves them all. Each group reads the whole vector, so it has its sum of squares
 // too, and a norm costs no pass of its own.
+const THREADS = 64u;
 #import format
 #import input
 #import lanes
@@ -20,9 +21,9 @@
 override NORM: bool = false;
 override GATED: bool = false;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let row = rows_of(group.x * (64u / LANES) + local / LANES);
+    let row = rows_of(group.x * (THREADS / LANES) + local / LANES);
     let safe = min(row, vec4<u32>(params.rows - 1u)) + params.row_first + group.z * params.row_step;
     let first = group.y * params.x_stride + group.z * params.x_step;
     let blocks = (params.cols + 31u) >> 5u;

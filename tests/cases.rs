@@ -88,6 +88,7 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
         "matmul" => per_format(r, products::matmul),
         "matvec" => per_format(r, products::matvec),
         "mla_query" => per_format(r, mla_query),
+        "router" => router(r),
         "sample" => sample(r),
         "topk" => topk(r),
         _ => Vec::new(),
@@ -250,41 +251,64 @@ fn last(r: &mut Random) -> Vec<Case> {
         .collect()
 }
 
+/// Experts, chosen, groups, groups kept, shared experts.
+const ROUTED: [(usize, usize, u32, u32, u32); 8] = [
+    (1, 1, 1, 1, 0),
+    (5, 2, 1, 1, 1),
+    (64, 8, 8, 3, 0),
+    (64, 6, 1, 1, 2),
+    (512, 10, 1, 1, 0),
+    (256, 8, 8, 4, 1),
+    (6, 2, 6, 3, 0),
+    (70, 70, 1, 1, 3),
+];
+
+fn routing((experts, chosen, groups, top_groups, shared_experts): (usize, usize, u32, u32, u32)) -> kernel::TopK {
+    kernel::TopK {
+        experts: experts as u32,
+        chosen: chosen as u32,
+        sigmoid: 0,
+        groups,
+        top_groups,
+        normalise: 0,
+        eps: 1e-20,
+        scale: 2.5,
+        shared_experts,
+        hidden: 0,
+        norm_eps: 1e-5,
+    }
+}
+
 fn topk(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (experts, chosen, groups, top_groups) in [
-        (1, 1, 1, 1),
-        (5, 2, 1, 1),
-        (64, 8, 8, 3),
-        (64, 6, 1, 1),
-        (512, 10, 1, 1),
-        (256, 8, 8, 4),
-        (6, 2, 6, 3),
-        (70, 70, 1, 1),
-    ] {
+    for sizes in ROUTED {
         for (sigmoid, normalise, ties) in [(0, 1, false), (1, 1, true), (1, 0, false), (0, 0, true)] {
-            let tokens = 3;
-            let p = kernel::TopK {
-                experts: experts as u32,
-                chosen: chosen as u32,
-                sigmoid,
-                groups,
-                top_groups,
-                normalise,
-                eps: 1e-20,
-                scale: 2.5,
-            };
+            let (experts, tokens) = (sizes.0, 3);
+            let p = kernel::TopK { sigmoid, normalise, ..routing(sizes) };
             let mut logits = r.floats(tokens * experts, 4.0);
             if ties {
                 // Quarter steps: many equal logits, and no near-equal ones.
                 logits.iter_mut().for_each(|v| *v = v.round() / 4.0);
             }
             let bias = if ties { vec![0.0; experts] } else { r.floats(experts, 0.2) };
-            let name = format!(
-                "E {experts} k {chosen} groups {groups}/{top_groups} sigmoid {sigmoid} normalise {normalise} ties {ties}"
-            );
+            let name = format!("(E, k, groups, kept, s) {sizes:?} sigmoid {sigmoid} normalise {normalise} ties {ties}");
             let case = Case::new(&kernel::TOPK, &p, tokens, name).floats(&logits).floats(&bias);
-            cases.push(case.output(tokens * chosen * 2));
+            cases.push(case.output(tokens * (p.chosen + p.shared_experts) as usize * 2));
+        }
+    }
+    cases
+}
+
+fn router(r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (sizes, hidden) in ROUTED.into_iter().zip([32, 7, 96, 256, 64, 130, 33, 512]) {
+        for (sigmoid, normalise, tokens) in [(0, 1, 1), (1, 1, 3)] {
+            let p = kernel::TopK { sigmoid, normalise, hidden: hidden as u32, ..routing(sizes) };
+            let name = format!("(E, k, groups, kept, s) {sizes:?} hidden {hidden} sigmoid {sigmoid} tokens {tokens}");
+            let case = Case::new(&kernel::ROUTER, &p, tokens, name);
+            let case = case.floats(&r.floats(tokens * hidden, 1.0)).floats(&r.floats(hidden, 1.0));
+            let case = case.matrix(r, sizes.0, hidden).floats(&r.floats(sizes.0, 0.2));
+            cases.push(case.output(tokens * (p.chosen + p.shared_experts) as usize * 2));
         }
     }
     cases

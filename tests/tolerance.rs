@@ -21,6 +21,8 @@ pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
         "attention" | "attention_merge" => (1e-5, 8e-6),
         // Weights of experts: exp, a sum, two divisions.
         "topk" => (1e-5, 0.0),
+        // The same of logits that are sums in another order.
+        "router" => (4e-5, 0.0),
         // Log-probabilities: exp over the vocabulary, a sum, a logarithm. The logits pass two divisions.
         "argmax" | "sample" => (1e-5, 2e-6),
         other => unreachable!("kernel {other} has no bound"),

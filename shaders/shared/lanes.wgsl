@@ -1,6 +1,6 @@
-// Lanes: LANES neighbouring invocations of a workgroup of 64 share a row, each with some of its blocks, and sum what they
+// Lanes: LANES neighbouring invocations of a workgroup share a row, each with some of its blocks, and sum what they
 // made. With subgroup operations a sum needs neither workgroup memory nor a barrier, which is what a launch waits for most
-// on every device, and on software adapters most of its time.
+// on every device, and on software adapters most of its time. The importer defines THREADS, the workgroup's size.
 
 override LANES: u32 = 8u;
 
@@ -36,8 +36,8 @@ fn lanes_max(v: vec4<f32>) -> vec4<f32> {
     return most;
 }
 #else
-var<workgroup> lane_sums: array<vec4<f32>, 64>;
-var<workgroup> lane_more: array<f32, 64>;
+var<workgroup> lane_sums: array<vec4<f32>, THREADS>;
+var<workgroup> lane_more: array<f32, THREADS>;
 
 fn lanes_sum(local: u32, v: vec4<f32>) -> vec4<f32> {
     lane_sums[local] = v;

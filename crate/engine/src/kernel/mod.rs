@@ -19,6 +19,7 @@ mod last;
 mod matmul;
 mod matvec;
 mod mla_query;
+mod router;
 mod sample;
 mod shader;
 mod topk;
@@ -41,6 +42,7 @@ pub use last::{LAST, Params as Last};
 pub use matmul::MATMUL;
 pub use matvec::{MATVEC, Params as Matmul};
 pub use mla_query::{MLA_QUERY, Params as MlaQuery};
+pub use router::{ROUTER, ROUTER_WEIGHTS};
 pub use sample::{Params as Sample, SAMPLE, Settings};
 pub use shader::{Shader, shader, shaders};
 pub use topk::{Params as TopK, TOPK};
@@ -144,7 +146,7 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 16] = [
+pub static KERNELS: [&Kernel; 17] = [
     &ARGMAX,
     &ATTENTION,
     &ATTENTION_MERGE,
@@ -159,6 +161,7 @@ pub static KERNELS: [&Kernel; 16] = [
     &MATMUL,
     &MATVEC,
     &MLA_QUERY,
+    &ROUTER,
     &SAMPLE,
     &TOPK,
 ];

@@ -25,10 +25,16 @@ pub struct Params {
     pub eps: f32,
     /// Factor of the weights (config `routed_scaling_factor`).
     pub scale: f32,
+    /// Shared experts, `s`: numbered after the routed ones, chosen by every token with weight 1.
+    pub shared_experts: u32,
+    /// Columns of the router, the hidden size; for `router`.
+    pub hidden: u32,
+    /// Epsilon of the norm before it (config `rms_norm_eps`); for `router`.
+    pub norm_eps: f32,
 }
 
-/// `logits [T, E]`, `bias [E]` (added for choosing only), `chosen [T, k, 2]`: expert id, bits of its weight, in order of
-/// falling biased score, the lower id first among equals. Grid: tokens.
+/// `logits [T, E]`, `bias [E]` (added for choosing only), `chosen [T, k + s, 2]`: expert id, bits of its weight, in
+/// order of falling biased score, the lower id first among equals; then the shared ones. Grid: tokens.
 pub static TOPK: Kernel =
     Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], launch, cpu };
 
@@ -40,20 +46,26 @@ fn cpu(args: &Args<'_>) {
     let p: Params = args.params();
     let (logits, bias) = (args.f32(1), args.f32(2));
     let mut chosen = args.u32_mut(3);
-    let (experts, k) = (p.experts as usize, p.chosen as usize);
-    for t in 0..args.tokens() {
-        let logits = &logits[t * experts..][..experts];
-        let scores: Vec<f32> =
-            if p.sigmoid == 1 { logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect() } else { softmax(logits) };
-        let mut biased: Vec<f32> = scores.iter().zip(bias.iter()).map(|(s, b)| s + b).collect();
-        mask_groups(&mut biased, p.groups as usize, p.top_groups as usize);
-        let picks: Vec<usize> = (0..k).map(|_| take_largest(&mut biased)).collect();
-        let sum: f32 = picks.iter().map(|e| scores[*e]).sum();
-        let factor = if p.normalise == 1 { p.scale / (sum + p.eps) } else { p.scale };
-        for (out, e) in chosen[t * k * 2..].chunks_exact_mut(2).zip(picks) {
-            out[0] = e as u32;
-            out[1] = (scores[e] * factor).to_bits();
-        }
+    for (t, logits) in logits.chunks_exact(p.experts as usize).take(args.tokens()).enumerate() {
+        choose(&p, logits, &bias, t, &mut chosen);
+    }
+}
+
+/// Writes what token `t` chooses by its logits.
+pub(super) fn choose(p: &Params, logits: &[f32], bias: &[f32], t: usize, chosen: &mut [u32]) {
+    let (k, shared) = (p.chosen as usize, p.shared_experts as usize);
+    let scores: Vec<f32> =
+        if p.sigmoid == 1 { logits.iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect() } else { softmax(logits) };
+    let mut biased: Vec<f32> = scores.iter().zip(bias.iter()).map(|(s, b)| s + b).collect();
+    mask_groups(&mut biased, p.groups as usize, p.top_groups as usize);
+    let picks: Vec<usize> = (0..k).map(|_| take_largest(&mut biased)).collect();
+    let sum: f32 = picks.iter().map(|e| scores[*e]).sum();
+    let factor = if p.normalise == 1 { p.scale / (sum + p.eps) } else { p.scale };
+    let routed = picks.into_iter().map(|e| (e as u32, scores[e] * factor));
+    let all = routed.chain((0..p.shared_experts).map(|j| (p.experts + j, 1.0)));
+    for (out, (e, weight)) in chosen[t * (k + shared) * 2..].chunks_exact_mut(2).zip(all) {
+        out[0] = e;
+        out[1] = weight.to_bits();
     }
 }
 

@@ -25,10 +25,8 @@ impl Builder<'_> {
         norm: &Buffer,
         x: &Buffer,
     ) -> Result<()> {
-        let logits = self.scratch("router", moe.experts)?;
         let chosen = self.scratch("chosen", 2 * moe.chosen)?;
         let inner = self.scratch("experts", moe.chosen * moe.width)?;
-        self.normed_linear(format!("layers.{i}.router"), router, x, norm, &logits);
         let params = kernel::TopK {
             experts: moe.experts as u32,
             chosen: moe.chosen as u32,
@@ -38,8 +36,18 @@ impl Builder<'_> {
             normalise: u32::from(moe.normalise),
             eps: moe.eps,
             scale: moe.scale,
+            shared_experts: 0,
+            hidden: router.cols as u32,
+            norm_eps: self.eps,
         };
-        self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
+        if self.chunk <= MATVEC_TOKENS && router.rows * router.cols <= kernel::ROUTER_WEIGHTS {
+            let bindings = [x, norm, &router.weights, &router.scales, bias, &chosen];
+            self.step(format!("layers.{i}.router"), &kernel::ROUTER, None, &params, &bindings);
+        } else {
+            let logits = self.scratch("router", moe.experts)?;
+            self.normed_linear(format!("layers.{i}.router"), router, x, norm, &logits);
+            self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
+        }
         let routed = Routed { i, moe, experts, norm, chosen: &chosen, inner: &inner, x };
         if self.chunk > MATVEC_TOKENS {
             return self.many_experts(&routed);

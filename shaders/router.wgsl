@@ -1,0 +1,49 @@
+// The router whole: logits W · norm(x) and the choice of experts from them. A workgroup takes a token, so that the launch
+// between the two is saved; for routers that one workgroup reads as fast as a launch takes.
+const THREADS = 256u;
+#import f32
+#import input
+#import lanes
+#import norm
+#import planes
+#import choose
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>; // [T, H]
+@group(0) @binding(2) var<storage, read> norm: array<vec4<f32>>; // [H]
+@group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>; // plane [E, H], f32
+@group(0) @binding(4) var<storage, read> scales: array<u32>; // unused: f32 has none
+@group(0) @binding(5) var<storage, read> bias: array<f32>; // [E]
+@group(0) @binding(6) var<storage, read_write> chosen: array<vec2<u32>>; // [T, k + s]: expert, bits of its weight
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let blocks = (params.hidden + 31u) >> 5u;
+    let at_once = 4u * (THREADS / LANES);
+    for (var first = 0u; first < params.experts; first += at_once) {
+        // Rows past the end repeat the last one, and are not kept.
+        let row = first + 4u * (local / LANES);
+        let safe = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.experts - 1u));
+        var sum = vec4<f32>(0.0);
+        var square = 0.0;
+        for (var b = lane_of(local); b < blocks; b += LANES) {
+            let input = input_block(group.x * params.hidden, b, params.hidden);
+            let v = times(input, norm_block(b, params.hidden));
+            square += inner(input, input);
+            sum += vec4<f32>(
+                inner(weight_block(safe.x, b, params.hidden), v),
+                inner(weight_block(safe.y, b, params.hidden), v),
+                inner(weight_block(safe.z, b, params.hidden), v),
+                inner(weight_block(safe.w, b, params.hidden), v),
+            );
+        }
+        let total = lanes_sum(local, sum) / sqrt(lanes_more(local, square) / f32(params.hidden) + params.norm_eps);
+        if (lane_of(local) == 0u) {
+            for (var i = 0u; i < 4u && row + i < params.experts; i++) {
+                scores[row + i] = total[i];
+            }
+        }
+        workgroupBarrier();
+    }
+    choose(group.x, local);
+}
