@@ -109,7 +109,21 @@ fn embed(format: Format, r: &mut Random) -> Vec<Case> {
         let case = Case::new(&kernel::EMBED, &p, 4, format!("width {width}")).format(format).words(&[4, 0, 10, 4]);
         cases.push(case.matrix(r, 11, width).output(4 * width));
     }
+    if format.row_scales(256) > 0 {
+        cases.push(every_code(format, r));
+    }
     cases
+}
+
+/// Rows of 256 columns and of every byte that stands for numbers: random values hardly have the smallest of a format.
+fn every_code(format: Format, r: &mut Random) -> Case {
+    let byte = |i: usize| if format == Format::Fp8 && i & 127 == 127 { 0 } else { i as u8 };
+    let words: Vec<u32> = (0..11 * format.row_words(256))
+        .map(|w| u32::from_le_bytes([0, 1, 2, 3].map(|i| byte((4 * w + i) & 255))))
+        .collect();
+    let (_, scales) = format.encode(&r.floats(11 * 256, 0.5), 11, 256);
+    let case = Case::new(&kernel::EMBED, &kernel::Embed { width: 256 }, 4, "every code").format(format);
+    case.words(&[4, 0, 10, 4]).words(&words).words(&scales).output(4 * 256)
 }
 
 /// Sizes of latent attention: heads, nope, rope, value, tokens.
