@@ -128,7 +128,7 @@ impl Item<'_> {
                     scales.extend_from_slice(&part);
                 }
                 writer.write(&scales).await?;
-                on_read(stored.bytes() / plain.rows as u64 * rows);
+                on_read(stored.bytes_of(*first..first + rows));
             }
         }
         Ok(())

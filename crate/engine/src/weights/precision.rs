@@ -15,13 +15,15 @@ pub enum Precision {
     /// int4 blocks for the routed experts, int8 for everything else: experts are nearly all of the bytes and each
     /// token reads few of them, while attention, shared experts and embeddings err on every token.
     Q4,
+    /// 8-bit floats. int8 blocks lose less in as many bytes; this is for models that were made for it.
+    Fp8,
 }
 
 impl Precision {
     /// The precision of that name, as on the command line; `stored` has none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Precision::F16, Precision::Q8, Precision::Q4].into_iter().find(|p| p.name() == name)
+        [Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8].into_iter().find(|p| p.name() == name)
     }
 
     /// Name on the command line and in manifests.
@@ -32,6 +34,7 @@ impl Precision {
             Precision::F16 => "f16",
             Precision::Q8 => "q8",
             Precision::Q4 => "q4",
+            Precision::Fp8 => "fp8",
         }
     }
 
@@ -42,6 +45,7 @@ impl Precision {
             Precision::Stored => stored,
             Precision::F16 => Format::F16,
             Precision::Q8 | Precision::Q4 => Format::Q8,
+            Precision::Fp8 => Format::Fp8,
         };
         fitting(wanted, cols)
     }

@@ -4,7 +4,7 @@ use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
-use crate::weights::planes::{finite, row_bytes};
+use crate::weights::planes::finite;
 use crate::weights::{ExpertLayout, Matrix, Tensors};
 
 /// Bytes of the weight plane and of the scale plane of a matrix, in whole words.
@@ -36,8 +36,7 @@ impl Tensors<'_> {
         // Scales are parts of words: what does not fill one waits for the next rows.
         let (mut weights_at, mut scales_at, mut waiting) = (0, 0, Vec::new());
         for (name, rows) in parts {
-            let (stored, format) = self.index.tensor(name, &[*rows, cols])?;
-            let (read_weights, read_scales) = row_bytes(format, cols as u64);
+            let (stored, _) = self.index.tensor(name, &[*rows, cols])?;
             let mut row = 0;
             while row < *rows as u64 {
                 let planes = self.rows(name, stored, row, u64::MAX, target).await?;
@@ -48,8 +47,8 @@ impl Tensors<'_> {
                 device.write(&scales, scales_at, &waiting[..whole])?;
                 scales_at += whole as u64;
                 waiting.drain(..whole);
+                on_read(stored.bytes_of(row..row + planes.rows as u64));
                 row += planes.rows as u64;
-                on_read(planes.rows as u64 * (read_weights + read_scales));
             }
         }
         if !waiting.is_empty() {
