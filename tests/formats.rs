@@ -16,6 +16,8 @@ fn loss(format: Format, value: f32, block: f32, tile: f32) -> f32 {
         Format::Q4 => block * 1.5 / 6.5,
         // Half of the last of four significant bits, or half a step of subnormal numbers of which 448 is the largest value;
         // three roundings in f32.
+        // Half a step of 2 between 4 and 6, or up to 2 less for what is above 6, of scales of which the largest is 4 to 8.
+        Format::Mxfp4 => block * 2.0 / 8.0,
         Format::Fp8 => value.abs() * (1.0 / 16.0 + 2e-7) + tile * 0.501 / 512.0 / 448.0,
     }
 }
@@ -29,6 +31,7 @@ fn typical_loss(format: Format) -> f32 {
         Format::Q8 => 6e-3,
         Format::Q4 => 0.09,
         Format::Fp8 => 0.03,
+        Format::Mxfp4 => 0.13,
     }
 }
 
@@ -91,6 +94,68 @@ fn every_code_of_e4m3_is_exact_and_what_lies_between_goes_to_the_nearest() {
             assert_eq!(byte(v), u32::from(want), "{v}");
             assert_eq!(byte(-v), u32::from(want | 128), "{}", -v);
         }
+    }
+}
+
+#[test]
+fn every_code_of_e2m1_is_exact_and_what_lies_between_goes_to_the_nearest() {
+    let value = |code: u8| small(code, 2, 1, 1);
+    assert_eq!([0, 1, 2, 3, 4, 5, 6, 7, 15].map(value), [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -6.0]);
+    for power in [0u8, 1, 60, 127, 200, 252] {
+        let scale = 2f64.powi(i32::from(power) - 127);
+        for code in 0..16u8 {
+            // Column 2 is the low half of byte 2, column 18 the high one.
+            for (col, word) in [(2, u32::from(code) << 16), (18, u32::from(code) << 20)] {
+                let (mut out, mut x) = ([7.0f32; 32], [0.0f32; 32]);
+                x[col] = 1.0;
+                let (weights, scales) = ([word, 0, 0, 0], [u32::from(power) << 8]);
+                Format::Mxfp4.decode_row(&[[0; 4], weights].concat(), &scales, 1, &mut out);
+                let dot = Format::Mxfp4.dot(&[[0; 4], weights].concat(), &scales, 1, &x);
+                assert!(f64::from(out[col]) == value(code) * scale && dot == out[col], "code {code} power {power}");
+                assert!(out.iter().enumerate().all(|(i, v)| i == col || *v == 0.0), "{out:?}");
+            }
+        }
+    }
+    // A largest value from 4 to 8 makes the scale 1; above 6 there is nothing.
+    let nibble = |v: f32| {
+        let values: Vec<f32> = [4.0, v].into_iter().chain([0.0; 30]).collect();
+        let (weights, scales) = Format::Mxfp4.encode(&values, 1, 32);
+        assert_eq!(scales, [127]);
+        weights[0] >> 8 & 15
+    };
+    for code in 0..7u8 {
+        let (here, next) = (value(code) as f32, value(code + 1) as f32);
+        let middle = (here + next) / 2.0;
+        let even = code + (code & 1);
+        for (v, want) in
+            [(here, code), (middle, even), (middle.next_down(), code), (middle.next_up(), code + 1), (next, code + 1)]
+        {
+            assert_eq!(nibble(v), u32::from(want), "{v}");
+            assert_eq!(nibble(-v), u32::from(want | 8), "{}", -v);
+        }
+    }
+    assert_eq!((nibble(7.99), nibble(-7.99)), (7, 15));
+}
+
+/// The scale of the specification: floor(log2(largest)) - 2, as far as a byte goes.
+#[test]
+fn powers_of_mxfp4_follow_the_largest_value() {
+    for (largest, power) in [
+        (1.0, 125),
+        (1.999, 125),
+        (2.0, 126),
+        (6.0, 127),
+        (8.0, 128),
+        (-0.3, 123),
+        (f32::MAX, 252),
+        (f32::MIN_POSITIVE, 0),
+        (1e-40, 0),
+        (0.0, 0),
+    ] {
+        let mut values = [0.0f32; 160];
+        values[129] = largest;
+        let (_, scales) = Format::Mxfp4.encode(&values, 1, 160);
+        assert_eq!(scales, [0, power], "{largest}");
     }
 }
 

@@ -263,42 +263,58 @@ fn table<'a>(manifest: &'a mut Manifest, experts: &str) -> &'a mut moebius_engin
     manifest.experts.get_mut(experts).unwrap()
 }
 
-/// A pack's scale that is infinite, with the hash made to match: hashes say that bytes are the packer's, not that they
-/// are sound.
+/// A pack's code or scale that is no number, with the hash made to match: hashes say that bytes are the packer's, not that
+/// they are sound.
 #[test]
-fn infinite_scales_in_packs_are_refused() {
-    use sha2::{Digest, Sha256};
-    let (pack, manifest) = packed(&folder("deepseek_v3_lite"), Precision::Q4);
-    let experts = &manifest.experts["model.layers.1.mlp.experts"];
-    let (shard, offset) = experts.records[2];
-    let (embed, norms) = (&manifest.tensors["model.embed_tokens.weight"].pieces[0], &manifest.tensors);
-    let norm = &norms["model.norm.weight"].pieces[0];
-    let scales = 4 * experts.layout().unwrap().up_scales as u64;
-    for (named, shard, at) in [
-        ("model.layers.1.mlp.experts.2", shard, offset + scales),
-        ("model.embed_tokens.weight", embed.shard, embed.scales + 6),
-        ("model.norm.weight", norm.shard, norm.weights + 2),
+fn values_in_packs_that_are_not_numbers_are_refused() {
+    const EXPERTS: &str = "model.layers.1.mlp.experts";
+    const EMBED: &str = "model.embed_tokens.weight";
+    let (half, float) = (&[0x80, 0x7F][..], &[0x00, 0x00, 0x80, 0x7F][..]);
+    let (record, planes) = (format!("{EXPERTS}.2"), EMBED.to_owned());
+    // Where in the scales, else in the weights, of an expert or of the embedding.
+    for (precision, named, scales, at, bad) in [
+        (Precision::Q4, &record, true, 0, half),
+        (Precision::Q4, &planes, true, 6, half),
+        (Precision::Fp8, &record, true, 4, float),
+        (Precision::Fp8, &record, false, 7, &[0x7F]),
+        (Precision::Fp8, &planes, true, 8, float),
+        (Precision::Fp8, &planes, false, 9, &[0xFF]),
+        (Precision::Mxfp4, &record, true, 5, &[255]),
+        (Precision::Mxfp4, &record, true, 6, &[253]),
+        (Precision::Stored, &"model.norm.weight".to_owned(), false, 0, float),
     ] {
-        let (mut pack, mut manifest) = (copy(&pack, &manifest), manifest.clone());
-        let file = &mut manifest.shards[shard];
-        let mut bytes = contents(&pack, &file.name);
-        bytes[at as usize..at as usize + 2].copy_from_slice(&[0x80, 0x7F]);
-        if named.contains("norm") {
-            bytes[at as usize - 2..at as usize].fill(0);
-        }
-        let mut start = 0;
-        for chunk in &mut file.chunks {
-            let end = start + chunk.bytes as usize;
-            chunk.sha256 = Sha256::digest(&bytes[start..end]).iter().map(|b| format!("{b:02x}")).collect();
-            start = end;
-        }
-        pack.insert(file.name.clone(), bytes);
-        pack.insert("moebius.json", serde_json::to_vec(&manifest).unwrap());
-        match load(&pack) {
+        let (pack, manifest) = packed(&folder("deepseek_v3_lite"), precision);
+        let (shard, start) = if named == &record {
+            let experts = &manifest.experts[EXPERTS];
+            let (shard, offset) = experts.records[2];
+            (shard, offset + if scales { 4 * experts.layout().unwrap().up_scales as u64 } else { 0 })
+        } else {
+            let piece = &manifest.tensors[named].pieces[0];
+            (piece.shard, if scales { piece.scales } else { piece.weights })
+        };
+        match load(&resealed(&pack, &manifest, shard, (start + at) as usize, bad)) {
             Err(e @ Error::Tensor { .. }) => assert!(e.to_string().contains(named), "{e}"),
-            other => panic!("{named}: {:?}", other.err()),
+            other => panic!("{} {named}: {:?}", precision.name(), other.err()),
         }
     }
+}
+
+/// The pack with other bytes in a shard, and its hashes to match.
+fn resealed(pack: &Memory, manifest: &Manifest, shard: usize, at: usize, with: &[u8]) -> Memory {
+    use sha2::{Digest, Sha256};
+    let (mut pack, mut manifest) = (copy(pack, manifest), manifest.clone());
+    let file = &mut manifest.shards[shard];
+    let mut bytes = contents(&pack, &file.name);
+    bytes[at..at + with.len()].copy_from_slice(with);
+    let mut start = 0;
+    for chunk in &mut file.chunks {
+        let end = start + chunk.bytes as usize;
+        chunk.sha256 = Sha256::digest(&bytes[start..end]).iter().map(|b| format!("{b:02x}")).collect();
+        start = end;
+    }
+    pack.insert(file.name.clone(), bytes);
+    pack.insert("moebius.json", serde_json::to_vec(&manifest).unwrap());
+    pack
 }
 
 fn copy(pack: &Memory, manifest: &Manifest) -> Memory {

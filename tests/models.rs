@@ -111,8 +111,13 @@ fn chunks_do_not_matter() {
 /// What each precision may lose, as the mean divergence from the stored weights in nats, and as a factor of perplexity.
 /// These models have random weights and next-token distributions far sharper than trained ones, so that both bounds are
 /// far above what a real model loses; they are there to notice a broken scale, nibble or record.
-const LOSSES: [(Precision, f64, f64); 4] =
-    [(Precision::F16, 1e-4, 1.01), (Precision::Q8, 2e-2, 1.1), (Precision::Q4, 0.3, 1.25), (Precision::Fp8, 0.8, 1.25)];
+const LOSSES: [(Precision, f64, f64); 5] = [
+    (Precision::F16, 1e-4, 1.01),
+    (Precision::Q8, 2e-2, 1.1),
+    (Precision::Q4, 0.3, 1.25),
+    (Precision::Fp8, 0.8, 1.25),
+    (Precision::Mxfp4, 0.5, 1.25),
+];
 
 /// Divergence at a position, in nats, that only another group of experts makes. The smallest change may do it where two groups
 /// are as good: at one position of a text it is let pass.
@@ -161,7 +166,7 @@ fn the_gpu_reads_packs() {
     let (cpu, gpu): (Rc<dyn Device>, Rc<dyn Device>) = (Rc::new(Cpu), Rc::new(gpu));
     for name in MODELS {
         let text = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
-        for precision in [Precision::Q8, Precision::Q4, Precision::Fp8] {
+        for precision in [Precision::Q8, Precision::Q4, Precision::Fp8, Precision::Mxfp4] {
             let (pack, _) = packed(&folder(name), precision);
             let run =
                 |device: &Rc<dyn Device>| Run::new(load(&pack, device.clone(), Precision::Stored), 32).play(&text);

@@ -75,7 +75,8 @@ fn promises(pack: &Memory, manifest: &Manifest) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn tensors_go_over_several_shards() {
     let source = large();
-    for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8] {
+    for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8, Precision::Mxfp4]
+    {
         let (pack, manifest) = packed(&source, precision);
         let pieces = &manifest.tensors[EMBED].pieces;
         println!("{}: {} pieces, {} shards", precision.name(), pieces.len(), manifest.shards.len());

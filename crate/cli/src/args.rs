@@ -244,6 +244,8 @@ pub(crate) enum Format {
     Q4,
     /// 8-bit floats
     Fp8,
+    /// 4-bit floats (e2m1, powers of two) for routed experts, 8-bit blocks for the rest
+    Mxfp4,
 }
 
 impl Format {
@@ -254,6 +256,7 @@ impl Format {
             Format::Q8 => Precision::Q8,
             Format::Q4 => Precision::Q4,
             Format::Fp8 => Precision::Fp8,
+            Format::Mxfp4 => Precision::Mxfp4,
         }
     }
 }

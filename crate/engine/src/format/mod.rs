@@ -2,16 +2,18 @@
 //!
 //! A matrix `[rows, cols]` is a *weight plane* of 32-bit words and, for formats that have scales, a *scale plane*, packed
 //! across rows. In q8 and q4 a scale is an f16 for a block of 32 columns, two to a word (that of block `b` of row `r` is half
-//! `r·cols/32 + b`); in fp8 it is an f32 for 128 columns.
+//! `r·cols/32 + b`), in mxfp4 a byte for a block, four to a word, and in fp8 an f32 for 128 columns.
 
 mod float;
 mod fp8;
+mod mxfp4;
 mod q4;
 mod q8;
 mod small;
 
 use crate::error::{Error, Result};
 pub(crate) use fp8::LARGEST as LARGEST_E4M3;
+pub(crate) use mxfp4::LARGEST as LARGEST_POWER;
 
 /// Columns that share a scale in block formats.
 pub const BLOCK: usize = 32;
@@ -33,10 +35,13 @@ pub enum Format {
     Q4,
     /// e4m3, an 8-bit float, with an f32 scale per 128 columns, rows padded to whole blocks.
     Fp8,
+    /// e2m1, a 4-bit float, with a power of two, one byte, per 32 columns. Nibbles lie as in q4.
+    Mxfp4,
 }
 
 /// All formats; tests and shader variants loop over this list.
-pub const FORMATS: [Format; 6] = [Format::F32, Format::F16, Format::Bf16, Format::Q8, Format::Q4, Format::Fp8];
+pub const FORMATS: [Format; 7] =
+    [Format::F32, Format::F16, Format::Bf16, Format::Q8, Format::Q4, Format::Fp8, Format::Mxfp4];
 
 impl Format {
     /// Short name, as in file manifests, the command line and shader variants.
@@ -49,6 +54,7 @@ impl Format {
             Format::Q8 => "q8",
             Format::Q4 => "q4",
             Format::Fp8 => "fp8",
+            Format::Mxfp4 => "mxfp4",
         }
     }
 
@@ -61,7 +67,7 @@ impl Format {
     /// Whether rows must be whole blocks of [`BLOCK`] columns, with a scale each.
     #[must_use]
     pub fn is_block(self) -> bool {
-        matches!(self, Format::Q8 | Format::Q4)
+        matches!(self, Format::Q8 | Format::Q4 | Format::Mxfp4)
     }
 
     /// Words of the weight plane in one row of `cols` columns.
@@ -71,7 +77,7 @@ impl Format {
             Format::F32 => cols,
             Format::F16 | Format::Bf16 => cols.div_ceil(2),
             Format::Q8 => cols / BLOCK * 8,
-            Format::Q4 => cols / BLOCK * 4,
+            Format::Q4 | Format::Mxfp4 => cols / BLOCK * 4,
             Format::Fp8 => cols.div_ceil(BLOCK) * 8,
         }
     }
@@ -83,6 +89,7 @@ impl Format {
             Format::F32 | Format::F16 | Format::Bf16 => 0,
             Format::Q8 | Format::Q4 => cols / BLOCK as u64 * 2,
             Format::Fp8 => cols.div_ceil(TILE as u64) * 4,
+            Format::Mxfp4 => cols / BLOCK as u64,
         }
     }
 
@@ -116,6 +123,7 @@ impl Format {
             Format::Q8 => q8::encode(values),
             Format::Q4 => q4::encode(values),
             Format::Fp8 => fp8::encode(values, cols),
+            Format::Mxfp4 => mxfp4::encode(values),
         }
     }
 
@@ -131,6 +139,7 @@ impl Format {
             Format::Q8 => q8::decode(weights, scales, blocks, out),
             Format::Q4 => q4::decode(weights, scales, blocks, out),
             Format::Fp8 => fp8::decode(weights, &scales[row * out.len().div_ceil(TILE)..], out),
+            Format::Mxfp4 => mxfp4::decode(weights, scales, blocks, out),
         }
     }
 
@@ -147,6 +156,7 @@ impl Format {
             Format::Q8 => q8::dot(weights, scales, blocks, x),
             Format::Q4 => q4::dot(weights, scales, blocks, x),
             Format::Fp8 => fp8::dot(weights, &scales[row * x.len().div_ceil(TILE)..], x),
+            Format::Mxfp4 => mxfp4::dot(weights, scales, blocks, x),
         }
     }
 }

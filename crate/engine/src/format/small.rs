@@ -13,6 +13,9 @@ pub(super) struct Small {
 /// Four bits of exponent, three of fraction: up to 448, and of 127 the rest is not a number (Micikevicius et al. 2022).
 pub(super) const E4M3: Small = Small { fraction: 3, bias: 7, largest: 0x7E };
 
+/// Two bits of exponent, one of fraction: up to 6.
+pub(super) const E2M1: Small = Small { fraction: 1, bias: 1, largest: 7 };
+
 impl Small {
     /// The value of a code without its sign.
     pub(super) const fn decode(&self, code: u8) -> f32 {

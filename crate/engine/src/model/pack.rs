@@ -215,9 +215,13 @@ fn entries(plain: &Plain<'_>, rows: u64, part: &str) -> Vec<Entry> {
         Format::F16 => ("F16", plain.cols),
         Format::Bf16 => ("BF16", plain.cols),
         Format::Fp8 => ("F8_E4M3", plain.cols),
-        Format::Q8 | Format::Q4 => ("U32", plain.format.row_words(plain.cols)),
+        Format::Q8 | Format::Q4 | Format::Mxfp4 => ("U32", plain.format.row_words(plain.cols)),
     };
-    let (scale, bytes) = if plain.format == Format::Fp8 { ("F32", 4) } else { ("F16", 2) };
+    let (scale, bytes) = match plain.format {
+        Format::Fp8 => ("F32", 4),
+        Format::Mxfp4 => ("F8_E8M0", 1),
+        _ => ("F16", 2),
+    };
     let shape = |cols: usize| if plain.shape.len() == 1 { vec![cols as u64] } else { vec![rows, cols as u64] };
     let name = format!("{}{part}", plain.name);
     let mut entries = vec![Entry { name, dtype, shape: shape(cols), bytes: rows * weights }];

@@ -1,6 +1,6 @@
 //! From stored bytes to the planes of a kernel format, with every value checked on the way.
 
-use crate::format::{Format, LARGEST_E4M3};
+use crate::format::{Format, LARGEST_E4M3, LARGEST_POWER};
 
 /// Largest value that 16-bit floats, and so the scales of q8 and q4, hold.
 const LARGEST: f32 = 65_504.0;
@@ -11,7 +11,7 @@ pub(crate) fn row_bytes(format: Format, cols: u64) -> (u64, u64) {
         Format::F32 => cols * 4,
         Format::F16 | Format::Bf16 => cols * 2,
         Format::Q8 | Format::Fp8 => cols,
-        Format::Q4 => cols / 2,
+        Format::Q4 | Format::Mxfp4 => cols / 2,
     };
     (weights, format.row_scales(cols))
 }
@@ -81,6 +81,7 @@ pub(crate) fn finite(format: Format, weights: &[u8], scales: &[u8]) -> bool {
         Format::Bf16 => halves(weights, 0x7F80),
         Format::Q8 | Format::Q4 => halves(scales, 0x7C00),
         Format::Fp8 => weights.iter().all(|b| b & 0x7F != 0x7F) && floats(scales, LARGEST_E4M3),
+        Format::Mxfp4 => scales.iter().all(|e| *e <= LARGEST_POWER),
     }
 }
 
