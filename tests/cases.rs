@@ -51,7 +51,7 @@ impl Case {
     /// A matrix of random values, in the case's format.
     fn matrix(self, random: &mut Random, rows: usize, cols: usize) -> Self {
         let format = self.format.unwrap_or(Format::F32);
-        let (weights, mut scales) = format.encode(&random.floats(rows * cols, 0.5), rows, cols);
+        let (weights, mut scales) = format.encode(&uneven(random, rows * cols, 0.5), rows, cols);
         scales.resize(scales.len().max(4), 0);
         self.words(&weights).words(&scales)
     }
@@ -95,6 +95,16 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
     }
 }
 
+/// Weights whose blocks differ in size, so that it shows when one gets another's scale.
+fn uneven(r: &mut Random, count: usize, most: f32) -> Vec<f32> {
+    let mut values = r.floats(count, most);
+    for block in values.chunks_mut(32) {
+        let size = (r.unit() * 3.0).floor().exp2();
+        block.iter_mut().for_each(|v| *v /= size);
+    }
+    values
+}
+
 fn per_format(r: &mut Random, cases: impl Fn(Format, &mut Random) -> Vec<Case>) -> Vec<Case> {
     FORMATS.into_iter().flat_map(|f| cases(f, r)).collect()
 }
@@ -112,7 +122,26 @@ fn embed(format: Format, r: &mut Random) -> Vec<Case> {
         let case = Case::new(&kernel::EMBED, &p, 4, format!("width {width}")).format(format).words(&[4, 0, 10, 4]);
         cases.push(case.matrix(r, 11, width).output(4 * width));
     }
+    if format.row_scales(256) > 0 {
+        cases.push(every_code(format, r));
+    }
     cases
+}
+
+/// Rows of 256 columns and of every byte that stands for numbers: random values hardly have the smallest of a format.
+fn every_code(format: Format, r: &mut Random) -> Case {
+    let byte = |i: usize| if format == Format::Fp8 && i & 127 == 127 { 0 } else { i as u8 };
+    let words: Vec<u32> = (0..11 * format.row_words(256))
+        .map(|w| u32::from_le_bytes([0, 1, 2, 3].map(|i| byte((4 * w + i) & 255))))
+        .collect();
+    let (_, mut scales) = format.encode(&r.floats(11 * 256, 0.5), 11, 256);
+    if format == Format::Mxfp4 {
+        // Powers from those of the least normal values to those of the largest.
+        let powers: Vec<u8> = (0..88).map(|i| 2 + (i * 250 / 87) as u8).collect();
+        scales = powers.chunks(4).map(|p| u32::from_le_bytes([p[0], p[1], p[2], p[3]])).collect();
+    }
+    let case = Case::new(&kernel::EMBED, &kernel::Embed { width: 256 }, 4, "every code").format(format);
+    case.words(&[4, 0, 10, 4]).words(&words).words(&scales).output(4 * 256)
 }
 
 /// Sizes of latent attention: heads, nope, rope, value, tokens.

@@ -27,10 +27,12 @@ fn logits_are_the_same_on_both_devices() {
     let Some(gpu) = adapter::gpu("logits_are_the_same_on_both_devices") else { return };
     let gpu: Rc<dyn Device> = Rc::new(gpu);
     let cpu: Rc<dyn Device> = Rc::new(Cpu);
-    for name in ["qwen3_moe", "deepseek_v3"] {
+    for name in ["qwen3_moe", "deepseek_v3", "deepseek_v3_fp8"] {
         let tokens = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
         let tokens = &tokens[..tokens.len().min(45)];
-        for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4] {
+        for precision in
+            [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8, Precision::Mxfp4]
+        {
             let play = |device: &Rc<dyn Device>, chunk| {
                 let options = LoadOptions { precision, context: Some(64) };
                 let folder = folder(name);

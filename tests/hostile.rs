@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod checkpoint;
 mod folder;
 mod packed;
+#[path = "hostile/tiles.rs"]
+mod tiles;
 
 use std::rc::Rc;
 
@@ -86,7 +89,7 @@ fn no_number_in_a_configuration_panics() {
     let odd =
         ["0", "1", "-1", "3", "2147483648", "9007199254740993", "18446744073709551615", "1e308", "0.5", "null", "[]"];
     let (mut refused, mut loaded) = (0, 0);
-    for name in ["qwen3_moe", "qwen3_moe_yarn", "deepseek_v2", "deepseek_v3", "deepseek_v3_lite"] {
+    for name in ["qwen3_moe", "qwen3_moe_yarn", "deepseek_v2", "deepseek_v3", "deepseek_v3_fp8", "deepseek_v3_lite"] {
         let config = json(&format!("{name}/config.json"));
         for path in numbers(&config, "") {
             for value in odd {
@@ -149,11 +152,7 @@ fn list(value: &Value) -> Vec<&str> {
 /// A value that is not a number, in each tensor of each stored type in turn.
 #[test]
 fn values_that_are_not_numbers_are_refused() {
-    for (name, bad) in [
-        ("qwen3_moe", &[0xC0, 0x7F][..]),
-        ("qwen3_moe_yarn", &[0x00, 0xFC]),
-        ("deepseek_v3_lite", &[0x00, 0x00, 0x80, 0x7F]),
-    ] {
+    for name in ["qwen3_moe", "qwen3_moe_yarn", "deepseek_v3_fp8", "deepseek_v3_lite"] {
         let mut tried = 0;
         for file in std::fs::read_dir(fixture(name)).unwrap().map(|e| e.unwrap().path()) {
             if file.extension().is_none_or(|e| e != "safetensors") {
@@ -163,6 +162,12 @@ fn values_that_are_not_numbers_are_refused() {
             let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
             let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
             for (tensor, info) in header.as_object().unwrap().iter().filter(|(n, _)| *n != "__metadata__") {
+                let bad: &[u8] = match info["dtype"].as_str().unwrap() {
+                    "BF16" => &[0xC0, 0x7F],
+                    "F16" => &[0x00, 0xFC],
+                    "F8_E4M3" => &[if tried % 2 == 0 { 0x7F } else { 0xFF }],
+                    _ => &[0x00, 0x00, 0x80, 0x7F],
+                };
                 let range = [0, 1].map(|i| 8 + length + info["data_offsets"][i].as_u64().unwrap() as usize);
                 let middle = range[0] + (range[1] - range[0]) / 2 / bad.len() * bad.len();
                 let mut damaged = bytes.clone();
@@ -258,42 +263,58 @@ fn table<'a>(manifest: &'a mut Manifest, experts: &str) -> &'a mut moebius_engin
     manifest.experts.get_mut(experts).unwrap()
 }
 
-/// A pack's scale that is infinite, with the hash made to match: hashes say that bytes are the packer's, not that they
-/// are sound.
+/// A pack's code or scale that is no number, with the hash made to match: hashes say that bytes are the packer's, not that
+/// they are sound.
 #[test]
-fn infinite_scales_in_packs_are_refused() {
-    use sha2::{Digest, Sha256};
-    let (pack, manifest) = packed(&folder("deepseek_v3_lite"), Precision::Q4);
-    let experts = &manifest.experts["model.layers.1.mlp.experts"];
-    let (shard, offset) = experts.records[2];
-    let (embed, norms) = (&manifest.tensors["model.embed_tokens.weight"].pieces[0], &manifest.tensors);
-    let norm = &norms["model.norm.weight"].pieces[0];
-    let scales = 4 * experts.layout().unwrap().up_scales as u64;
-    for (named, shard, at) in [
-        ("model.layers.1.mlp.experts.2", shard, offset + scales),
-        ("model.embed_tokens.weight", embed.shard, embed.scales + 6),
-        ("model.norm.weight", norm.shard, norm.weights + 2),
+fn values_in_packs_that_are_not_numbers_are_refused() {
+    const EXPERTS: &str = "model.layers.1.mlp.experts";
+    const EMBED: &str = "model.embed_tokens.weight";
+    let (half, float) = (&[0x80, 0x7F][..], &[0x00, 0x00, 0x80, 0x7F][..]);
+    let (record, planes) = (format!("{EXPERTS}.2"), EMBED.to_owned());
+    // Where in the scales, else in the weights, of an expert or of the embedding.
+    for (precision, named, scales, at, bad) in [
+        (Precision::Q4, &record, true, 0, half),
+        (Precision::Q4, &planes, true, 6, half),
+        (Precision::Fp8, &record, true, 4, float),
+        (Precision::Fp8, &record, false, 7, &[0x7F]),
+        (Precision::Fp8, &planes, true, 8, float),
+        (Precision::Fp8, &planes, false, 9, &[0xFF]),
+        (Precision::Mxfp4, &record, true, 5, &[255]),
+        (Precision::Mxfp4, &record, true, 6, &[253]),
+        (Precision::Stored, &"model.norm.weight".to_owned(), false, 0, float),
     ] {
-        let (mut pack, mut manifest) = (copy(&pack, &manifest), manifest.clone());
-        let file = &mut manifest.shards[shard];
-        let mut bytes = contents(&pack, &file.name);
-        bytes[at as usize..at as usize + 2].copy_from_slice(&[0x80, 0x7F]);
-        if named.contains("norm") {
-            bytes[at as usize - 2..at as usize].fill(0);
-        }
-        let mut start = 0;
-        for chunk in &mut file.chunks {
-            let end = start + chunk.bytes as usize;
-            chunk.sha256 = Sha256::digest(&bytes[start..end]).iter().map(|b| format!("{b:02x}")).collect();
-            start = end;
-        }
-        pack.insert(file.name.clone(), bytes);
-        pack.insert("moebius.json", serde_json::to_vec(&manifest).unwrap());
-        match load(&pack) {
+        let (pack, manifest) = packed(&folder("deepseek_v3_lite"), precision);
+        let (shard, start) = if named == &record {
+            let experts = &manifest.experts[EXPERTS];
+            let (shard, offset) = experts.records[2];
+            (shard, offset + if scales { 4 * experts.layout().unwrap().up_scales as u64 } else { 0 })
+        } else {
+            let piece = &manifest.tensors[named].pieces[0];
+            (piece.shard, if scales { piece.scales } else { piece.weights })
+        };
+        match load(&resealed(&pack, &manifest, shard, (start + at) as usize, bad)) {
             Err(e @ Error::Tensor { .. }) => assert!(e.to_string().contains(named), "{e}"),
-            other => panic!("{named}: {:?}", other.err()),
+            other => panic!("{} {named}: {:?}", precision.name(), other.err()),
         }
     }
+}
+
+/// The pack with other bytes in a shard, and its hashes to match.
+fn resealed(pack: &Memory, manifest: &Manifest, shard: usize, at: usize, with: &[u8]) -> Memory {
+    use sha2::{Digest, Sha256};
+    let (mut pack, mut manifest) = (copy(pack, manifest), manifest.clone());
+    let file = &mut manifest.shards[shard];
+    let mut bytes = contents(&pack, &file.name);
+    bytes[at..at + with.len()].copy_from_slice(with);
+    let mut start = 0;
+    for chunk in &mut file.chunks {
+        let end = start + chunk.bytes as usize;
+        chunk.sha256 = Sha256::digest(&bytes[start..end]).iter().map(|b| format!("{b:02x}")).collect();
+        start = end;
+    }
+    pack.insert(file.name.clone(), bytes);
+    pack.insert("moebius.json", serde_json::to_vec(&manifest).unwrap());
+    pack
 }
 
 fn copy(pack: &Memory, manifest: &Manifest) -> Memory {

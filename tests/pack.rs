@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod checkpoint;
 mod folder;
 mod packed;
 
@@ -16,7 +17,7 @@ use moebius_engine::weights::{CHUNK, Manifest, Precision, SHARD};
 use moebius_tests::{bytes, json};
 use packed::packed;
 use safetensors::SafeTensors;
-use serde_json::{Value, json as object};
+use serde_json::json as object;
 
 const EMBED: &str = "model.embed_tokens.weight";
 /// Rows of the large embedding: odd, and with 64 columns 51 MB in f32.
@@ -33,26 +34,14 @@ fn contents(pack: &Memory, file: &str) -> Vec<u8> {
 
 /// The checkpoint `deepseek_v3_lite` with an embedding of [`ROWS`] rows, each unlike the others.
 fn large() -> Memory {
-    let file = bytes("deepseek_v3_lite/model.safetensors");
-    let tensors = SafeTensors::deserialize(&file).unwrap();
-    let embed: Vec<u8> = (0..ROWS * 64).flat_map(|i| ((i % 8191) as f32 / 4096.0 - 1.0).to_le_bytes()).collect();
-    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
-    for (name, view) in tensors.iter() {
-        let (shape, part) =
-            if name == EMBED { (vec![ROWS, 64], &embed[..]) } else { (view.shape().to_vec(), view.data()) };
-        let (start, end) = (data.len(), data.len() + part.len());
-        header.insert(name.into(), object!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] }));
-        data.extend_from_slice(part);
-    }
-    let header = Value::Object(header).to_string();
-    let mut weights = (header.len() as u64).to_le_bytes().to_vec();
-    weights.extend_from_slice(header.as_bytes());
-    weights.append(&mut data);
+    let mut tensors = checkpoint::tensors(&bytes("deepseek_v3_lite/model.safetensors"));
+    let embed = (0..ROWS * 64).flat_map(|i| ((i % 8191) as f32 / 4096.0 - 1.0).to_le_bytes()).collect();
+    tensors.insert(EMBED.into(), ("F32".into(), vec![ROWS, 64], embed));
     let mut config = json("deepseek_v3_lite/config.json");
     config["vocab_size"] = object!(ROWS);
     let mut memory = Memory::default();
     memory.insert("config.json", config.to_string());
-    memory.insert("model.safetensors", weights);
+    memory.insert("model.safetensors", checkpoint::file(&tensors));
     memory
 }
 
@@ -86,7 +75,8 @@ fn promises(pack: &Memory, manifest: &Manifest) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn tensors_go_over_several_shards() {
     let source = large();
-    for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4] {
+    for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8, Precision::Mxfp4]
+    {
         let (pack, manifest) = packed(&source, precision);
         let pieces = &manifest.tensors[EMBED].pieces;
         println!("{}: {} pieces, {} shards", precision.name(), pieces.len(), manifest.shards.len());
@@ -108,14 +98,14 @@ fn tensors_go_over_several_shards() {
 /// Names and values that any reader of safetensors sees.
 #[test]
 fn shards_hold_the_checkpoint() {
-    for name in ["qwen3_moe", "deepseek_v3"] {
+    for name in ["qwen3_moe", "deepseek_v3", "deepseek_v3_fp8"] {
         let file = bytes(&format!("{name}/model.safetensors"));
         let source = SafeTensors::deserialize(&file).unwrap();
         let (pack, manifest) = packed(&folder(name), Precision::Stored);
         let found = promises(&pack, &manifest);
         let mut matrices = 0;
         for (tensor, view) in source.iter().filter(|(n, v)| v.shape().len() == 2 && !n.contains(".mlp.gate.")) {
-            if tensor.contains(".experts.") || tensor.starts_with("model.layers.3.") {
+            if tensor.contains(".experts.") || tensor.starts_with("model.layers.3.") || tensor.ends_with("_scale_inv") {
                 continue;
             }
             assert!(found[tensor] == view.data(), "{name}: {tensor}");
@@ -124,7 +114,7 @@ fn shards_hold_the_checkpoint() {
         let experts = manifest.experts.values().map(|t| t.records.len()).sum::<usize>();
         assert_eq!(found.keys().filter(|n| n.ends_with(".record")).count(), experts);
         println!("{name}: {matrices} matrices, {experts} experts");
-        assert!(matrices > 10 && experts > 10);
+        assert!(matrices > 10 && experts > 3);
     }
 }
 

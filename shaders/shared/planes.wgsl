@@ -10,8 +10,7 @@ fn weight_whole(i: u32) -> vec4<u32> {
     return weights[i];
 }
 
-// Scale i.
-fn scale_at(i: u32) -> f32 {
-    let pair = unpack2x16float(scales[i >> 1u]);
-    return select(pair.x, pair.y, (i & 1u) == 1u);
+// Word i of the scale plane.
+fn scale_word(i: u32) -> u32 {
+    return scales[i];
 }

@@ -14,9 +14,7 @@ fn weight_whole(i: u32) -> vec4<u32> {
     return pool[(plane_weights >> 2u) + i];
 }
 
-// Scale i.
-fn scale_at(i: u32) -> f32 {
-    let word = plane_scales + (i >> 1u);
-    let pair = unpack2x16float(pool[word >> 2u][word & 3u]);
-    return select(pair.x, pair.y, (i & 1u) == 1u);
+// Word i of the scale plane.
+fn scale_word(i: u32) -> u32 {
+    return pool[(plane_scales + i) >> 2u][(plane_scales + i) & 3u];
 }

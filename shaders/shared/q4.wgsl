@@ -1,5 +1,6 @@
 // int4 weights: blocks of 32 nibbles in four words, offset by 8, with an f16 scale. Low nibbles are columns 0 to 15.
 #import block
+#import scale
 
 fn four_nibbles(word: u32) -> vec4<f32> {
     return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(15u)) - 8.0;

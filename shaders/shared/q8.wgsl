@@ -1,5 +1,6 @@
 // int8 weights: blocks of 32 signed bytes in eight words, with an f16 scale.
 #import block
+#import scale
 
 fn signed_bytes(word: u32) -> vec4<f32> {
     return vec4<f32>((vec4<i32>(bitcast<i32>(word)) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));

@@ -5,15 +5,15 @@ use moebius_engine::kernel;
 use moebius_engine::model::ExpertLayout;
 use moebius_tests::Random;
 
-use super::Case;
+use super::{Case, uneven};
 
 /// Records of experts, in a shuffled order of slots.
 fn pool(format: Format, layout: &ExpertLayout, hidden: usize, width: usize, slots: &[u32], r: &mut Random) -> Vec<u32> {
     let mut pool = vec![0; layout.stride * slots.len()];
     for slot in slots {
         let record = &mut pool[*slot as usize * layout.stride..][..layout.stride];
-        let (up, up_scales) = format.encode(&r.floats(2 * width * hidden, 0.3), 2 * width, hidden);
-        let (down, down_scales) = format.encode(&r.floats(hidden * width, 0.3), hidden, width);
+        let (up, up_scales) = format.encode(&uneven(r, 2 * width * hidden, 0.3), 2 * width, hidden);
+        let (down, down_scales) = format.encode(&uneven(r, hidden * width, 0.3), hidden, width);
         for (start, words) in
             [(0, &up), (layout.up_scales, &up_scales), (layout.down_weights, &down), (layout.down_scales, &down_scales)]
         {

@@ -242,6 +242,10 @@ pub(crate) enum Format {
     Q8,
     /// 4-bit blocks for routed experts, 8-bit for the rest
     Q4,
+    /// 8-bit floats
+    Fp8,
+    /// 4-bit floats (e2m1, powers of two) for routed experts, 8-bit blocks for the rest
+    Mxfp4,
 }
 
 impl Format {
@@ -251,6 +255,8 @@ impl Format {
             Format::F16 => Precision::F16,
             Format::Q8 => Precision::Q8,
             Format::Q4 => Precision::Q4,
+            Format::Fp8 => Precision::Fp8,
+            Format::Mxfp4 => Precision::Mxfp4,
         }
     }
 }

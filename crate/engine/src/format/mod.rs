@@ -1,16 +1,24 @@
 //! Weight formats as kernels read them: two planes, row-major, whole blocks to a row.
 //!
-//! A matrix `[rows, cols]` is a *weight plane* of 32-bit words and, for block formats, a *scale plane* of f16, one per
-//! block of 32 columns, packed two to a word across rows (scale of block `b` of row `r` is half `(r·cols/32 + b)`).
+//! A matrix `[rows, cols]` is a *weight plane* of 32-bit words and, for formats that have scales, a *scale plane*, packed
+//! across rows. In q8 and q4 a scale is an f16 for a block of 32 columns, two to a word (that of block `b` of row `r` is half
+//! `r·cols/32 + b`), in mxfp4 a byte for a block, four to a word, and in fp8 an f32 for 128 columns.
 
 mod float;
+mod fp8;
+mod mxfp4;
 mod q4;
 mod q8;
+mod small;
 
 use crate::error::{Error, Result};
+pub(crate) use fp8::LARGEST as LARGEST_E4M3;
+pub(crate) use mxfp4::LARGEST as LARGEST_POWER;
 
 /// Columns that share a scale in block formats.
 pub const BLOCK: usize = 32;
+/// Columns, and in DeepSeek's files rows, that share a scale in fp8.
+pub const TILE: usize = 128;
 
 /// A weight format that kernels can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,10 +33,15 @@ pub enum Format {
     Q8,
     /// int4, symmetric with offset 8, with an f16 scale per 32 columns. Low nibbles are columns 0–15 of the block.
     Q4,
+    /// e4m3, an 8-bit float, with an f32 scale per 128 columns, rows padded to whole blocks.
+    Fp8,
+    /// e2m1, a 4-bit float, with a power of two, one byte, per 32 columns. Nibbles lie as in q4.
+    Mxfp4,
 }
 
 /// All formats; tests and shader variants loop over this list.
-pub const FORMATS: [Format; 5] = [Format::F32, Format::F16, Format::Bf16, Format::Q8, Format::Q4];
+pub const FORMATS: [Format; 7] =
+    [Format::F32, Format::F16, Format::Bf16, Format::Q8, Format::Q4, Format::Fp8, Format::Mxfp4];
 
 impl Format {
     /// Short name, as in file manifests, the command line and shader variants.
@@ -40,6 +53,8 @@ impl Format {
             Format::Bf16 => "bf16",
             Format::Q8 => "q8",
             Format::Q4 => "q4",
+            Format::Fp8 => "fp8",
+            Format::Mxfp4 => "mxfp4",
         }
     }
 
@@ -49,10 +64,10 @@ impl Format {
         FORMATS.into_iter().find(|f| f.name() == name)
     }
 
-    /// Whether rows are cut into blocks of [`BLOCK`] columns with a scale each.
+    /// Whether rows must be whole blocks of [`BLOCK`] columns, with a scale each.
     #[must_use]
     pub fn is_block(self) -> bool {
-        matches!(self, Format::Q8 | Format::Q4)
+        matches!(self, Format::Q8 | Format::Q4 | Format::Mxfp4)
     }
 
     /// Words of the weight plane in one row of `cols` columns.
@@ -62,14 +77,26 @@ impl Format {
             Format::F32 => cols,
             Format::F16 | Format::Bf16 => cols.div_ceil(2),
             Format::Q8 => cols / BLOCK * 8,
-            Format::Q4 => cols / BLOCK * 4,
+            Format::Q4 | Format::Mxfp4 => cols / BLOCK * 4,
+            Format::Fp8 => cols.div_ceil(BLOCK) * 8,
         }
     }
 
-    /// Words of the scale plane of a whole matrix; 0 for formats without scales.
+    /// Bytes of the scales of a row; 0 for formats without scales.
+    #[must_use]
+    pub fn row_scales(self, cols: u64) -> u64 {
+        match self {
+            Format::F32 | Format::F16 | Format::Bf16 => 0,
+            Format::Q8 | Format::Q4 => cols / BLOCK as u64 * 2,
+            Format::Fp8 => cols.div_ceil(TILE as u64) * 4,
+            Format::Mxfp4 => cols / BLOCK as u64,
+        }
+    }
+
+    /// Words of the scale plane of a whole matrix.
     #[must_use]
     pub fn scale_words(self, rows: usize, cols: usize) -> usize {
-        if self.is_block() { (rows * (cols / BLOCK)).div_ceil(2) } else { 0 }
+        (rows * self.row_scales(cols as u64) as usize).div_ceil(4)
     }
 
     /// Refuses a matrix whose columns are not whole blocks.
@@ -95,6 +122,8 @@ impl Format {
             Format::Bf16 => (float::encode(values, cols, float::to_bf16), Vec::new()),
             Format::Q8 => q8::encode(values),
             Format::Q4 => q4::encode(values),
+            Format::Fp8 => fp8::encode(values, cols),
+            Format::Mxfp4 => mxfp4::encode(values),
         }
     }
 
@@ -109,6 +138,8 @@ impl Format {
             Format::Bf16 => float::decode(weights, out, float::from_bf16),
             Format::Q8 => q8::decode(weights, scales, blocks, out),
             Format::Q4 => q4::decode(weights, scales, blocks, out),
+            Format::Fp8 => fp8::decode(weights, &scales[row * out.len().div_ceil(TILE)..], out),
+            Format::Mxfp4 => mxfp4::decode(weights, scales, blocks, out),
         }
     }
 
@@ -124,6 +155,8 @@ impl Format {
             Format::Bf16 => float::dot(weights, x, float::from_bf16),
             Format::Q8 => q8::dot(weights, scales, blocks, x),
             Format::Q4 => q4::dot(weights, scales, blocks, x),
+            Format::Fp8 => fp8::dot(weights, &scales[row * x.len().div_ceil(TILE)..], x),
+            Format::Mxfp4 => mxfp4::dot(weights, scales, blocks, x),
         }
     }
 }

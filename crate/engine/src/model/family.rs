@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::error::{Error, Result};
+use crate::format::TILE;
 use crate::kernel::Settings;
 use crate::model::config::{Config, limit};
 use crate::model::{ModelSpec, Rope, deepseek_v2, deepseek_v3, qwen3_moe};
@@ -33,11 +34,7 @@ pub(crate) fn read_spec(config: &Config, generation: Option<&Config>) -> Result<
         return Err(config.unsupported("model_type", &format!("known are {}", known.join(", "))));
     };
     if let Some(quantised) = config.object("quantization_config")? {
-        let missing = "weights are read as f32, f16 or bf16, or from a pack";
-        return Err(match quantised.text("quant_method")? {
-            Some(_) => quantised.unsupported("quant_method", missing),
-            None => config.unsupported("quantization_config", missing),
-        });
+        eight_bits(&quantised)?;
     }
     config.only("hidden_act", "silu", "feed-forwards are gated by silu")?;
     let mut spec = (family.spec)(config)?;
@@ -50,6 +47,20 @@ pub(crate) fn read_spec(config: &Config, generation: Option<&Config>) -> Result<
     eos.dedup();
     spec.eos = eos.into_iter().map(|id| id as u32).collect();
     Ok(spec)
+}
+
+/// Refuses quantised weights other than DeepSeek's: e4m3 in tiles. The activations' scheme is for devices that multiply in
+/// eight bits; products here are f32, and which tensors are e4m3 is said by their types.
+fn eight_bits(quantised: &Config) -> Result<()> {
+    const MISSING: &str = "weights are read as f32, f16, bf16 or fp8 (e4m3) in tiles of 128 by 128, or from a pack";
+    if quantised.text("quant_method")? != Some("fp8") {
+        return Err(quantised.unsupported("quant_method", MISSING));
+    }
+    quantised.only("fmt", "e4m3", MISSING)?;
+    if quantised.list("weight_block_size", 1 << 16)? != [TILE, TILE] {
+        return Err(quantised.unsupported("weight_block_size", MISSING));
+    }
+    Ok(())
 }
 
 /// How a generation configuration has tokens chosen. What it leaves open is the model's own distribution.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::format::{BLOCK, Format};
+use crate::format::Format;
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::files::TEXTS;
 use crate::model::load::{CONFIG, read_model};
@@ -128,7 +128,7 @@ impl Item<'_> {
                     scales.extend_from_slice(&part);
                 }
                 writer.write(&scales).await?;
-                on_read(stored.bytes() / plain.rows as u64 * rows);
+                on_read(stored.bytes_of(*first..first + rows));
             }
         }
         Ok(())
@@ -194,7 +194,7 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
 /// A tensor in runs of rows.
 fn runs<'a>(plain: &Plain<'a>) -> Vec<Item<'a>> {
     let (weights, scales) = row_bytes(plain.format, plain.cols as u64);
-    let (all, most) = (plain.rows as u64, (CHUNK / (weights + scales).max(1)).max(2) / 2 * 2);
+    let (all, most) = (plain.rows as u64, (CHUNK / (weights + scales).max(1)).max(4) / 4 * 4);
     let mut items = Vec::new();
     let mut first = 0;
     while first < all {
@@ -214,14 +214,20 @@ fn entries(plain: &Plain<'_>, rows: u64, part: &str) -> Vec<Entry> {
         Format::F32 => ("F32", plain.cols),
         Format::F16 => ("F16", plain.cols),
         Format::Bf16 => ("BF16", plain.cols),
-        Format::Q8 | Format::Q4 => ("U32", plain.format.row_words(plain.cols)),
+        Format::Fp8 => ("F8_E4M3", plain.cols),
+        Format::Q8 | Format::Q4 | Format::Mxfp4 => ("U32", plain.format.row_words(plain.cols)),
+    };
+    let (scale, bytes) = match plain.format {
+        Format::Fp8 => ("F32", 4),
+        Format::Mxfp4 => ("F8_E8M0", 1),
+        _ => ("F16", 2),
     };
     let shape = |cols: usize| if plain.shape.len() == 1 { vec![cols as u64] } else { vec![rows, cols as u64] };
     let name = format!("{}{part}", plain.name);
     let mut entries = vec![Entry { name, dtype, shape: shape(cols), bytes: rows * weights }];
     if scales > 0 {
         let name = format!("{}_scale{part}", plain.name);
-        entries.push(Entry { name, dtype: "F16", shape: shape(plain.cols / BLOCK), bytes: rows * scales });
+        entries.push(Entry { name, dtype: scale, shape: shape(scales as usize / bytes), bytes: rows * scales });
     }
     entries
 }

@@ -49,6 +49,7 @@ impl Dtype {
             "F32" => Some(Format::F32),
             "F16" => Some(Format::F16),
             "BF16" => Some(Format::Bf16),
+            "F8_E4M3" => Some(Format::Fp8),
             _ => None,
         }
     }

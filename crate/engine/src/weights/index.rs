@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
 use crate::weights::names::{check_file, shown};
-use crate::weights::planes::row_bytes;
 use crate::weights::safetensors::{self, TensorInfo};
 use crate::weights::verified::Verified;
 use crate::weights::{ExpertTable, MANIFEST, Manifest};
@@ -85,9 +84,7 @@ impl Stored {
     /// Bytes in the files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let (rows, cols) = self.sizes();
-        let (weights, scales) = self.format.map_or((0, 0), |f| row_bytes(f, cols));
-        rows.saturating_mul(weights + scales)
+        self.bytes_of(0..self.sizes().0)
     }
 }
 
@@ -179,8 +176,9 @@ impl Index {
             let reason = format!("has shape {:?}, the configuration asks for {wanted:?}", stored.shape);
             return Err(Error::tensor(file, name, reason));
         }
-        let reason = || format!("has type {}; weights are F32, F16 or BF16, or packed", stored.dtype);
+        let reason = || format!("has type {}; weights are F32, F16, BF16 or F8_E4M3, or packed", stored.dtype);
         let format = stored.format.ok_or_else(|| Error::tensor(file, name, reason()))?;
+        self.tiles(name, stored)?;
         Ok((stored, format))
     }
 

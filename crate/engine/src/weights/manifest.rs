@@ -4,8 +4,8 @@
 //! *shards* that are standard safetensors files of at most 24 MiB (more only where a single expert is larger), and of
 //! this manifest, which says where every tensor lies, so that no shard's header needs to be read.
 //!
-//! - A matrix is one or more *pieces* of whole rows, so that it can go over several shards. A piece in a float format is
-//!   one tensor; in a block format it is a tensor of words and one of f16 scales.
+//! - A matrix is one or more *pieces* of whole rows, so that it can go over several shards. A piece in a format without
+//!   scales is one tensor, else one of weights and one of scales.
 //! - A routed expert is one tensor of 32-bit words: its *record*, exactly as kernels read it ([`ExpertLayout`]).
 //! - Every byte of every file lies in one *chunk* with a SHA-256. A chunk is at most 8 MiB, and holds no bytes of two
 //!   experts: an expert is what is downloaded, checked and kept.
@@ -85,7 +85,7 @@ pub struct TensorAt {
 pub struct Piece {
     /// Index of the shard.
     pub shard: usize,
-    /// Rows; 1 for a vector. In block formats even, but for the last piece: scales go two to a word.
+    /// Rows; 1 for a vector. Their scales fill whole words, but for the last piece.
     pub rows: u64,
     /// Where the weights start in the shard's file.
     pub weights: u64,
@@ -203,8 +203,8 @@ impl Manifest {
         let mut left = rows;
         for piece in &tensor.pieces {
             left = left.checked_sub(piece.rows).ok_or_else(|| wrong("pieces have too many rows".into()))?;
-            let even = piece.rows.is_multiple_of(2);
-            if piece.rows == 0 || (left > 0 && tensor.format.is_block() && !even) {
+            let whole = piece.rows.wrapping_mul(scales).is_multiple_of(4);
+            if piece.rows == 0 || (left > 0 && !whole) {
                 return Err(wrong(format!("a piece of {} rows", piece.rows)));
             }
             self.inside(piece.shard, piece.weights, piece.rows.checked_mul(weights)).map_err(wrong)?;

@@ -12,6 +12,7 @@ mod precision;
 pub mod safetensors;
 mod shard;
 mod tensors;
+mod tiles;
 mod upload;
 mod verified;
 

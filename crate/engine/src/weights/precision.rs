@@ -15,13 +15,18 @@ pub enum Precision {
     /// int4 blocks for the routed experts, int8 for everything else: experts are nearly all of the bytes and each
     /// token reads few of them, while attention, shared experts and embeddings err on every token.
     Q4,
+    /// 8-bit floats. int8 blocks lose less in as many bytes; this is for models that were made for it.
+    Fp8,
+    /// 4-bit floats with a power of two for 32 of them for the routed experts, int8 blocks for everything else.
+    Mxfp4,
 }
 
 impl Precision {
     /// The precision of that name, as on the command line; `stored` has none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Precision::F16, Precision::Q8, Precision::Q4].into_iter().find(|p| p.name() == name)
+        let all = [Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8, Precision::Mxfp4];
+        all.into_iter().find(|p| p.name() == name)
     }
 
     /// Name on the command line and in manifests.
@@ -32,6 +37,8 @@ impl Precision {
             Precision::F16 => "f16",
             Precision::Q8 => "q8",
             Precision::Q4 => "q4",
+            Precision::Fp8 => "fp8",
+            Precision::Mxfp4 => "mxfp4",
         }
     }
 
@@ -41,7 +48,8 @@ impl Precision {
         let wanted = match self {
             Precision::Stored => stored,
             Precision::F16 => Format::F16,
-            Precision::Q8 | Precision::Q4 => Format::Q8,
+            Precision::Q8 | Precision::Q4 | Precision::Mxfp4 => Format::Q8,
+            Precision::Fp8 => Format::Fp8,
         };
         fitting(wanted, cols)
     }
@@ -49,13 +57,18 @@ impl Precision {
     /// Format of a routed expert's matrix; see [`Precision::matrix`].
     #[must_use]
     pub fn expert(self, stored: Format, cols: usize) -> Format {
-        if self == Precision::Q4 { fitting(Format::Q4, cols) } else { self.matrix(stored, cols) }
+        match self {
+            Precision::Q4 => fitting(Format::Q4, cols),
+            Precision::Mxfp4 => fitting(Format::Mxfp4, cols),
+            _ => self.matrix(stored, cols),
+        }
     }
 
     /// Whether `format` is the fallback for `cols` columns rather than what was asked for.
     #[must_use]
     pub fn fell_back(self, format: Format, cols: usize) -> bool {
-        matches!(self, Precision::Q8 | Precision::Q4) && format == Format::F16 && !cols.is_multiple_of(BLOCK)
+        let blocks = matches!(self, Precision::Q8 | Precision::Q4 | Precision::Mxfp4);
+        blocks && format == Format::F16 && !cols.is_multiple_of(BLOCK)
     }
 }
 

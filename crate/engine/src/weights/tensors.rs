@@ -45,12 +45,15 @@ impl<'a> Tensors<'a> {
         };
         let skipped = first - (start - part.rows);
         let (weights, scales) = row_bytes(format, cols);
-        // An even number of rows, so that scales, two to a word, start on a word.
-        let rows = most.min(part.rows - skipped).min((READ / weights.max(1)).max(2) / 2 * 2);
+        // A multiple of four, so that scales, of one byte at least, start on a word.
+        let rows = most.min(part.rows - skipped).min((READ / weights.max(1)).max(4) / 4 * 4);
         let range = |start: u64, each: u64| start + skipped * each..start + (skipped + rows) * each;
         let weights = self.files.read(&part.file, range(part.weights, weights)).await?;
-        let scales =
-            if scales == 0 { Vec::new() } else { self.files.read(&part.file, range(part.scales, scales)).await? };
+        let scales = match self.index.tiles(name, stored)? {
+            Some(tiles) => self.spread(name, tiles, skipped..skipped + rows, scales).await?,
+            None if scales == 0 => Vec::new(),
+            None => self.files.read(&part.file, range(part.scales, scales)).await?,
+        };
         let planes = Planes { rows: rows as usize, weights, scales };
         convert(format, target, planes, cols as usize).map_err(|reason| Error::tensor(&part.file, name, reason))
     }

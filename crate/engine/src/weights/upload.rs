@@ -2,15 +2,15 @@
 
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
-use crate::format::{BLOCK, Format};
+use crate::format::Format;
 use crate::source::Source;
-use crate::weights::planes::{finite, row_bytes};
+use crate::weights::planes::finite;
 use crate::weights::{ExpertLayout, Matrix, Tensors};
 
 /// Bytes of the weight plane and of the scale plane of a matrix, in whole words.
 pub(crate) fn plane_bytes(format: Format, rows: usize, cols: usize) -> (u64, u64) {
     let weights = (rows as u64).saturating_mul(4 * format.row_words(cols) as u64);
-    let scales = (rows as u64).saturating_mul(row_bytes(format, cols as u64).1).next_multiple_of(4);
+    let scales = (rows as u64).saturating_mul(format.row_scales(cols as u64)).next_multiple_of(4);
     (weights, scales)
 }
 
@@ -32,12 +32,11 @@ impl Tensors<'_> {
         let (weight_bytes, scale_bytes) = plane_bytes(target, rows, cols);
         let weights = device.buffer(label, weight_bytes)?;
         let scales = device.buffer(label, scale_bytes.max(4))?;
-        let row_scales = row_bytes(target, cols as u64).1 as usize;
-        // Scales are half words: what does not fill one waits for the next rows.
+        let row_scales = target.row_scales(cols as u64) as usize;
+        // Scales are parts of words: what does not fill one waits for the next rows.
         let (mut weights_at, mut scales_at, mut waiting) = (0, 0, Vec::new());
         for (name, rows) in parts {
-            let (stored, format) = self.index.tensor(name, &[*rows, cols])?;
-            let (read_weights, read_scales) = row_bytes(format, cols as u64);
+            let (stored, _) = self.index.tensor(name, &[*rows, cols])?;
             let mut row = 0;
             while row < *rows as u64 {
                 let planes = self.rows(name, stored, row, u64::MAX, target).await?;
@@ -48,8 +47,8 @@ impl Tensors<'_> {
                 device.write(&scales, scales_at, &waiting[..whole])?;
                 scales_at += whole as u64;
                 waiting.drain(..whole);
+                on_read(stored.bytes_of(row..row + planes.rows as u64));
                 row += planes.rows as u64;
-                on_read(planes.rows as u64 * (read_weights + read_scales));
             }
         }
         if !waiting.is_empty() {
@@ -128,7 +127,8 @@ impl Tensors<'_> {
         on_read: OnRead<'_>,
     ) -> Result<()> {
         let (stored, _) = self.index.tensor(name, &[rows, cols])?;
-        let (row_weights, row_scales) = (4 * place.format.row_words(cols), scale_bytes(place.format, cols));
+        let (row_weights, row_scales) =
+            (4 * place.format.row_words(cols), place.format.row_scales(cols as u64) as usize);
         let mut first = 0;
         while first < rows {
             let planes = self.rows(name, stored, first as u64, u64::MAX, place.format).await?;
@@ -153,11 +153,6 @@ struct Place {
     scales: usize,
     step: usize,
     phase: usize,
-}
-
-/// Bytes of a row's scales.
-fn scale_bytes(format: Format, cols: usize) -> usize {
-    if format.is_block() { cols / BLOCK * 2 } else { 0 }
 }
 
 /// Whether every value, or every scale, of a record is finite.
