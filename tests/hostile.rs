@@ -13,7 +13,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use folder::folder;
 use moebius_engine::Error;
-use moebius_engine::device::{Buffer, Cpu, Device, Limits, Plan, Step};
+use moebius_engine::device::{Buffer, Cpu, Device, Limits, Plan, Reading, Step};
 use moebius_engine::model::{LoadOptions, Model};
 use moebius_engine::source::{Memory, Source};
 use moebius_engine::weights::{Manifest, Precision};
@@ -42,7 +42,7 @@ impl Device for Untouched {
     }
 
     fn limits(&self) -> Limits {
-        Limits { binding: self.binding }
+        Limits { binding: self.binding, workgroups: 1, ahead: 1 }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer, Error> {
@@ -53,7 +53,7 @@ impl Device for Untouched {
         panic!("written")
     }
 
-    async fn read(&self, _: &Buffer, _: u64, _: u64) -> Result<Vec<u8>, Error> {
+    fn begin_read(&self, _: &Buffer, _: u64, _: u64) -> Result<Reading, Error> {
         panic!("read")
     }
 

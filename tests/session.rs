@@ -1,7 +1,6 @@
 //! Sessions and chat: what is kept between turns, what ends an answer, sampling, streams, requests and replies.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod adapter;
 mod folder;
 
 use std::cell::Cell;
@@ -11,7 +10,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use folder::folder;
 use moebius_engine::chat::{Chat, ChatRequest, CompletionRequest, Finish};
-use moebius_engine::device::{Cpu, Device};
+use moebius_engine::device::Cpu;
 use moebius_engine::model::{LoadOptions, Model};
 use moebius_engine::session::{Host, Next, Report, Request, Sampling, Session};
 use moebius_engine::source::Memory;
@@ -53,12 +52,6 @@ fn model(source: &Memory, context: Option<usize>) -> Model {
 
 fn session(name: &str, context: usize) -> Session {
     block_on(Session::new(model(&folder(name), Some(context)))).unwrap()
-}
-
-fn session_on(device: Rc<dyn Device>, name: &str, context: usize) -> Session {
-    let options = LoadOptions { context: Some(context), ..LoadOptions::default() };
-    let model = block_on(Model::load(&folder(name), device, &options, &mut |_| {})).unwrap();
-    block_on(Session::new(model)).unwrap()
 }
 
 fn chat(source: &Memory) -> Chat {
@@ -156,45 +149,6 @@ fn forced_tokens_come_next() {
     assert_eq!(run(&mut session, &request(&told, 2)).unwrap().tokens, report.tokens[4..]);
     let refused = Request { not_first: Some(seen[0]), ..request(&prompt, 1) };
     assert_ne!(run(&mut session, &refused).unwrap().tokens[0], seen[0]);
-}
-
-/// However many tokens are under way, the answer is the same: greedy or sampled, with penalties, with tokens forced into it,
-/// and with what was taken back still in the cache.
-#[test]
-fn tokens_in_flight_change_nothing() {
-    let scalar = in_flight(Rc::new(Cpu));
-    let Some(gpu) = adapter::gpu("tokens_in_flight_change_nothing") else { return };
-    assert_eq!(in_flight(Rc::new(gpu)), scalar, "the GPU makes other tokens than the CPU");
-}
-
-fn in_flight(device: Rc<dyn Device>) -> Vec<Vec<u32>> {
-    let mut session = session_on(device, "deepseek_v3_lite", 128);
-    let prompt = ids(&json("deepseek_v3_lite/golden.json")["prompt"]);
-    let mut penalised = sampled(0.9, 5);
-    penalised.settings.repetition_penalty = 1.3;
-    let mut outcomes = Vec::new();
-    for ahead in [1, 2, 4] {
-        session.most_ahead = ahead;
-        let mut all = Vec::new();
-        for sampling in [Sampling::greedy(), penalised] {
-            let request = Request { sampling, stop_at_end: true, ..request(&prompt, 24) };
-            all.push(run(&mut session, &request).unwrap().tokens);
-            let mut count = 0;
-            let mut sink = |_| {
-                count += 1;
-                if count == 5 { Next::Force(vec![7, 9, 7]) } else { Next::Go }
-            };
-            let forced = block_on(session.generate(&request, &Clock::new(usize::MAX), &mut sink)).unwrap();
-            assert_eq!(forced.tokens[5..8], [7, 9, 7]);
-            all.push(forced.tokens);
-        }
-        // A full context ends it at the same token.
-        all.push(run(&mut session, &request(&prompt, 1000)).unwrap().tokens);
-        outcomes.push(all);
-    }
-    assert_eq!(outcomes[0], outcomes[1]);
-    assert_eq!(outcomes[0], outcomes[2]);
-    outcomes.remove(0)
 }
 
 #[test]

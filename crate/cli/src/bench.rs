@@ -100,7 +100,9 @@ fn bytes_a_token(model: &Model) -> u64 {
     let layers = model.weights.layers.iter().zip(&model.spec.layers);
     let idle: u64 = layers
         .map(|(layer, spec)| match (&layer.ffn, &spec.ffn) {
-            (FfnWeights::Moe { experts, .. }, moebius_engine::model::Ffn::Moe(moe)) => idle(experts, moe.chosen as u64),
+            (FfnWeights::Moe { experts, .. }, moebius_engine::model::Ffn::Moe(moe)) => {
+                idle(experts, (moe.chosen + moe.shared) as u64)
+            }
             _ => 0,
         })
         .sum();

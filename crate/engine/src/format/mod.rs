@@ -99,6 +99,17 @@ impl Format {
         (rows * self.row_scales(cols as u64) as usize).div_ceil(4)
     }
 
+    /// Whether rows can be cut at multiples of `cols` columns: at whole words, and between scales.
+    #[must_use]
+    pub fn cuts(self, cols: usize) -> bool {
+        match self {
+            Format::F32 => true,
+            Format::F16 | Format::Bf16 => cols.is_multiple_of(2),
+            Format::Q8 | Format::Q4 | Format::Mxfp4 => cols.is_multiple_of(BLOCK),
+            Format::Fp8 => cols.is_multiple_of(TILE),
+        }
+    }
+
     /// Refuses a matrix whose columns are not whole blocks.
     pub fn check(self, name: &str, cols: usize) -> Result<()> {
         if self.is_block() && !cols.is_multiple_of(BLOCK) {

@@ -4,7 +4,7 @@ use crate::device::Limits;
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::model::needs::Need;
-use crate::weights::{ExpertLayout, Index, Precision};
+use crate::weights::{ExpertLayout, Index, Precision, shared_experts};
 
 /// A need that the files meet, and the format it becomes.
 pub(crate) enum Chosen {
@@ -12,8 +12,8 @@ pub(crate) enum Chosen {
     Vector { name: String, len: usize },
     /// A matrix, of tensors above each other: their names and rows.
     Matrix { parts: Vec<(String, usize)>, cols: usize, format: Format },
-    /// The routed experts of a layer.
-    Experts { prefix: String, count: usize, hidden: usize, width: usize, layout: ExpertLayout },
+    /// The experts of a layer, `shared` of them behind `count` routed ones.
+    Experts { prefix: String, count: usize, shared: usize, hidden: usize, width: usize, layout: ExpertLayout },
 }
 
 /// A matrix that could not have the precision asked for.
@@ -76,11 +76,11 @@ impl Choice {
                 }
                 Chosen::Matrix { parts, cols, format }
             }
-            Need::Experts { prefix, count, hidden, width } => {
-                let layout = self.experts(index, &prefix, [count, hidden, width], precision)?;
+            Need::Experts { prefix, count, shared, hidden, width } => {
+                let layout = self.experts(index, &prefix, [count, shared, hidden, width], precision)?;
                 self.note(&format!("{prefix}.*.up"), precision, layout.up_format, hidden);
                 self.note(&format!("{prefix}.*.down"), precision, layout.down_format, width);
-                Chosen::Experts { prefix, count, hidden, width, layout }
+                Chosen::Experts { prefix, count, shared, hidden, width, layout }
             }
         };
         self.bytes = self.bytes.saturating_add(chosen.planes().iter().map(|(_, bytes)| bytes).sum());
@@ -93,31 +93,37 @@ impl Choice {
         &mut self,
         index: &Index,
         prefix: &str,
-        [count, hidden, width]: [usize; 3],
+        [count, shared, hidden, width]: [usize; 4],
         precision: Precision,
     ) -> Result<ExpertLayout> {
         if let Some(table) = index.experts.get(prefix) {
-            let (has, wants) = ([table.records.len(), table.hidden, table.width], [count, hidden, width]);
+            let wants = [count + shared, hidden, width];
+            let has = [table.records.len(), table.hidden, table.width];
             if has != wants {
                 let reason = format!("has [experts, hidden, width] {has:?}, the configuration asks for {wants:?}");
                 return Err(Error::tensor(&index.file, prefix, reason));
             }
             let layout = table.layout()?;
-            self.stored += layout.bytes() * count as u64;
+            self.stored += layout.bytes() * (count + shared) as u64;
             return Ok(layout);
         }
-        let mut role = |role: &str, shape: [usize; 2]| -> Result<Format> {
+        let mut role = |role: &str, shape: [usize; 2], together: [usize; 2]| -> Result<Format> {
+            let routed = (0..count).map(|i| (format!("{prefix}.{i}.{role}.weight"), shape));
+            let all = (shared > 0).then(|| (format!("{}.{role}.weight", shared_experts(prefix)), together));
             let mut common = None;
-            for i in 0..count {
-                let (stored, format) = index.tensor(&format!("{prefix}.{i}.{role}.weight"), &shape)?;
+            for (name, shape) in routed.chain(all) {
+                let (stored, format) = index.tensor(&name, &shape)?;
                 self.stored += stored.bytes();
                 common = Some(common.map_or(format, |c| if c == format { c } else { Format::F32 }));
             }
             Ok(common.unwrap_or(Format::F32))
         };
-        let (gate, up) = (role("gate_proj", [width, hidden])?, role("up_proj", [width, hidden])?);
-        let down = role("down_proj", [hidden, width])?;
+        let (rows, together) = ([width, hidden], [shared * width, hidden]);
+        let (gate, up) = (role("gate_proj", rows, together)?, role("up_proj", rows, together)?);
+        let down = role("down_proj", [hidden, width], [hidden, shared * width])?;
         let up = if gate == up { up } else { Format::F32 };
+        // Each of several shared experts takes its columns of the one matrix that they are in the files.
+        let down = if shared > 1 && !down.cuts(width) { Format::F32 } else { down };
         ExpertLayout::new(precision.expert(up, hidden), precision.expert(down, width), hidden, width)
     }
 
@@ -150,7 +156,9 @@ impl Chosen {
                 let name = parts.first().map_or("", |(name, _)| name);
                 vec![(name, weights), (name, scales)]
             }
-            Chosen::Experts { prefix, count, layout, .. } => vec![(prefix, layout.bytes() * *count as u64)],
+            Chosen::Experts { prefix, count, shared, layout, .. } => {
+                vec![(prefix, layout.bytes() * (count + shared) as u64)]
+            }
         }
     }
 }

@@ -46,9 +46,9 @@ pub(crate) fn spec(config: &Config, family: &str, moe: &Moe, interleaved: bool, 
 pub(crate) fn experts(config: &Config, shared: usize) -> Result<Moe> {
     let experts = config.size("n_routed_experts", limit::EXPERTS)?;
     let width = config.size("moe_intermediate_size", limit::WIDTH)?;
-    let shared = config.count("n_shared_experts", limit::EXPERTS)?.unwrap_or(shared) * width;
-    if shared > limit::WIDTH {
-        return Err(config.wrong("n_shared_experts", format!("makes an MLP of width {shared}")));
+    let shared = config.count("n_shared_experts", limit::EXPERTS)?.unwrap_or(shared);
+    if shared * width > limit::WIDTH {
+        return Err(config.wrong("n_shared_experts", format!("makes an MLP of width {}", shared * width)));
     }
     Ok(Moe {
         experts,

@@ -14,7 +14,7 @@ use crate::model::{
     Weights,
 };
 use crate::source::Source;
-use crate::weights::{Matrix, Precision, Tensors, Verified};
+use crate::weights::{Group, Matrix, Precision, Tensors, Verified};
 
 /// Name of the configuration file.
 pub(crate) const CONFIG: &str = "config.json";
@@ -143,14 +143,16 @@ impl Loaded {
                 let name = parts.first().map(|(name, _)| name.clone());
                 self.matrices.insert(name.unwrap_or_default(), matrix);
             }
-            Chosen::Experts { prefix, count, hidden, width, layout } => {
-                let pool = device.buffer(prefix, layout.bytes() * *count as u64)?;
-                for i in 0..*count {
-                    let record = tensors.record(prefix, i, [*hidden, *width], layout, on_read).await?;
+            Chosen::Experts { prefix, count, shared, hidden, width, layout } => {
+                let all = count + shared;
+                let pool = device.buffer(prefix, layout.bytes() * all as u64)?;
+                let group = Group { prefix, count: *count, shared: *shared, hidden: *hidden, width: *width };
+                for i in 0..all {
+                    let record = tensors.record(&group, i, layout, on_read).await?;
                     device.write(&pool, layout.bytes() * i as u64, &record)?;
                 }
-                let slots = device.buffer(&format!("{prefix}.slots"), 4 * *count as u64)?;
-                let every: Vec<u32> = (0..*count as u32).collect();
+                let slots = device.buffer(&format!("{prefix}.slots"), 4 * all as u64)?;
+                let every: Vec<u32> = (0..all as u32).collect();
                 device.write(&slots, 0, bytemuck::cast_slice(&every))?;
                 self.experts.insert(prefix.clone(), Experts { slots, pool, layout: *layout });
             }
@@ -191,10 +193,9 @@ impl Loaded {
                     let bias = layer(i, "mlp.gate.e_score_correction_bias");
                     let bias =
                         if moe.bias { self.vector(&bias)? } else { device.buffer(&bias, 4 * moe.experts as u64)? };
-                    let shared = if moe.shared > 0 { Some(self.mlp(&layer(i, "mlp.shared_experts"))?) } else { None };
                     let prefix = layer(i, "mlp.experts");
                     let experts = self.experts.remove(&prefix).ok_or_else(|| absent(&prefix))?;
-                    FfnWeights::Moe { router, bias, experts, shared }
+                    FfnWeights::Moe { router, bias, experts }
                 }
             };
             layers.push(Layer {

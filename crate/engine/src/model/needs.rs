@@ -11,8 +11,8 @@ pub(crate) enum Need {
     Router { name: String, rows: usize, cols: usize },
     /// A matrix in any format, of tensors above each other: their names and rows. The first one's name is its own.
     Matrix { parts: Vec<(String, usize)>, cols: usize },
-    /// Routed experts `{prefix}.0` and on.
-    Experts { prefix: String, count: usize, hidden: usize, width: usize },
+    /// Routed experts `{prefix}.0` and on, then shared ones, which the files have as one MLP.
+    Experts { prefix: String, count: usize, shared: usize, hidden: usize, width: usize },
 }
 
 /// Names of a layer's tensors, as the families here have them in their public checkpoints.
@@ -71,11 +71,9 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
                 if moe.bias {
                     list.push(vector(name("mlp.gate.e_score_correction_bias"), moe.experts));
                 }
-                if moe.shared > 0 {
-                    mlp(&mut list, &name("mlp.shared_experts"), moe.shared, h);
-                }
                 let prefix = name("mlp.experts");
-                experts.push(Need::Experts { prefix, count: moe.experts, hidden: h, width: moe.width });
+                let (count, shared, width) = (moe.experts, moe.shared, moe.width);
+                experts.push(Need::Experts { prefix, count, shared, hidden: h, width });
             }
         }
     }

@@ -14,8 +14,8 @@ use crate::model::needs::needs;
 use crate::model::{Fallback, Progress, Stage};
 use crate::source::Source;
 use crate::weights::{
-    CHUNK, Entry, ExpertLayout, ExpertTable, MANIFEST, Manifest, Piece, Precision, SHARD, Sink, TensorAt, Tensors,
-    VERSION, Verified, Writer, exists, header, row_bytes,
+    CHUNK, Entry, ExpertLayout, ExpertTable, Group, MANIFEST, Manifest, Piece, Precision, SHARD, Sink, TensorAt,
+    Tensors, VERSION, Verified, Writer, exists, header, row_bytes,
 };
 
 /// Files that a copy of a model must keep, and their largest size in bytes.
@@ -89,8 +89,8 @@ struct Item<'a> {
 enum What<'a> {
     /// This many rows from `first` on.
     Rows { plain: Plain<'a>, first: u64, rows: u64 },
-    /// The expert of this number, of those called `prefix`.
-    Expert { prefix: &'a str, i: usize, sizes: [usize; 2], layout: &'a ExpertLayout },
+    /// The expert of this number in its group.
+    Expert { group: Group<'a>, i: usize, layout: &'a ExpertLayout },
 }
 
 impl Item<'_> {
@@ -109,8 +109,8 @@ impl Item<'_> {
 
     async fn write(&self, tensors: &Tensors<'_>, writer: &mut Writer<'_>, on_read: &mut dyn FnMut(u64)) -> Result<()> {
         match &self.what {
-            What::Expert { prefix, i, sizes, layout } => {
-                let record = tensors.record(prefix, *i, *sizes, layout, on_read).await?;
+            What::Expert { group, i, layout } => {
+                let record = tensors.record(group, *i, layout, on_read).await?;
                 // No chunk has bytes of two experts.
                 writer.cut(CHUNK);
                 writer.write(&record).await?;
@@ -180,13 +180,14 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
             let plain = |name, rows| Plain { name, shape: vec![rows, cols], rows, cols, format: *format };
             parts.iter().flat_map(|(name, rows)| runs(&plain(name, *rows))).collect()
         }
-        Chosen::Experts { prefix, count, hidden, width, layout } => {
+        Chosen::Experts { prefix, count, shared, hidden, width, layout } => {
+            let group = Group { prefix, count: *count, shared: *shared, hidden: *hidden, width: *width };
             let expert = |i| {
                 let (name, shape) = (format!("{prefix}.{i}.record"), vec![layout.stride as u64]);
                 let entries = vec![Entry { name, dtype: "U32", shape, bytes: layout.bytes() }];
-                Item { what: What::Expert { prefix, i, sizes: [*hidden, *width], layout }, entries }
+                Item { what: What::Expert { group, i, layout }, entries }
             };
-            (0..*count).map(expert).collect()
+            (0..count + shared).map(expert).collect()
         }
     }
 }
@@ -235,7 +236,7 @@ fn entries(plain: &Plain<'_>, rows: u64, part: &str) -> Vec<Entry> {
 /// Notes in the manifest where an item lies.
 fn note(manifest: &mut Manifest, item: &Item<'_>, shard: usize, at: u64) {
     match &item.what {
-        What::Expert { prefix, sizes: [hidden, width], layout, .. } => {
+        What::Expert { group: Group { prefix, hidden, width, .. }, layout, .. } => {
             let (up, down, records) = (layout.up_format, layout.down_format, Vec::new());
             let empty = ExpertTable { up, down, hidden: *hidden, width: *width, records };
             manifest.experts.entry((*prefix).into()).or_insert(empty).records.push((shard, at));

@@ -93,7 +93,7 @@ pub struct Moe {
     pub chosen: usize,
     /// Width of an expert, `I`.
     pub width: usize,
-    /// Width of the shared experts together; 0 for none.
+    /// Shared experts, `s`, each as wide as a routed one: every token has them.
     pub shared: usize,
     /// Scores are a sigmoid of each logit (else a softmax of all).
     pub sigmoid: bool,

@@ -65,7 +65,7 @@ pub struct LatentQueries {
 pub enum FfnWeights {
     /// A gated MLP.
     Dense(Mlp),
-    /// Routed experts, and shared ones as one MLP.
+    /// Routed experts, and shared ones behind them.
     Moe {
         /// Router `[E, H]`.
         router: Matrix,
@@ -73,8 +73,6 @@ pub enum FfnWeights {
         bias: Buffer,
         /// The experts.
         experts: Experts,
-        /// Shared experts.
-        shared: Option<Mlp>,
     },
 }
 
@@ -86,9 +84,9 @@ pub struct Mlp {
     pub down: Matrix,
 }
 
-/// Routed experts of a layer: a pool of equal slots, each a record of one expert, and a table from expert to slot.
+/// Experts of a layer, the routed ones first: a pool of equal slots, each a record of one, and a table from expert to slot.
 pub struct Experts {
-    /// Slots `[E]`: index of each expert's record in the pool.
+    /// Slots `[E + s]`: index of each expert's record in the pool.
     pub slots: Buffer,
     /// The records.
     pub pool: Buffer,

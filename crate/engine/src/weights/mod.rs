@@ -27,5 +27,5 @@ pub use precision::Precision;
 pub use shard::Sink;
 pub(crate) use shard::{Entry, Writer, header};
 pub use tensors::Tensors;
-pub(crate) use upload::plane_bytes;
+pub(crate) use upload::{Group, plane_bytes, shared_experts};
 pub(crate) use verified::Verified;

@@ -4,7 +4,7 @@ use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
-use crate::weights::planes::finite;
+use crate::weights::planes::{Planes, convert, finite};
 use crate::weights::{ExpertLayout, Matrix, Tensors};
 
 /// Bytes of the weight plane and of the scale plane of a matrix, in whole words.
@@ -74,16 +74,16 @@ impl Tensors<'_> {
         Ok(buffer)
     }
 
-    /// The record of expert `i` of those called `prefix`, in words as bytes: from a pack as it is, else put together
-    /// from the expert's gate, up and down matrices.
+    /// The record of expert `i` of a layer, in words as bytes: from a pack as it is, else put together from the expert's gate,
+    /// up and down matrices, which of a shared one are parts of larger ones.
     pub(crate) async fn record(
         &self,
-        prefix: &str,
+        group: &Group<'_>,
         i: usize,
-        [hidden, width]: [usize; 2],
         layout: &ExpertLayout,
         on_read: OnRead<'_>,
     ) -> Result<Vec<u8>> {
+        let Group { prefix, count, shared, hidden, width } = *group;
         if let Some(at) = self.index.record(prefix, i) {
             let record = self.files.read(&at.file, at.offset..at.offset + layout.bytes()).await?;
             if !record_finite(layout, &record) {
@@ -98,52 +98,84 @@ impl Tensors<'_> {
         record.try_reserve_exact(layout.bytes() as usize).map_err(short)?;
         record.resize(layout.bytes() as usize, 0);
         let (up, down) = (layout.up_format, layout.down_format);
-        let places = [
-            (
-                "gate_proj",
-                [width, hidden],
-                Place { format: up, weights: 0, scales: layout.up_scales, step: 2, phase: 0 },
-            ),
-            ("up_proj", [width, hidden], Place { format: up, weights: 0, scales: layout.up_scales, step: 2, phase: 1 }),
-            (
-                "down_proj",
-                [hidden, width],
-                Place { format: down, weights: layout.down_weights, scales: layout.down_scales, step: 1, phase: 0 },
-            ),
-        ];
-        for (role, shape, place) in places {
-            self.place(&format!("{prefix}.{i}.{role}.weight"), shape, &place, &mut record, on_read).await?;
+        let (name, part, parts) = match i.checked_sub(count) {
+            None => (format!("{prefix}.{i}"), 0, 1),
+            Some(part) => (shared_experts(prefix), part, shared),
+        };
+        let up_place = |phase| Place { format: up, weights: 0, scales: layout.up_scales, step: 2, phase };
+        let (rows, columns) = ([width, hidden], [hidden, width]);
+        let (weights, scales) = (layout.down_weights, layout.down_scales);
+        let down_place = Place { format: down, weights, scales, step: 1, phase: 0 };
+        for (role, shape, place, of) in [
+            ("gate_proj", rows, up_place(0), [part, 0]),
+            ("up_proj", rows, up_place(1), [part, 0]),
+            ("down_proj", columns, down_place, [0, part]),
+        ] {
+            let whole = if role == "down_proj" { [hidden, parts * width] } else { [parts * width, hidden] };
+            let name = format!("{name}.{role}.weight");
+            self.place(&name, whole, (of, shape), &place, &mut record).await?;
+            let (stored, _) = self.index.tensor(&name, &whole)?;
+            on_read(stored.bytes() / parts as u64);
         }
         Ok(record)
     }
 
-    /// Spreads the rows of a matrix over a record.
+    /// Spreads a part of a matrix, the one of number `of` down and across of those of `shape`, over a record.
     async fn place(
         &self,
         name: &str,
-        [rows, cols]: [usize; 2],
+        whole: [usize; 2],
+        (of, [rows, cols]): ([usize; 2], [usize; 2]),
         place: &Place,
         record: &mut [u8],
-        on_read: OnRead<'_>,
     ) -> Result<()> {
-        let (stored, _) = self.index.tensor(name, &[rows, cols])?;
+        let (stored, _) = self.index.tensor(name, &whole)?;
         let (row_weights, row_scales) =
             (4 * place.format.row_words(cols), place.format.row_scales(cols as u64) as usize);
+        let (all_weights, all_scales) =
+            (4 * place.format.row_words(whole[1]), place.format.row_scales(whole[1] as u64) as usize);
+        // Where scales would stand for more columns than those wanted, the columns are cut out as floats first.
+        let whole_rows = cols == whole[1] || place.format.cuts(cols);
+        let (read_as, across) = if whole_rows { (place.format, of[1]) } else { (Format::F32, 0) };
         let mut first = 0;
         while first < rows {
-            let planes = self.rows(name, stored, first as u64, u64::MAX, place.format).await?;
+            let (from, most) = (of[0] * rows + first, rows - first);
+            let mut planes = self.rows(name, stored, from as u64, most as u64, read_as).await?;
+            let (mut line_weights, mut line_scales) = (all_weights, all_scales);
+            if !whole_rows {
+                let lines = planes.weights.chunks_exact(4 * whole[1]);
+                let cut = lines.flat_map(|line| &line[4 * of[1] * cols..][..4 * cols]).copied().collect();
+                let cut = Planes { rows: planes.rows, weights: cut, scales: Vec::new() };
+                let wrong = |reason| Error::tensor(&self.index.file, name, reason);
+                planes = convert(Format::F32, place.format, cut, cols).map_err(wrong)?;
+                (line_weights, line_scales) = (row_weights, row_scales);
+            }
             for r in 0..planes.rows {
                 let to = (first + r) * place.step + place.phase;
                 record[4 * place.weights + to * row_weights..][..row_weights]
-                    .copy_from_slice(&planes.weights[r * row_weights..][..row_weights]);
+                    .copy_from_slice(&planes.weights[r * line_weights + across * row_weights..][..row_weights]);
                 record[4 * place.scales + to * row_scales..][..row_scales]
-                    .copy_from_slice(&planes.scales[r * row_scales..][..row_scales]);
+                    .copy_from_slice(&planes.scales[r * line_scales + across * row_scales..][..row_scales]);
             }
             first += planes.rows;
         }
-        on_read(stored.bytes());
         Ok(())
     }
+}
+
+/// Name of the MLP that a layer's shared experts are together, beside the routed ones called `prefix`.
+pub(crate) fn shared_experts(prefix: &str) -> String {
+    format!("{}shared_experts", prefix.trim_end_matches("experts"))
+}
+
+/// The experts of a layer: `count` routed ones, called `{prefix}.0` and on, then `shared` ones.
+#[derive(Clone, Copy)]
+pub(crate) struct Group<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) count: usize,
+    pub(crate) shared: usize,
+    pub(crate) hidden: usize,
+    pub(crate) width: usize,
 }
 
 /// Where a matrix goes in a record: row `r` becomes row `r·step + phase` of the planes at these words.

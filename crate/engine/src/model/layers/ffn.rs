@@ -16,7 +16,8 @@ impl Builder<'_> {
         Ok(hidden)
     }
 
-    /// Routed experts: `x += Σ_j weight_j · expert_j(n)`, `n = norm(x)`, the choice staying on the device.
+    /// Experts: `x += Σ_j weight_j · expert_j(n)`, `n = norm(x)`, over those chosen and those shared; the choice stays on the
+    /// device.
     pub(super) fn moe(
         &mut self,
         i: usize,
@@ -25,8 +26,9 @@ impl Builder<'_> {
         norm: &Buffer,
         x: &Buffer,
     ) -> Result<()> {
-        let chosen = self.scratch("chosen", 2 * moe.chosen)?;
-        let inner = self.scratch("experts", moe.chosen * moe.width)?;
+        let at_work = moe.chosen + moe.shared;
+        let chosen = self.scratch("chosen", 2 * at_work)?;
+        let inner = self.scratch("experts", at_work * moe.width)?;
         let params = kernel::TopK {
             experts: moe.experts as u32,
             chosen: moe.chosen as u32,
@@ -36,7 +38,7 @@ impl Builder<'_> {
             normalise: u32::from(moe.normalise),
             eps: moe.eps,
             scale: moe.scale,
-            shared_experts: 0,
+            shared_experts: moe.shared as u32,
             hidden: router.cols as u32,
             norm_eps: self.eps,
         };
@@ -48,7 +50,7 @@ impl Builder<'_> {
             self.normed_linear(format!("layers.{i}.router"), router, x, norm, &logits);
             self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
         }
-        let routed = Routed { i, moe, experts, norm, chosen: &chosen, inner: &inner, x };
+        let routed = Routed { i, moe, at_work, experts, norm, chosen: &chosen, inner: &inner, x };
         if self.chunk > MATVEC_TOKENS {
             return self.many_experts(&routed);
         }
@@ -63,7 +65,7 @@ impl Builder<'_> {
         let up = kernel::ExpertsUp {
             hidden: (r.norm.bytes() / 4) as u32,
             width: r.moe.width as u32,
-            chosen: r.moe.chosen as u32,
+            chosen: r.at_work as u32,
             stride: layout.stride as u32,
             weights: 0,
             scales: layout.up_scales as u32,
@@ -81,9 +83,10 @@ impl Builder<'_> {
     /// The chosen experts for many tokens: each expert is read once for all that chose it.
     fn many_experts(&mut self, r: &Routed<'_>) -> Result<()> {
         let (i, moe, layout, hidden) = (r.i, r.moe, &r.experts.layout, r.norm.bytes() as usize / 4);
-        let made = self.scratch("made", moe.chosen * hidden)?;
-        let sorted = self.words("sorted", moe.experts + 1 + self.chunk * moe.chosen)?;
-        let sort = kernel::ExpertsSort { experts: moe.experts as u32, chosen: moe.chosen as u32 };
+        let experts = moe.experts + moe.shared;
+        let made = self.scratch("made", r.at_work * hidden)?;
+        let sorted = self.words("sorted", experts + 1 + self.chunk * r.at_work)?;
+        let sort = kernel::ExpertsSort { experts: experts as u32, chosen: r.at_work as u32 };
         self.step(
             format!("layers.{i}.sort"),
             &kernel::EXPERTS_SORT,
@@ -94,8 +97,8 @@ impl Builder<'_> {
         let up = kernel::ExpertsMatmul {
             rows: 2 * moe.width as u32,
             cols: hidden as u32,
-            experts: moe.experts as u32,
-            sharing: moe.chosen as u32,
+            experts: experts as u32,
+            sharing: r.at_work as u32,
             stride: layout.stride as u32,
             weights: 0,
             scales: layout.up_scales as u32,
@@ -119,16 +122,18 @@ impl Builder<'_> {
             let bindings = [x, r.norm, &sorted, &r.experts.slots, &r.experts.pool, y];
             self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
         }
-        let combine = kernel::Combine { hidden: hidden as u32, chosen: moe.chosen as u32 };
+        let combine = kernel::Combine { hidden: hidden as u32, chosen: r.at_work as u32 };
         self.step(format!("layers.{i}.combine"), &kernel::COMBINE, None, &combine, &[&made, r.chosen, r.x]);
         Ok(())
     }
 }
 
-/// The routed experts of layer `i`, and what they read and write.
+/// The experts of layer `i`, and what they read and write.
 struct Routed<'a> {
     i: usize,
     moe: &'a Moe,
+    /// Experts of a token: chosen and shared.
+    at_work: usize,
     experts: &'a Experts,
     norm: &'a Buffer,
     /// Pairs (expert, weight) of each token.

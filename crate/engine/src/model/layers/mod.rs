@@ -117,14 +117,8 @@ impl<'a> Builder<'a> {
             Attention::Mla(mla) => self.mla(i, layer, mla, x)?,
         }
         match (&layer.ffn, &spec.ffn) {
-            (FfnWeights::Moe { router, bias, experts, shared }, Ffn::Moe(moe)) => {
-                // The shared experts first: they too read x as attention left it, so their sum waits aside.
-                let label = format!("layers.{i}.shared");
-                let aside = shared.as_ref().map(|mlp| self.mlp_hidden(&label, mlp, layer, x)).transpose()?;
+            (FfnWeights::Moe { router, bias, experts }, Ffn::Moe(moe)) => {
                 self.moe(i, moe, (router, bias, experts), &layer.ffn_norm, x)?;
-                if let (Some(mlp), Some(hidden)) = (shared, aside) {
-                    self.linear(format!("layers.{i}.shared.down"), &mlp.down, &hidden, x, true);
-                }
             }
             (FfnWeights::Dense(mlp), _) => {
                 let hidden = self.mlp_hidden(&format!("layers.{i}.ffn"), mlp, layer, x)?;
