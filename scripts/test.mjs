@@ -69,11 +69,15 @@ program(import.meta.url, async () => {
   const failed = await check();
   total.failed += failed.length;
 
+  // After the first driver only the test files that use a GPU are run again: the others would give the same answers.
+  const gpu = ['-p', 'moebius-tests', ...gpuTests().flatMap((test) => ['--test', test])];
   for (const [index, { name, file }] of drivers().entries()) {
-    // The second driver repeats only the test files that use a GPU; the others would give the same answers again.
-    const what = index === 0 ? ['--workspace'] : ['-p', 'moebius-tests', ...gpuTests().flatMap((test) => ['--test', test])];
     const title = `Rust tests on ${index === 0 ? 'the CPU and ' : ''}${name}`;
-    await tests(title, 'cargo', ['test', '--no-fail-fast', ...what], { VK_DRIVER_FILES: String(file) });
+    const env = { VK_DRIVER_FILES: String(file) };
+    await tests(title, 'cargo', ['test', '--no-fail-fast', ...(index === 0 ? ['--workspace'] : gpu)], env);
+    // The same without subgroups and inside WebGPU's default limits, as the weakest device has it.
+    const least = { ...env, MOEBIUS_PROFILE: 'least' };
+    await tests(`GPU tests on ${name}, least profile`, 'cargo', ['test', '--no-fail-fast', ...gpu], least);
   }
 
   await run('cargo', ['build', '-p', 'moebius-cli']);

@@ -27,7 +27,7 @@ pub(crate) fn shaders() -> Vec<Shader> {
     let owned = all.map(|s| Shader {
         kernel: s.kernel.to_owned(),
         variant: s.format.unwrap_or("only").to_owned(),
-        wgsl: s.wgsl.to_owned(),
+        wgsl: s.text(false),
     });
     owned.collect()
 }

@@ -4,9 +4,6 @@
 
 use std::collections::BTreeSet;
 
-/// What follows a kernel in the list that also comes with subgroup operations.
-const SUBGROUPS: &str = "+subgroups";
-
 /// One text of a shader.
 pub(crate) struct Variant {
     pub(crate) kernel: String,
@@ -17,13 +14,6 @@ pub(crate) struct Variant {
 }
 
 impl Variant {
-    /// What tells it from all others: `matvec.q4.subgroups`.
-    pub(crate) fn name(&self) -> String {
-        let format = self.format.iter().map(|f| format!(".{f}"));
-        let subgroups = self.subgroups.then(|| ".subgroups".to_owned());
-        std::iter::once(self.kernel.clone()).chain(format).chain(subgroups).collect()
-    }
-
     /// Whether `#ifdef name` keeps its lines.
     fn defines(&self, name: &str) -> bool {
         self.format.as_deref() == Some(name) || (self.subgroups && name == "subgroups")
@@ -83,24 +73,4 @@ fn take(
         }
     }
     if open.is_empty() { Ok(()) } else { Err(format!("{file}.wgsl: an #ifdef without #endif")) }
-}
-
-/// Reads the list of variants: lines of a kernel, its formats, and `+subgroups` where each also comes with those;
-/// `#` comments.
-#[must_use]
-pub(crate) fn variants(list: &str) -> Vec<Variant> {
-    let mut found = Vec::new();
-    for line in list.lines().filter(|l| !l.starts_with('#')) {
-        let mut words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
-        let both = words.pop_if(|last| last == SUBGROUPS).is_some();
-        let mut words = words.into_iter();
-        let Some(kernel) = words.next() else { continue };
-        let formats: Vec<_> = words.map(Some).collect();
-        for format in if formats.is_empty() { vec![None] } else { formats } {
-            for subgroups in [false, true].into_iter().take(1 + usize::from(both)) {
-                found.push(Variant { kernel: kernel.clone(), format: format.clone(), subgroups });
-            }
-        }
-    }
-    found
 }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 
 pub use cpu::{Args, Cpu};
-pub use gpu::Gpu;
+pub use gpu::{Alter, Gpu};
 pub use plan::{Dim, Grid, Step};
 pub use profile::Profile;
 
@@ -92,8 +92,19 @@ pub trait Device {
         self.begin_read(buffer, offset, bytes)?.await
     }
 
-    /// Prepares steps for playing. Errors that a driver reports late (a refused pipeline) are awaited here.
-    async fn compile(&self, steps: Vec<Step>) -> Result<Plan>;
+    /// Prepares steps for playing. Errors that a driver reports late (a refused pipeline) are awaited here, and a kernel that
+    /// is used for the first time is tested: a GPU that gives wrong results is an error.
+    async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {
+        self.compile_untested(steps).await
+    }
+
+    /// The same without the test.
+    async fn compile_untested(&self, steps: Vec<Step>) -> Result<Plan>;
+
+    /// What did not pass its test and is done another way, for a person to read.
+    fn fallbacks(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Plays plans one after another, each with grids and loops sized for its number of tokens. Does not wait.
     fn play(&self, plans: &[(&Plan, u32)]) -> Result<()>;

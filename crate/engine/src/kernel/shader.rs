@@ -1,6 +1,7 @@
-//! The shaders' texts: every kernel and variant, expanded and checked when the engine was built.
+//! The shaders' texts: every kernel and variant, checked when the engine was built and expanded when it is wanted.
 
-use std::borrow::Cow;
+#[path = "../../build/preprocess.rs"]
+mod preprocess;
 
 use crate::format::Format;
 
@@ -10,10 +11,8 @@ pub struct Shader {
     pub kernel: &'static str,
     /// Name of the weight format, for kernels that come in a variant for each.
     pub format: Option<&'static str>,
-    /// Whether it uses subgroup operations. Browsers want a directive before it that naga refuses: [`Shader::text`].
+    /// Whether it uses subgroup operations.
     pub subgroups: bool,
-    /// The text, without directives.
-    pub wgsl: &'static str,
 }
 
 impl Shader {
@@ -24,10 +23,19 @@ impl Shader {
         parts.into_iter().flatten().collect::<Vec<_>>().join(".")
     }
 
-    /// The text as a browser (or else naga) takes it.
+    /// The text. Of subgroup operations browsers want to be told first, in words that naga refuses.
     #[must_use]
-    pub fn text(&self, browser: bool) -> Cow<'static, str> {
-        if self.subgroups && browser { format!("enable subgroups;\n{}", self.wgsl).into() } else { self.wgsl.into() }
+    pub fn text(&self, browser: bool) -> String {
+        const FILES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/shader_files.rs"));
+        let (kernel, format) = (self.kernel.to_owned(), self.format.map(str::to_owned));
+        let variant = preprocess::Variant { kernel, format, subgroups: self.subgroups };
+        let read = |name: &str| {
+            let file = FILES.iter().find(|(file, _)| *file == name);
+            file.map(|(_, text)| (*text).to_owned()).ok_or_else(|| format!("no file {name}"))
+        };
+        // The build has expanded all of them: there is no error but one that a driver will name.
+        let text = preprocess::expand(&variant, &read).unwrap_or_else(|error| error);
+        if self.subgroups && browser { format!("enable subgroups;\n{text}") } else { text }
     }
 }
 

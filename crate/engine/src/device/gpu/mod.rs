@@ -4,8 +4,10 @@ mod faults;
 mod pipelines;
 mod plan;
 mod readback;
+mod selftest;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use async_trait::async_trait;
@@ -14,6 +16,7 @@ pub(crate) use plan::Launches;
 
 use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Reading, Step, Storage};
 use crate::error::{Error, Result};
+use crate::kernel::Shader;
 
 /// Bytes written between submits: natively every write is held in memory a second time until the next one.
 const HELD: u64 = 64 << 20;
@@ -40,7 +43,18 @@ pub struct Gpu {
     /// Bytes written since the last submit.
     written: Cell<u64>,
     pending: RefCell<plan::Pending>,
+    /// Kernels that were tested.
+    tested: RefCell<HashSet<selftest::Class>>,
+    /// Those of which the variant with subgroup operations failed.
+    broken: RefCell<Vec<selftest::Class>>,
+    /// See [`Device::fallbacks`].
+    fallbacks: RefCell<Vec<String>>,
+    /// Changes a shader's text on its way to the driver: how tests break it.
+    pub alter: Option<Alter>,
 }
+
+/// A shader's text, changed.
+pub type Alter = fn(&Shader, &str) -> String;
 
 /// A GPU buffer that is destroyed with its last owner: a browser would keep it until garbage collection. Plans own the
 /// buffers they bind.
@@ -90,7 +104,23 @@ impl Gpu {
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
         let (pipelines, staging, written, pending) = Default::default();
-        Ok(Gpu { device, queue, name, software, profile, faults, pipelines, staging, written, pending })
+        let (tested, broken, fallbacks, alter) = Default::default();
+        Ok(Gpu {
+            device,
+            queue,
+            name,
+            software,
+            profile,
+            faults,
+            pipelines,
+            staging,
+            written,
+            pending,
+            tested,
+            broken,
+            fallbacks,
+            alter,
+        })
     }
 
     /// A zeroed buffer for `usage`, copied to and from. Whole quads of words: shaders read planes as `vec4<u32>`.
@@ -157,6 +187,15 @@ impl Device for Gpu {
     }
 
     async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {
+        self.test(&steps).await?;
+        self.compile_untested(steps).await
+    }
+
+    fn fallbacks(&self) -> Vec<String> {
+        self.fallbacks.borrow().clone()
+    }
+
+    async fn compile_untested(&self, steps: Vec<Step>) -> Result<Plan> {
         Ok(Plan { prepared: Prepared::Gpu(self.prepare(steps).await?) })
     }
 

@@ -40,7 +40,7 @@ impl Gpu {
             return Ok(found.clone());
         }
         let label = key.1.map_or_else(|| kernel.name.to_owned(), |f| format!("{}.{}", kernel.name, f.name()));
-        let shader = kernel::shader(kernel, format, subgroups && self.profile.subgroups())
+        let shader = kernel::shader(kernel, format, subgroups)
             .ok_or_else(|| Error::Device(format!("kernel {label} has no shader; steps of it must name a format")))?;
         let made = self.faults.scoped(&self.device, &label, || self.make(kernel, &label, shader, &key.3))?;
         self.faults.settle().await?;
@@ -70,9 +70,13 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
+        let mut text = shader.text(cfg!(target_arch = "wasm32"));
+        if let Some(alter) = self.alter {
+            text = alter(shader, &text);
+        }
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(shader.text(cfg!(target_arch = "wasm32"))),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
         });
         let constants: Vec<_> = constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Gpu, Memory};
-use crate::device::{Grid, Step, Storage};
+use crate::device::{Grid, Profile, Step, Storage};
 use crate::error::{Error, Result};
 use crate::kernel;
 
@@ -57,7 +57,9 @@ impl Gpu {
                 let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
                 return Err(refuse(&step, &counts));
             }
-            let kernel::Launch { grid, constants, subgroups } = (step.kernel.launch)(&step.params, &self.profile);
+            let kernel::Launch { grid, constants, subgroups } =
+                (step.kernel.launch)(&step.params, &self.profile_for(&step));
+            let subgroups = subgroups && self.profile_for(&step).subgroups();
             let pipeline = self.pipeline(step.kernel, step.format, subgroups, constants).await?;
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,
@@ -103,6 +105,12 @@ impl Gpu {
             pass.dispatch_workgroups(x, y, z);
         }
         Ok(())
+    }
+
+    /// What a step's kernel may use: no subgroup operations where it failed with them.
+    fn profile_for(&self, step: &Step) -> Profile {
+        let class = super::selftest::class(step.kernel, step.format);
+        if self.broken.borrow().contains(&class) { Profile { subgroup: 0, ..self.profile } } else { self.profile }
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {

@@ -1,0 +1,260 @@
+//! Known answers: one or two small launches of every kernel, which its scalar twin answers. A device that gives other answers
+//! is not believed; see `device/gpu/selftest.rs`. Rows have 17 blocks, so that as many lanes as there may be take part.
+
+use bytemuck::Pod;
+
+use super::{
+    Argmax, Attention, AttentionMerge, Combine, Embed, ExpertsDown, ExpertsMatmul, ExpertsSort, ExpertsUp, Heads,
+    Kernel, Last, Matmul, MlaQuery, Sample, Settings, State, TopK,
+};
+use crate::format::Format;
+
+/// A launch with its buffers' first contents.
+pub(crate) struct Probe {
+    pub(crate) params: Vec<u8>,
+    pub(crate) tokens: u32,
+    /// For each binding; outputs too.
+    pub(crate) buffers: Vec<Vec<u32>>,
+}
+
+/// Tokens of most probes.
+const TOKENS: usize = 3;
+/// Columns of most matrices.
+const COLS: usize = 544;
+/// Sizes of the experts: how many, rows and columns, and how many each token chooses.
+const EXPERTS: (usize, usize, usize, usize) = (3, 32, 64, 2);
+
+impl Probe {
+    fn new(params: &impl Pod, tokens: usize) -> Self {
+        Probe { params: bytemuck::bytes_of(params).to_vec(), tokens: tokens as u32, buffers: Vec::new() }
+    }
+
+    fn words(mut self, words: &[u32]) -> Self {
+        self.buffers.push(words.to_vec());
+        self
+    }
+
+    /// Floats between −1 and 1 that no two buffers share.
+    fn floats(self, count: usize) -> Self {
+        let floats = spread(count, self.buffers.len() as u32);
+        self.words(bytemuck::cast_slice(&floats))
+    }
+
+    fn out(self, count: usize) -> Self {
+        self.words(&vec![0; count])
+    }
+
+    fn state(self, position: u32) -> Self {
+        let state = State { position, tokens: self.tokens, seed: 3, seed_high: 5 };
+        self.words(bytemuck::cast_slice(&[state]))
+    }
+
+    fn matrix(self, format: Format, rows: usize, cols: usize) -> Self {
+        let (weights, mut scales) = format.encode(&spread(rows * cols, 7), rows, cols);
+        scales.resize(scales.len().max(4), 0);
+        self.words(&weights).words(&scales)
+    }
+
+    /// Choices of each token, slots in another order than experts, and their records of a gate-up matrix at word 0.
+    fn pool(self, format: Format, rows: usize, cols: usize, stride: usize, scales: usize) -> Self {
+        let (count, ..) = EXPERTS;
+        let mut pool = vec![0; stride * count];
+        for (i, record) in pool.chunks_exact_mut(stride).enumerate() {
+            let (weights, scale) = format.encode(&spread(rows * cols, 11 + i as u32), rows, cols);
+            record[..weights.len()].copy_from_slice(&weights);
+            record[scales..scales + scale.len()].copy_from_slice(&scale);
+        }
+        self.words(&[2, 0, 1]).words(&pool)
+    }
+}
+
+/// Floats between −1 and 1.
+fn spread(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9) ^ 0x85EB_CA6B;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// Pairs (expert, weight) of [`TOKENS`] tokens.
+fn chosen() -> Vec<u32> {
+    let half = 0.5f32.to_bits();
+    vec![0, half, 2, half, 1, half, 2, half, 2, half, 0, half]
+}
+
+/// Choices as `experts_sort` lists them.
+fn sorted() -> Vec<u32> {
+    vec![0, 2, 3, 6, 0, 5, 2, 1, 3, 4]
+}
+
+/// The probes of a kernel for weights of `format`, which kernels without variants ignore.
+pub(crate) fn probes(kernel: &Kernel, format: Option<Format>) -> Vec<Probe> {
+    let format = format.unwrap_or(Format::F32);
+    match kernel.name {
+        "argmax" => vec![Probe::new(&Argmax { vocab: 300 }, 1).floats(300).state(4).out(1).out(4)],
+        "attention" => vec![attention(TOKENS, 1), attention(1, 3)],
+        "attention_merge" => {
+            let p = AttentionMerge { heads: 2, width: 64, splits: 3 };
+            vec![Probe::new(&p, 1).floats(2 * 64 * 3).words(&[0x3F80_0000; 12]).out(2 * 64)]
+        }
+        "combine" => {
+            let p = Combine { hidden: 70, chosen: 2 };
+            vec![Probe::new(&p, TOKENS).floats(TOKENS * 2 * 70).words(&chosen()).floats(TOKENS * 70)]
+        }
+        "embed" => {
+            let p = Embed { width: COLS as u32 };
+            vec![Probe::new(&p, 2).words(&[4, 1]).matrix(format, 5, COLS).out(2 * COLS)]
+        }
+        "experts_down" => vec![experts_down(format)],
+        "experts_matmul" => vec![experts_matmul(format, 1), experts_matmul(format, 0)],
+        "experts_sort" => {
+            let p = ExpertsSort { experts: 3, chosen: 2 };
+            vec![Probe::new(&p, TOKENS).state(4).words(&chosen()).out(10)]
+        }
+        "experts_up" => vec![experts_up(format)],
+        "heads" => vec![heads()],
+        "last" => vec![Probe::new(&Last { width: 70 }, TOKENS).state(4).floats(TOKENS * 70).out(70)],
+        "matmul" => products(format, true),
+        "matvec" => products(format, false),
+        "mla_query" => vec![mla_query(format)],
+        "router" => {
+            let p = routing();
+            vec![
+                Probe::new(&p, 2).floats(2 * COLS).floats(COLS).matrix(Format::F32, 20, COLS).floats(20).out(2 * 2 * 4),
+            ]
+        }
+        "sample" => {
+            let settings = Settings { temperature: 0.7, top_k: 40, top_p: 0.9, min_p: 0.01, repetition_penalty: 1.2 };
+            let probe =
+                Probe::new(&Sample { vocab: 300 }, 1).words(bytemuck::cast_slice(bytemuck::bytes_of(&settings)));
+            vec![probe.words(&[5; 10]).floats(300).state(4).out(1).out(4)]
+        }
+        "topk" => vec![Probe::new(&routing(), 2).floats(2 * 20).floats(20).out(2 * 2 * 4)],
+        _ => Vec::new(),
+    }
+}
+
+fn attention(tokens: usize, splits: u32) -> Probe {
+    let (k_stride, v_stride) = (2 * 72, 2 * 64);
+    let p = Attention {
+        heads: 6,
+        kv_heads: 2,
+        k_width: 72,
+        v_width: 64,
+        k_stride,
+        v_stride,
+        scale: 0.5,
+        window: 0,
+        splits,
+    };
+    let (context, rows) = (70 + tokens, tokens * splits as usize * 6);
+    let probe = Probe::new(&p, tokens).state(70).floats(tokens * 6 * 72).floats(context * k_stride as usize);
+    probe.floats(context * v_stride as usize).out(rows * 64).out(2 * rows)
+}
+
+fn routing() -> TopK {
+    TopK {
+        experts: 20,
+        chosen: 3,
+        sigmoid: 1,
+        groups: 4,
+        top_groups: 2,
+        normalise: 1,
+        eps: 1e-20,
+        scale: 2.5,
+        shared_experts: 1,
+        hidden: COLS as u32,
+        norm_eps: 1e-6,
+    }
+}
+
+fn experts_up(format: Format) -> Probe {
+    let (_, width, hidden, k) = EXPERTS;
+    let scales = (2 * width * format.row_words(hidden)).next_multiple_of(4);
+    let stride = (scales + format.scale_words(2 * width, hidden)).next_multiple_of(4);
+    let p = ExpertsUp {
+        hidden: hidden as u32,
+        width: width as u32,
+        chosen: k as u32,
+        stride: stride as u32,
+        weights: 0,
+        scales: scales as u32,
+        eps: 1e-6,
+    };
+    let probe = Probe::new(&p, TOKENS).floats(TOKENS * hidden).floats(hidden).words(&chosen());
+    probe.pool(format, 2 * width, hidden, stride, scales).out(TOKENS * k * width)
+}
+
+fn experts_down(format: Format) -> Probe {
+    let (_, hidden, width, k) = EXPERTS;
+    let scales = (hidden * format.row_words(width)).next_multiple_of(4);
+    let stride = (scales + format.scale_words(hidden, width)).next_multiple_of(4);
+    let p = ExpertsDown {
+        hidden: hidden as u32,
+        width: width as u32,
+        chosen: k as u32,
+        stride: stride as u32,
+        weights: 0,
+        scales: scales as u32,
+    };
+    let probe = Probe::new(&p, TOKENS).floats(TOKENS * k * width).words(&chosen());
+    probe.pool(format, hidden, width, stride, scales).floats(TOKENS * hidden)
+}
+
+fn experts_matmul(format: Format, gated: u32) -> Probe {
+    let (experts, rows, cols, k) = EXPERTS;
+    let scales = (rows * format.row_words(cols)).next_multiple_of(4);
+    let stride = (scales + format.scale_words(rows, cols)).next_multiple_of(4);
+    let p = ExpertsMatmul {
+        rows: rows as u32,
+        cols: cols as u32,
+        experts: experts as u32,
+        sharing: if gated == 1 { k as u32 } else { 1 },
+        stride: stride as u32,
+        weights: 0,
+        scales: scales as u32,
+        gated,
+        norm: gated,
+        eps: 1e-6,
+    };
+    let inputs = if gated == 1 { TOKENS } else { TOKENS * k };
+    let probe = Probe::new(&p, TOKENS).floats(inputs * cols).floats(cols).words(&sorted());
+    probe.pool(format, rows, cols, stride, scales).out(TOKENS * k * (rows >> gated))
+}
+
+fn heads() -> Probe {
+    let p = Heads { heads: 2, kv_heads: 1, width: 24, dims: 16, interleaved: 1, norm: 1, eps: 1e-6 };
+    let probe = Probe::new(&p, 2).state(4).floats(6 * 16).floats(2 * 4 * 24).floats(24).floats(24);
+    probe.out(2 * 2 * 24).out(6 * 24).out(6 * 24)
+}
+
+/// A plain product, and a normed and gated one.
+fn products(format: Format, state: bool) -> Vec<Probe> {
+    let plain = Matmul { accumulate: 1, ..Matmul::plain(38, COLS as u32) };
+    let gated = Matmul { norm: 1, eps: 1e-6, gated: 1, y_stride: 19, accumulate: 0, ..plain };
+    let probe = |p: &Matmul, outputs: usize| {
+        let probe = Probe::new(p, TOKENS);
+        let probe = if state { probe.state(4) } else { probe };
+        probe.floats(TOKENS * COLS).floats(COLS).matrix(format, 38, COLS).floats(TOKENS * outputs)
+    };
+    vec![probe(&plain, 38), probe(&gated, 19)]
+}
+
+fn mla_query(format: Format) -> Probe {
+    let p = MlaQuery {
+        heads: 2,
+        nope: 6,
+        rope: 4,
+        value: 5,
+        rank: 64,
+        q_stride: 20,
+        kv_stride: 68,
+        kv_offset: 0,
+        interleaved: 1,
+        eps: 1e-6,
+    };
+    let probe = Probe::new(&p, 2).state(4).floats(6 * 4).floats(2 * 20).floats(2 * 68).floats(64);
+    probe.matrix(format, 2 * 11, 64).out(2 * 2 * 68).out(6 * 68)
+}

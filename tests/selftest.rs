@@ -1,0 +1,80 @@
+//! The GPU's self-test: it passes what is right, and every kernel that is broken on purpose is caught.
+
+mod adapter;
+mod cases;
+
+use moebius_engine::device::{Device, Gpu, Step};
+use moebius_engine::kernel::{KERNELS, Kernel, Shader, shader};
+use pollster::block_on;
+
+/// A step of a kernel, to be compiled and so tested.
+fn step(device: &dyn Device, kernel: &'static Kernel) -> Step {
+    let case = cases::cases(kernel).swap_remove(0);
+    assert!(std::ptr::eq(case.kernel, kernel), "cases of {} are another's", kernel.name);
+    let bindings = case.buffers.iter().map(|words| device.buffer("case", 4 * words.len() as u64).expect("a buffer"));
+    let (label, params) = (kernel.name.to_owned(), case.params.clone());
+    Step { label, kernel, format: case.format, params, bindings: bindings.collect() }
+}
+
+fn compile(gpu: &Gpu, kernel: &'static Kernel) -> Result<(), String> {
+    block_on(gpu.compile(vec![step(gpu, kernel)])).map(|_| ()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn what_is_right_passes() {
+    let Some(gpu) = adapter::gpu("what_is_right_passes") else { return };
+    for kernel in KERNELS {
+        assert_eq!(compile(&gpu, kernel), Ok(()), "{}", kernel.name);
+    }
+    assert_eq!(gpu.fallbacks(), [""; 0], "on {}", gpu.name());
+}
+
+/// What a miscompiled loop, a lost store or a wrong lane may look like: the first of these that a shader has.
+const SLIPS: [(&str, &str); 7] = [
+    ("sum +=", "sum ="),
+    ("total +=", "total ="),
+    ("(*sums)[0] +=", "(*sums)[0] ="),
+    ("s.at[i] =", "s.at[0] ="),
+    ("at += firsts", "at = firsts"),
+    ("x[at + c + n] =", "x[at + c] ="),
+    ("y[id.x] =", "y[id.x + 1u] ="),
+];
+
+fn slip(_: &Shader, text: &str) -> String {
+    let found = SLIPS.iter().find(|(right, _)| text.contains(right));
+    let (right, wrong) = found.unwrap_or_else(|| panic!("nothing to break in\n{text}"));
+    text.replacen(right, wrong, 1)
+}
+
+#[test]
+fn what_is_broken_is_caught() {
+    for kernel in KERNELS {
+        let Some(mut gpu) = adapter::gpu("what_is_broken_is_caught") else { return };
+        gpu.alter = Some(slip);
+        let outcome = compile(&gpu, kernel);
+        let said = outcome.expect_err(&format!("{} broken, and not caught", kernel.name));
+        assert!(said.contains(kernel.name) && said.contains("wrong results"), "{said}");
+        println!("{}: {said}", kernel.name);
+    }
+}
+
+fn slip_with_subgroups(shader: &Shader, text: &str) -> String {
+    if shader.subgroups { slip(shader, text) } else { text.to_owned() }
+}
+
+#[test]
+fn a_broken_variant_falls_back() {
+    let Some(mut gpu) = adapter::gpu("a_broken_variant_falls_back") else { return };
+    gpu.alter = Some(slip_with_subgroups);
+    let two = |kernel: &Kernel, step: &Step| shader(kernel, step.format, true).is_some_and(|s| s.subgroups);
+    let mut expected = Vec::new();
+    for kernel in KERNELS {
+        let step = step(&gpu, kernel);
+        if two(kernel, &step) && gpu.profile.subgroups() {
+            let format = step.format.map_or(String::new(), |f| format!(".{}", f.name()));
+            expected.push(format!("{}{format} without subgroup operations", kernel.name));
+        }
+        assert_eq!(compile(&gpu, kernel), Ok(()), "{}", kernel.name);
+    }
+    assert_eq!(gpu.fallbacks(), expected);
+}
