@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use folder::folder;
 use moebius_engine::device::{Cpu, Device};
+use moebius_engine::format::Format;
 use moebius_engine::model::{LoadOptions, Matrix, Model};
 use moebius_engine::source::{Memory, Source};
 use moebius_engine::weights::{CHUNK, Manifest, Precision, SHARD};
@@ -130,6 +131,30 @@ fn packs_are_the_same_every_time() {
     }
     for name in manifest.shards.iter().map(|f| f.name.as_str()).chain(["moebius.json"]) {
         assert!(contents(&first, name) == contents(&second, name), "{name}");
+    }
+}
+
+/// What each precision makes of experts, of other matrices, and of the embedding.
+#[test]
+fn precisions_become_formats() {
+    use Format::{Bf16, F16, F32, Fp8, Mxfp4, Q4, Q8};
+    for (name, precision, formats) in [
+        ("deepseek_v3", Precision::Stored, [Bf16, Bf16, Bf16]),
+        ("deepseek_v3", Precision::F16, [F16, F16, F16]),
+        ("deepseek_v3", Precision::Q8, [Q8, Q8, Q8]),
+        ("deepseek_v3", Precision::Q4, [Q4, Q8, Q8]),
+        ("deepseek_v3", Precision::Fp8, [Fp8, Fp8, Fp8]),
+        ("deepseek_v3", Precision::Mxfp4, [Mxfp4, Q8, Q8]),
+        ("deepseek_v3_fp8", Precision::Stored, [Fp8, Fp8, Bf16]),
+        ("deepseek_v3_fp8", Precision::Mxfp4, [Mxfp4, Q8, Q8]),
+    ] {
+        let (_, manifest) = packed(&folder(name), precision);
+        let experts = &manifest.experts["model.layers.1.mlp.experts"];
+        let of = |tensor: &str| manifest.tensors[tensor].format;
+        let found = [experts.up, of("model.layers.1.self_attn.o_proj.weight"), of(EMBED)];
+        assert_eq!(found, formats, "{name} as {}", precision.name());
+        assert_eq!(experts.down, experts.up);
+        assert_eq!(of("model.layers.1.mlp.gate.weight"), F32);
     }
 }
 
