@@ -20,7 +20,7 @@ use run::{Run, divergence, nll};
 use serde_json::Value;
 
 /// Fixtures with a loader here.
-const MODELS: [&str; 5] = ["qwen3_moe", "qwen3_moe_yarn", "deepseek_v2", "deepseek_v3", "deepseek_v3_lite"];
+const MODELS: [&str; 6] = ["qwen3", "qwen3_moe", "qwen3_moe_yarn", "deepseek_v2", "deepseek_v3", "deepseek_v3_lite"];
 
 /// Largest difference of a logit from transformers' in f32, in standard deviations of the logits: another order of
 /// summation makes about 1e-5.
@@ -156,7 +156,7 @@ fn the_gpu_reads_packs() {
     }
 }
 
-/// Progress only grows, ends at its total, and comes to the experts last.
+/// Progress only grows, ends at its total, and comes to the experts last where there are any.
 #[test]
 fn progress_ends_at_its_total() {
     for name in MODELS {
@@ -166,8 +166,10 @@ fn progress_ends_at_its_total() {
         pollster::block_on(Model::load(&source, Rc::new(Cpu), &options, &mut see)).unwrap();
         assert!(seen.windows(2).all(|w| w[0].done < w[1].done && w[0].total == w[1].total), "{name}");
         let last = seen.last().unwrap();
-        assert_eq!((last.done, last.stage), (last.total, Stage::Experts), "{name}");
-        let first = seen.iter().position(|p| p.stage == Stage::Experts).unwrap();
+        assert_eq!(last.done, last.total, "{name}");
+        let experts = seen.iter().position(|p| p.stage == Stage::Experts);
+        assert_eq!(experts.is_some(), name != "qwen3", "{name}: the one without experts");
+        let first = experts.unwrap_or(seen.len());
         assert!(first > 0 && seen[first..].iter().all(|p| p.stage == Stage::Experts), "{name}");
     }
 }
