@@ -30,7 +30,7 @@ fn logits_are_the_same_on_both_devices() {
     for name in ["qwen3_moe", "deepseek_v3"] {
         let tokens = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
         let tokens = &tokens[..tokens.len().min(45)];
-        for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4] {
+        for precision in [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4, Precision::Q4All] {
             let play = |device: &Rc<dyn Device>, chunk| {
                 let options = LoadOptions { precision, context: Some(64) };
                 let folder = folder(name);

@@ -109,8 +109,12 @@ fn chunks_do_not_matter() {
 /// What each precision may lose, as the mean divergence from the stored weights in nats, and as a factor of perplexity.
 /// These models have random weights and next-token distributions far sharper than trained ones, so that both bounds are
 /// far above what a real model loses; they are there to notice a broken scale, nibble or record.
-const LOSSES: [(Precision, f64, f64); 3] =
-    [(Precision::F16, 1e-4, 1.01), (Precision::Q8, 2e-2, 1.1), (Precision::Q4, 0.3, 1.25)];
+const LOSSES: [(Precision, f64, f64); 4] = [
+    (Precision::F16, 1e-4, 1.01),
+    (Precision::Q8, 2e-2, 1.1),
+    (Precision::Q4, 0.3, 1.25),
+    (Precision::Q4All, 4.0, 2.0),
+];
 
 #[test]
 fn packs_lose_little_and_equal_quantising_at_load() {
@@ -145,7 +149,7 @@ fn the_gpu_reads_packs() {
     let (cpu, gpu): (Rc<dyn Device>, Rc<dyn Device>) = (Rc::new(Cpu), Rc::new(gpu));
     for name in MODELS {
         let text = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
-        for precision in [Precision::Q8, Precision::Q4] {
+        for precision in [Precision::Q8, Precision::Q4, Precision::Q4All] {
             let (pack, _) = packed(&folder(name), precision);
             let run =
                 |device: &Rc<dyn Device>| Run::new(load(&pack, device.clone(), Precision::Stored), 32).play(&text);

@@ -242,6 +242,8 @@ pub(crate) enum Format {
     Q8,
     /// 4-bit blocks for routed experts, 8-bit for the rest
     Q4,
+    /// 4-bit blocks for everything
+    Q4All,
 }
 
 impl Format {
@@ -251,6 +253,7 @@ impl Format {
             Format::F16 => Precision::F16,
             Format::Q8 => Precision::Q8,
             Format::Q4 => Precision::Q4,
+            Format::Q4All => Precision::Q4All,
         }
     }
 }

@@ -15,13 +15,15 @@ pub enum Precision {
     /// int4 blocks for the routed experts, int8 for everything else: experts are nearly all of the bytes and each
     /// token reads few of them, while attention, shared experts and embeddings err on every token.
     Q4,
+    /// int4 blocks for every matrix: the fewest bytes, and what many published files have.
+    Q4All,
 }
 
 impl Precision {
     /// The precision of that name, as on the command line; `stored` has none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Precision::F16, Precision::Q8, Precision::Q4].into_iter().find(|p| p.name() == name)
+        [Precision::F16, Precision::Q8, Precision::Q4, Precision::Q4All].into_iter().find(|p| p.name() == name)
     }
 
     /// Name on the command line and in manifests.
@@ -32,6 +34,7 @@ impl Precision {
             Precision::F16 => "f16",
             Precision::Q8 => "q8",
             Precision::Q4 => "q4",
+            Precision::Q4All => "q4-all",
         }
     }
 
@@ -42,6 +45,7 @@ impl Precision {
             Precision::Stored => stored,
             Precision::F16 => Format::F16,
             Precision::Q8 | Precision::Q4 => Format::Q8,
+            Precision::Q4All => Format::Q4,
         };
         fitting(wanted, cols)
     }
@@ -55,7 +59,9 @@ impl Precision {
     /// Whether `format` is the fallback for `cols` columns rather than what was asked for.
     #[must_use]
     pub fn fell_back(self, format: Format, cols: usize) -> bool {
-        matches!(self, Precision::Q8 | Precision::Q4) && format == Format::F16 && !cols.is_multiple_of(BLOCK)
+        matches!(self, Precision::Q8 | Precision::Q4 | Precision::Q4All)
+            && format == Format::F16
+            && !cols.is_multiple_of(BLOCK)
     }
 }
 
