@@ -192,6 +192,25 @@ fn encoding_what_was_decoded_changes_nothing_in_float_formats_and_eight_bits() {
     }
 }
 
+/// Files that others made in 4 bits come through unchanged: their rule gives the extreme of a block code 0, whose step is
+/// then the first that the encoder tries.
+#[test]
+fn int4_blocks_whose_extreme_is_code_zero_come_back_exactly() {
+    let noise = Random::new(3).floats(64 * 32, 1.0);
+    let values: Vec<f32> = noise
+        .chunks_exact(32)
+        .enumerate()
+        .flat_map(|(block, noise)| {
+            let at = block % 32;
+            let sign = if block % 2 == 0 { 1.0 } else { -1.0 };
+            let step = sign * (1025 + 16 * block) as f32 / 65536.0; // 11 bits, as f16 has
+            let code = move |(i, v): (usize, &f32)| if i == at { -8.0 } else { (v * 5.0).round().clamp(-7.0, 7.0) };
+            noise.iter().enumerate().map(code).map(move |code| code * step).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(roundtrip(Format::Q4, &values, 32, 64), values);
+}
+
 #[test]
 fn blocks_of_zeros_and_of_one_spike_survive() {
     for format in FORMATS {

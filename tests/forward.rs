@@ -30,9 +30,15 @@ fn logits_are_the_same_on_both_devices() {
     for name in ["qwen3_moe", "deepseek_v3", "deepseek_v3_fp8"] {
         let tokens = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
         let tokens = &tokens[..tokens.len().min(45)];
-        for precision in
-            [Precision::Stored, Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8, Precision::Mxfp4]
-        {
+        for precision in [
+            Precision::Stored,
+            Precision::F16,
+            Precision::Q8,
+            Precision::Q4,
+            Precision::Q4All,
+            Precision::Fp8,
+            Precision::Mxfp4,
+        ] {
             let play = |device: &Rc<dyn Device>, chunk| {
                 let options = LoadOptions { precision, context: Some(64) };
                 let folder = folder(name);

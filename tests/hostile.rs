@@ -89,7 +89,9 @@ fn no_number_in_a_configuration_panics() {
     let odd =
         ["0", "1", "-1", "3", "2147483648", "9007199254740993", "18446744073709551615", "1e308", "0.5", "null", "[]"];
     let (mut refused, mut loaded) = (0, 0);
-    for name in ["qwen3_moe", "qwen3_moe_yarn", "deepseek_v2", "deepseek_v3", "deepseek_v3_fp8", "deepseek_v3_lite"] {
+    for name in
+        ["qwen3", "qwen3_moe", "qwen3_moe_yarn", "deepseek_v2", "deepseek_v3", "deepseek_v3_fp8", "deepseek_v3_lite"]
+    {
         let config = json(&format!("{name}/config.json"));
         for path in numbers(&config, "") {
             for value in odd {

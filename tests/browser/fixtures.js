@@ -9,7 +9,7 @@ import { ROOT } from '../../scripts/run.mjs';
 export const FIXTURES = 'tests/fixtures/';
 
 /** Tiny models with golden values, one for each kind of attention, routing and file. */
-export const MODELS = ['qwen3_moe', 'qwen3_moe_yarn', 'deepseek_v3', 'deepseek_v3_fp8', 'deepseek_v3_lite'];
+export const MODELS = ['qwen3', 'qwen3_moe', 'qwen3_moe_yarn', 'deepseek_v3', 'deepseek_v3_fp8', 'deepseek_v3_lite'];
 
 /**
  * @typedef {{prompt: number[], logits: number[], greedy: number[], logits_after_greedy: number[]}} Golden

@@ -36,6 +36,15 @@ const WEBGPU = [
   '--disable-gpu-watchdog',
 ];
 
+/** WebGPU on the machine's own GPU, without a screen. */
+const HARDWARE = [
+  '--enable-unsafe-webgpu',
+  '--enable-features=Vulkan',
+  '--use-angle=vulkan',
+  '--disable-vulkan-surface',
+  '--ignore-gpu-blocklist',
+];
+
 /** Sizes of window that specs are shown in, in CSS pixels. */
 export const SIZES = Object.freeze({
   desktop: { width: 1280, height: 800 },
@@ -69,13 +78,15 @@ export async function serve(folder = '.') {
 
 /**
  * Starts Chromium.
- * @param {{webgpu?: boolean}} [options] `webgpu`: with a software adapter (the default), or with none
+ * @param {{webgpu?: boolean | 'hardware'}} [options] `webgpu`: with a software adapter (the default), with the machine's
+ *   own, or with none
  * @returns {Promise<Browser>}
  */
 export async function launch({ webgpu = true } = {}) {
   const executablePath = chromium();
   if (executablePath === null) throw new Error('Chromium is missing: npm run setup browser');
-  return playwright.launch({ executablePath, args: [...QUIET, ...(webgpu ? WEBGPU : [])] });
+  const adapter = webgpu === 'hardware' ? HARDWARE : webgpu ? WEBGPU : [];
+  return playwright.launch({ executablePath, args: [...QUIET, ...adapter] });
 }
 
 /**

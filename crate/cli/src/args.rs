@@ -246,6 +246,8 @@ pub(crate) enum Format {
     Fp8,
     /// 4-bit floats (e2m1, powers of two) for routed experts, 8-bit blocks for the rest
     Mxfp4,
+    /// 4-bit blocks for everything
+    Q4All,
 }
 
 impl Format {
@@ -257,6 +259,7 @@ impl Format {
             Format::Q4 => Precision::Q4,
             Format::Fp8 => Precision::Fp8,
             Format::Mxfp4 => Precision::Mxfp4,
+            Format::Q4All => Precision::Q4All,
         }
     }
 }

@@ -150,6 +150,13 @@ impl Config {
         }
     }
 
+    /// A list of texts; absence as none.
+    pub(crate) fn texts(&self, key: &str) -> Result<Vec<&str>> {
+        let Some(value) = self.get(key) else { return Ok(Vec::new()) };
+        let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.ok_or_else(|| self.wrong(key, format!("{} is not a list of texts", shown(&value.to_string()))))
+    }
+
     /// Refuses any value of `key` but `only` (and absence).
     pub(crate) fn only(&self, key: &str, only: &str, missing: &str) -> Result<()> {
         match self.text(key)? {

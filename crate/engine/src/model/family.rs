@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::format::TILE;
 use crate::kernel::Settings;
 use crate::model::config::{Config, limit};
-use crate::model::{ModelSpec, Rope, deepseek_v2, deepseek_v3, qwen3_moe};
+use crate::model::{ModelSpec, Rope, deepseek_v2, deepseek_v3, qwen3, qwen3_moe};
 
 /// A family of checkpoints.
 pub struct Family {
@@ -17,9 +17,10 @@ pub struct Family {
 }
 
 /// Every family.
-pub static MODELS: [Family; 3] = [
+pub static MODELS: [Family; 4] = [
     Family { model_type: "deepseek_v2", spec: deepseek_v2::spec },
     Family { model_type: "deepseek_v3", spec: deepseek_v3::spec },
+    Family { model_type: "qwen3", spec: qwen3::spec },
     Family { model_type: "qwen3_moe", spec: qwen3_moe::spec },
 ];
 

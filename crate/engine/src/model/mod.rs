@@ -13,6 +13,7 @@ mod layers;
 mod load;
 mod needs;
 mod pack;
+mod qwen3;
 mod qwen3_moe;
 mod rope;
 mod rope_config;

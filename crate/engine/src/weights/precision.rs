@@ -19,13 +19,15 @@ pub enum Precision {
     Fp8,
     /// 4-bit floats with a power of two for 32 of them for the routed experts, int8 blocks for everything else.
     Mxfp4,
+    /// int4 blocks for every matrix: the fewest bytes, and what many published files have.
+    Q4All,
 }
 
 impl Precision {
     /// The precision of that name, as on the command line; `stored` has none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let all = [Precision::F16, Precision::Q8, Precision::Q4, Precision::Fp8, Precision::Mxfp4];
+        let all = [Precision::F16, Precision::Q8, Precision::Q4, Precision::Q4All, Precision::Fp8, Precision::Mxfp4];
         all.into_iter().find(|p| p.name() == name)
     }
 
@@ -39,6 +41,7 @@ impl Precision {
             Precision::Q4 => "q4",
             Precision::Fp8 => "fp8",
             Precision::Mxfp4 => "mxfp4",
+            Precision::Q4All => "q4-all",
         }
     }
 
@@ -50,6 +53,7 @@ impl Precision {
             Precision::F16 => Format::F16,
             Precision::Q8 | Precision::Q4 | Precision::Mxfp4 => Format::Q8,
             Precision::Fp8 => Format::Fp8,
+            Precision::Q4All => Format::Q4,
         };
         fitting(wanted, cols)
     }
@@ -67,7 +71,7 @@ impl Precision {
     /// Whether `format` is the fallback for `cols` columns rather than what was asked for.
     #[must_use]
     pub fn fell_back(self, format: Format, cols: usize) -> bool {
-        let blocks = matches!(self, Precision::Q8 | Precision::Q4 | Precision::Mxfp4);
+        let blocks = matches!(self, Precision::Q8 | Precision::Q4 | Precision::Q4All | Precision::Mxfp4);
         blocks && format == Format::F16 && !cols.is_multiple_of(BLOCK)
     }
 }

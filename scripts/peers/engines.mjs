@@ -1,0 +1,35 @@
+// The engines that are measured, by name: which driver, in the page or in a worker, on what.
+
+/** Threads of the engines that have them, where a name says nothing else. */
+const THREADS = 2;
+
+/**
+ * @typedef {object} Engine
+ * @property {'webgpu' | 'wasm'} kind engines of one kind are compared with each other
+ * @property {boolean} ours
+ * @property {string} driver a file of drivers/
+ * @property {boolean} worker whether the driver runs in a worker, for engines that have none of their own
+ * @property {Record<string, unknown>} options what `load` gets beside the model's folder
+ */
+
+/** @type {Record<string, Engine>} */
+export const ENGINES = {
+  'ours-gpu': { kind: 'webgpu', ours: true, driver: 'ours.mjs', worker: false, options: { device: 'gpu' } },
+  'tjs-webgpu': transformers('webgpu'),
+  'ours-cpu': { kind: 'wasm', ours: true, driver: 'ours.mjs', worker: false, options: { device: 'cpu' } },
+  'wllama3-1': llama('wllama3.mjs', 1),
+  wllama3: llama('wllama3.mjs', THREADS),
+  wllama2: llama('wllama2.mjs', THREADS),
+  'tjs-wasm': transformers('wasm'),
+};
+
+/** @param {string} driver @param {number} threads @returns {Engine} */
+function llama(driver, threads) {
+  return { kind: 'wasm', ours: false, driver, worker: false, options: { threads } };
+}
+
+/** @param {'webgpu' | 'wasm'} device @returns {Engine} */
+function transformers(device) {
+  const options = { device, threads: THREADS };
+  return { kind: device, ours: false, driver: 'transformers.mjs', worker: true, options };
+}

@@ -1,0 +1,87 @@
+"""Random weights under the names of public repositories, in the 4-bit codes that every engine gets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from shapes import SEED, SPECIAL, VOCAB
+
+BLOCK = 32
+
+
+@dataclass
+class Codes:
+    """A matrix in blocks of 32 columns: `w = (code - 8) * scale`, codes of 4 bits, scales in f16."""
+
+    codes: np.ndarray  # u8 [rows, cols]
+    scales: np.ndarray  # f16 [rows, cols / 32]
+
+    def values(self):
+        """The f32 values that the codes stand for."""
+        rows, cols = self.codes.shape
+        blocks = self.codes.reshape(rows, cols // BLOCK, BLOCK).astype(np.float32) - 8
+        return (blocks * self.scales[..., None].astype(np.float32)).reshape(rows, cols)
+
+
+def quantise(matrix):
+    """GGML's rule for Q4_0: the value farthest from zero becomes code 0, which is -8 steps."""
+    rows, cols = matrix.shape
+    blocks = matrix.reshape(rows, cols // BLOCK, BLOCK)
+    farthest = np.take_along_axis(blocks, np.abs(blocks).argmax(-1)[..., None], -1)
+    step = farthest / np.float32(-8)
+    inverse = np.divide(np.float32(1), step, out=np.zeros_like(step), where=step != 0)
+    codes = np.clip(np.trunc(blocks * inverse + np.float32(8.5)), 0, 15).astype(np.uint8)
+    return Codes(codes.reshape(rows, cols), step[..., 0].astype(np.float16))
+
+
+def make(config, torn):
+    """Name -> Codes for matrices, f32 for norms and routers. Embeddings are the head as well, and small beside what
+    layers add: otherwise a random model repeats its last token, and every step asks the same experts."""
+    random = np.random.default_rng(SEED)
+
+    def matrix(rows, cols, spread=None):
+        spread = cols**-0.5 if spread is None else spread
+        return random.standard_normal((rows, cols), dtype=np.float32) * np.float32(spread)
+
+    def norm(size):
+        return 1 + np.float32(0.1) * random.standard_normal(size, dtype=np.float32)
+
+    h, head = config["hidden_size"], config["head_dim"]
+    q, kv = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
+    embed = matrix(VOCAB, h, 0.02)
+    embed[VOCAB - len(SPECIAL) :] = 0
+    embed[torn] = 0
+    out = {"model.embed_tokens.weight": quantise(embed)}
+    for i in range(config["num_hidden_layers"]):
+        at = f"model.layers.{i}."
+        out[at + "input_layernorm.weight"] = norm(h)
+        for name, rows, cols in (("q", q, h), ("k", kv, h), ("v", kv, h), ("o", h, q)):
+            out[f"{at}self_attn.{name}_proj.weight"] = quantise(matrix(rows, cols))
+        out[at + "self_attn.q_norm.weight"] = norm(head)
+        out[at + "self_attn.k_norm.weight"] = norm(head)
+        out[at + "post_attention_layernorm.weight"] = norm(h)
+        if "num_experts" in config:
+            out[at + "mlp.gate.weight"] = matrix(config["num_experts"], h)
+        for prefix, width in feed_forwards(config, at):
+            out[prefix + "gate_proj.weight"] = quantise(matrix(width, h))
+            out[prefix + "up_proj.weight"] = quantise(matrix(width, h))
+            out[prefix + "down_proj.weight"] = quantise(matrix(h, width))
+    out["model.norm.weight"] = norm(h)
+    return out
+
+
+def feed_forwards(config, at):
+    """Prefix and width of each expert of a layer, or of its one feed-forward."""
+    if "num_experts" not in config:
+        return [(at + "mlp.", config["intermediate_size"])]
+    return [(f"{at}mlp.experts.{e}.", config["moe_intermediate_size"]) for e in range(config["num_experts"])]
+
+
+def sizes(config, weights):
+    """Parameters in all and at work for one token, and the bytes of weights one token reads in 4 bits."""
+    count = {n: (w.codes if isinstance(w, Codes) else w).size for n, w in weights.items()}
+    total = sum(count.values())
+    experts = sum(c for n, c in count.items() if ".experts." in n)
+    share = config["num_experts_per_tok"] / config["num_experts"] if experts else 1
+    plain = sum(c for n, c in count.items() if not isinstance(weights[n], Codes))
+    active = int(total - experts + experts * share)
+    return {"parameters": total, "active": active, "bytes": int((active - plain) * 18 / 32 + plain * 4)}
