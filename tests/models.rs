@@ -108,20 +108,21 @@ fn chunks_do_not_matter() {
     }
 }
 
-/// What each precision may lose, as the mean divergence from the stored weights in nats, and as a factor of perplexity.
+/// What each precision may lose, as the mean divergence from the stored weights in nats, and as a factor of perplexity, then how
+/// many positions may be rerouted.
 /// These models have random weights and next-token distributions far sharper than trained ones, so that both bounds are
 /// far above what a real model loses; they are there to notice a broken scale, nibble or record.
-const LOSSES: [(Precision, f64, f64); 6] = [
-    (Precision::F16, 1e-4, 1.01),
-    (Precision::Q8, 2e-2, 1.1),
-    (Precision::Q4, 0.3, 1.25),
-    (Precision::Q4All, 4.0, 2.0),
-    (Precision::Fp8, 0.8, 1.25),
-    (Precision::Mxfp4, 0.5, 1.25),
+const LOSSES: [(Precision, f64, f64, usize); 6] = [
+    (Precision::F16, 1e-4, 1.01, 1),
+    (Precision::Q8, 2e-2, 1.1, 1),
+    (Precision::Q4, 0.3, 1.25, 1),
+    (Precision::Q4All, 4.0, 2.0, 12),
+    (Precision::Fp8, 0.8, 1.25, 1),
+    (Precision::Mxfp4, 0.5, 1.25, 1),
 ];
 
 /// Divergence at a position, in nats, that only another group of experts makes. The smallest change may do it where two groups
-/// are as good: at one position of a text it is let pass.
+/// are as good: at one position of a text it is let pass, or twelve where attention is int4 too.
 const REROUTED: f64 = 5.0;
 
 #[test]
@@ -131,7 +132,7 @@ fn packs_lose_little_and_equal_quantising_at_load() {
         let text = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
         let logits = |model| Run::new(model, 32).play(&text);
         let truth = logits(load(&folder(name), cpu.clone(), Precision::Stored));
-        for (precision, most, factor) in LOSSES {
+        for (precision, most, factor, passed) in LOSSES {
             let at_load = logits(load(&folder(name), cpu.clone(), precision));
             let (pack, manifest) = packed(&folder(name), precision);
             assert_eq!(manifest.precision, precision.name());
@@ -151,7 +152,7 @@ fn packs_lose_little_and_equal_quantising_at_load() {
                 "{name} as {}: divergence {lost:.2e} nats, perplexity x {grown:.4}, {rerouted} positions rerouted",
                 precision.name()
             );
-            assert!(rerouted <= 1, "{name} as {}: {rerouted}", precision.name());
+            assert!(rerouted <= passed, "{name} as {}: {rerouted}", precision.name());
             assert!(lost >= 0.0 && lost <= most, "{name} as {}: {lost}", precision.name());
             assert!(grown <= factor && grown >= 1.0 / factor, "{name} as {}: x {grown}", precision.name());
         }

@@ -18,8 +18,20 @@ fn last(
     tokens: u32,
     buffers: &[Vec<u32>],
 ) -> Vec<u32> {
+    nth(buffers.len() - 1, kernel, format, params, tokens, buffers)
+}
+
+/// Buffer `n` after a run on the CPU.
+fn nth(
+    n: usize,
+    kernel: &'static Kernel,
+    format: Option<Format>,
+    params: &impl Pod,
+    tokens: u32,
+    buffers: &[Vec<u32>],
+) -> Vec<u32> {
     let run = launch::launch(&Cpu, kernel, format, bytemuck::bytes_of(params), tokens, buffers);
-    pollster::block_on(run).expect("the CPU runs").pop().expect("kernels have buffers")
+    pollster::block_on(run).expect("the CPU runs").swap_remove(n)
 }
 
 fn words(floats: &[f32]) -> Vec<u32> {
@@ -56,9 +68,11 @@ fn attention_is_a_softmax_over_what_it_may_see() {
             v_stride: stride,
             scale: 0.4,
             window: window as u32,
+            splits: 1,
         };
-        let buffers = [state(20, 3, 0), words(&q), words(&k), words(&v), vec![0; tokens * heads * width]];
-        let got = last(&kernel::ATTENTION, None, &p, tokens as u32, &buffers);
+        let y = vec![0; tokens * heads * width];
+        let buffers = [state(20, 3, 0), words(&q), words(&k), words(&v), y, vec![0]];
+        let got = nth(4, &kernel::ATTENTION, None, &p, tokens as u32, &buffers);
         let at = |m: &[f32], i: usize| f64::from(m[i]);
         let mut want = Vec::new();
         for t in 0..tokens {
@@ -232,12 +246,29 @@ fn absorbed_queries_and_values_equal_the_long_way() {
 
 /// Expert ids and weights chosen from one token's logits.
 fn choose(p: kernel::TopK, logits: &[f32], bias: &[f32]) -> (Vec<u32>, Vec<f32>) {
-    let got = last(&kernel::TOPK, None, &p, 1, &[words(logits), words(bias), vec![0; 2 * p.chosen as usize]]);
+    let got = last(
+        &kernel::TOPK,
+        None,
+        &p,
+        1,
+        &[words(logits), words(bias), vec![0; 2 * (p.chosen + p.shared_experts) as usize]],
+    );
     (got.iter().step_by(2).copied().collect(), got.iter().skip(1).step_by(2).map(|w| f32::from_bits(*w)).collect())
 }
 
-const ROUTE: kernel::TopK =
-    kernel::TopK { experts: 6, chosen: 2, sigmoid: 0, groups: 1, top_groups: 1, normalise: 0, eps: 0.0, scale: 1.0 };
+const ROUTE: kernel::TopK = kernel::TopK {
+    experts: 6,
+    chosen: 2,
+    sigmoid: 0,
+    groups: 1,
+    top_groups: 1,
+    normalise: 0,
+    eps: 0.0,
+    scale: 1.0,
+    shared_experts: 0,
+    hidden: 0,
+    norm_eps: 0.0,
+};
 
 #[test]
 fn routing_by_hand() {
@@ -250,6 +281,10 @@ fn routing_by_hand() {
     let (ids, weights) = choose(kernel::TopK { normalise: 1, scale: 2.5, chosen: 3, ..ROUTE }, &logits, &none);
     assert_eq!(ids, [1, 3, 5]);
     assert!((weights.iter().sum::<f32>() - 2.5).abs() < 1e-6, "{weights:?}");
+
+    // Shared experts come after them, whole.
+    let (ids, weights) = choose(kernel::TopK { shared_experts: 2, scale: 0.5, ..ROUTE }, &logits, &none);
+    assert_eq!((ids, weights[2..].to_vec()), (vec![1, 3, 6, 7], vec![1.0, 1.0]));
 
     // The bias moves the choice and not the weight.
     let sigmoid = kernel::TopK { sigmoid: 1, ..ROUTE };
@@ -266,7 +301,8 @@ fn routing_by_hand() {
 fn draw(s: Settings, logits: &[f32], seen: u32, seed: u32) -> (u32, f32, u32) {
     let p = kernel::Sample { vocab: logits.len() as u32 };
     let settings = bytemuck::cast_slice(bytemuck::bytes_of(&s)).to_vec();
-    let got = last(&kernel::SAMPLE, None, &p, 1, &[state(0, 1, seed), settings, vec![seen], words(logits), vec![0; 4]]);
+    let buffers = [settings, vec![seen], words(logits), state(0, 1, seed), vec![0], vec![0; 4]];
+    let got = last(&kernel::SAMPLE, None, &p, 1, &buffers);
     (got[0], f32::from_bits(got[1]), got[2])
 }
 
@@ -315,8 +351,12 @@ fn cuts_keep_what_they_should() {
 #[test]
 fn greedy_takes_the_first_of_the_largest() {
     let p = kernel::Argmax { vocab: 4 };
-    let got = last(&kernel::ARGMAX, None, &p, 1, &[words(&[1.0, 2.0, 2.0, 0.0]), vec![0; 4]]);
+    let buffers = [words(&[1.0, 2.0, 2.0, 0.0]), state(7, 3, 0), vec![0], vec![0; 4]];
+    let got = last(&kernel::ARGMAX, None, &p, 1, &buffers);
     let total = 2.0 + (-1f32).exp() + (-2f32).exp();
     assert_eq!(got[0], 1);
     assert!((f32::from_bits(got[1]) + total.ln()).abs() < 1e-6);
+    // The next play is of that token, after the three that were played.
+    assert_eq!(nth(1, &kernel::ARGMAX, None, &p, 1, &buffers)[..2], [10, 1]);
+    assert_eq!(nth(2, &kernel::ARGMAX, None, &p, 1, &buffers), [1]);
 }

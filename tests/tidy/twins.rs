@@ -10,7 +10,7 @@ const SHADERS: &str = "shaders/";
 const TWINS: &str = "crate/engine/src/kernel/";
 
 /// Files beside the twins that are about all kernels.
-const ABOUT_ALL: [&str; 3] = ["arithmetic", "mod", "shader"];
+const ABOUT_ALL: [&str; 4] = ["arithmetic", "mod", "probe", "shader"];
 
 /// The names in the engine's registry.
 pub(crate) fn registry() -> BTreeSet<String> {
