@@ -10,10 +10,10 @@ const KB = 1000;
 
 /**
  * What is counted, by extension, and its limit in bytes after brotli at its best, which takes a quarter of a minute.
- * The engine was 898 KB and the page 20 when these were set.
+ * The engine was 924 KB and the page 20 when these were set.
  */
 const BUDGET = [
-  { what: 'engine (www/pkg)', folder: 'www/pkg', kinds: ['.wasm', '.js'], limit: 920 * KB },
+  { what: 'engine (www/pkg)', folder: 'www/pkg', kinds: ['.wasm', '.js'], limit: 940 * KB },
   { what: 'page (www)', folder: 'www', kinds: ['.js', '.css', '.html', '.svg'], limit: 30 * KB },
 ];
 

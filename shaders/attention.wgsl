@@ -1,7 +1,6 @@
 // Causal attention over the cache, softmax(q·kᵀ·scale)·v, for four heads that share keys and values, so that each is loaded
 // once for them, with a running maximum and sum (online softmax, Milakov & Gimelshein 2018), so that any context fits. The
 // positions may be split, so that one token keeps a wide GPU busy; attention_merge puts the splits together.
-const THREADS = 64u;
 #import state
 
 struct Params {
@@ -14,6 +13,7 @@ struct Params {
     scale: f32,
     window: u32,
     splits: u32,
+    tokens: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -62,6 +62,7 @@ fn start_of(token: u32) -> u32 {
 #ifdef subgroups
 // A group of lanes takes a token, or a split of it. Its lanes take a position each for the scores, and quads of a value each
 // for the mix, handing each other the shares: no workgroup memory, and no barrier.
+override THREADS: u32 = 64u;
 #import lanes
 
 @group(0) @binding(4) var<storage, read> values: array<vec4<f32>>; // [context, v_stride]
@@ -83,7 +84,7 @@ fn mixed(mix: Mix, share: vec4<f32>, v: vec4<f32>) -> Mix {
     return Mix(mix.x + share.x * v, mix.y + share.y * v, mix.z + share.z * v, mix.w + share.w * v);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
@@ -98,8 +99,8 @@ fn main(
     let quad = (group.z % passes) * 4u * LANES + lane;
     let slots = (quads - (group.z % passes) * 4u * LANES + LANES - 1u) / LANES;
     let index = local / LANES;
-    let token = select(group.y * (64u / LANES) + index, group.y, SPLIT);
-    let split = select(0u, group.z / passes * (64u / LANES) + index, SPLIT);
+    let token = select(group.y * (THREADS / LANES) + index, group.y, SPLIT);
+    let split = select(0u, group.z / passes * (THREADS / LANES) + index, SPLIT);
     let safe = min(token, state.tokens - 1u);
     let range = span();
     let first = range.x + split * range.y;

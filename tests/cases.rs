@@ -236,6 +236,7 @@ fn attention(r: &mut Random) -> Vec<Case> {
                 scale: (k_width as f32).sqrt().recip(),
                 window,
                 splits: splits as u32,
+                tokens: tokens as u32,
             };
             let name = format!(
                 "heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window} splits {splits}"

@@ -69,6 +69,7 @@ fn attention_is_a_softmax_over_what_it_may_see() {
             scale: 0.4,
             window: window as u32,
             splits: 1,
+            tokens: tokens as u32,
         };
         let y = vec![0; tokens * heads * width];
         let buffers = [state(20, 3, 0), words(&q), words(&k), words(&v), y, vec![0]];

@@ -33,6 +33,8 @@ pub struct Params {
     pub window: u32,
     /// Parts that the positions are split into.
     pub splits: u32,
+    /// Most tokens of a play.
+    pub tokens: u32,
 }
 
 impl Params {
@@ -63,10 +65,13 @@ fn launch(params: &[u8], profile: &Profile) -> Launch {
     }
     // A lane mixes up to four quads, sixteen floats of a value, in a pass.
     let lanes = profile.lanes(2 * p.v_width);
-    let (groups, passes) = (64 / lanes, p.v_width.div_ceil(16 * lanes));
+    // No more groups than have a token or a split: a software adapter would run the others too.
+    let busy = if p.splits > 1 { p.splits } else { p.tokens };
+    let groups = busy.next_power_of_two().min(64 / lanes);
+    let passes = p.v_width.div_ceil(16 * lanes);
     let (tokens, splits) = if p.splits > 1 { (EACH, p.splits.div_ceil(groups)) } else { (Dim::Tokens(groups), 1) };
     let grid = [Dim::Fixed(p.fours()), tokens, Dim::Fixed(passes * splits)];
-    Launch { grid, constants, subgroups: true }.with(vec![("LANES", lanes)])
+    Launch { grid, constants, subgroups: true }.with(vec![("LANES", lanes), ("THREADS", lanes * groups)])
 }
 
 fn cpu(args: &Args<'_>) {

@@ -148,6 +148,7 @@ fn attention(tokens: usize, splits: u32) -> Probe {
         scale: 0.5,
         window: 0,
         splits,
+        tokens: tokens as u32,
     };
     let (context, rows) = (70 + tokens, tokens * splits as usize * 6);
     let probe = Probe::new(&p, tokens).state(70).floats(tokens * 6 * 72).floats(context * k_stride as usize);

@@ -18,7 +18,10 @@ pub const ROUTER_WEIGHTS: usize = 1 << 18;
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: topk::Params = of(params);
-    Launch::from([EACH, ONE, ONE]).with(vec![("LANES", profile.lanes(p.hidden))])
+    let lanes = profile.lanes(p.hidden);
+    // Four rows a group of lanes.
+    let threads = (lanes * p.experts.div_ceil(4)).next_power_of_two().clamp(16, 256);
+    Launch::from([EACH, ONE, ONE]).with(vec![("LANES", lanes), ("THREADS", threads)])
 }
 
 fn cpu(args: &Args<'_>) {

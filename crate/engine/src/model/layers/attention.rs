@@ -27,7 +27,7 @@ impl Builder<'_> {
         let (state, (keys, values)) = (&cache.state, &cache.layers[i]);
         let busy = self.device.limits().workgroups / params.kv_heads;
         let splits = if self.chunk == 1 { busy.clamp(1, MOST_SPLITS) } else { 1 };
-        let params = kernel::Attention { splits, ..params };
+        let params = kernel::Attention { splits, tokens: self.chunk as u32, ..params };
         let label = format!("layers.{i}.attention");
         if splits == 1 {
             let unused = self.unused.clone();
@@ -76,6 +76,7 @@ impl Builder<'_> {
             scale: (s.head as f32).sqrt().recip(),
             window: s.window.unwrap_or(0) as u32,
             splits: 1,
+            tokens: 1,
         };
         let mixed = self.scratch("mixed", q_width)?;
         self.attend(i, params, &q, &mixed)?;
@@ -126,6 +127,7 @@ impl Builder<'_> {
             scale: s.scale,
             window: 0,
             splits: 1,
+            tokens: 1,
         };
         let (latents, mixed) = (self.scratch("latents", s.heads * s.rank)?, self.scratch("mixed", s.heads * s.value)?);
         self.attend(i, params, &absorbed, &latents)?;
