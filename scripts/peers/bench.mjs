@@ -176,6 +176,8 @@ program(import.meta.url, async (args) => {
   };
   /** @type {object} */
   let found;
+  /** Where this engine is not right. @type {string[]} */
+  let wrong = [];
   try {
     if (asked.growth) {
       found = await growth(url, plan, quick);
@@ -188,10 +190,15 @@ program(import.meta.url, async (args) => {
         console.log(`\n${model}: ${all} million parameters, ${work} at work for a token, ${read} MB of weights a token:\n`);
         console.log(table(model, results));
       }
+      const right = (/** @type {Result} */ { visits, error }) => error === null && visits.every(({ golden: { same, of } }) => same === of);
+      wrong = results.filter((r) => ENGINES[r.engine].ours && !right(r)).map((r) => `${r.model} by ${r.engine}`);
       found = { results, medians: results.map((result) => ({ model: result.model, engine: result.engine, ...medians(result) })) };
     }
   } finally {
     stop();
   }
-  if (asked.json) writeFileSync(asked.json, `${JSON.stringify({ machine, plan, ...found }, null, 1)}\n`);
+  if (asked.json) {
+    writeFileSync(asked.json, `${JSON.stringify({ machine, plan, ...found }, null, 1)}\n`);
+  }
+  if (wrong.length > 0) throw new Failure(`not every golden token, or no answer: ${wrong.join(', ')}`);
 });

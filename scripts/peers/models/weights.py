@@ -34,16 +34,17 @@ def quantise(matrix):
 
 
 def make(config, torn):
-    """Name -> Codes for matrices, f32 for norms and routers. Embeddings are the head as well, and small beside what
-    layers add: otherwise a random model repeats its last token, and every step asks the same experts."""
+    """Name -> Codes for matrices, f32 for norms and routers. A random model repeats a token or two for ever, and asks the
+    same experts at every step, unless embeddings, which are the head as well, are small beside what layers add, and
+    queries large, so that attention looks at some tokens rather than at the mean of all."""
     random = np.random.default_rng(SEED)
 
     def matrix(rows, cols, spread=None):
         spread = cols**-0.5 if spread is None else spread
         return random.standard_normal((rows, cols), dtype=np.float32) * np.float32(spread)
 
-    def norm(size):
-        return 1 + np.float32(0.1) * random.standard_normal(size, dtype=np.float32)
+    def norm(size, mean=1):
+        return np.float32(mean) * (1 + np.float32(0.1) * random.standard_normal(size, dtype=np.float32))
 
     h, head = config["hidden_size"], config["head_dim"]
     q, kv = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
@@ -56,7 +57,7 @@ def make(config, torn):
         out[at + "input_layernorm.weight"] = norm(h)
         for name, rows, cols in (("q", q, h), ("k", kv, h), ("v", kv, h), ("o", h, q)):
             out[f"{at}self_attn.{name}_proj.weight"] = quantise(matrix(rows, cols))
-        out[at + "self_attn.q_norm.weight"] = norm(head)
+        out[at + "self_attn.q_norm.weight"] = norm(head, mean=3)
         out[at + "self_attn.k_norm.weight"] = norm(head)
         out[at + "post_attention_layernorm.weight"] = norm(h)
         if "num_experts" in config:
