@@ -1,6 +1,6 @@
 // Builds the page's engine: cargo for wasm32, wasm-bindgen into www/pkg, wasm-opt; then prints its size against the budget.
 
-import { renameSync, statSync } from 'node:fs';
+import { renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { capture, Failure, program, ROOT, run, say, TARGET } from './run.mjs';
@@ -11,6 +11,8 @@ import { toolchain } from './wasm.mjs';
 
 const PKG = join(ROOT, 'www/pkg');
 const WASM = join(PKG, 'moebius_web_bg.wasm');
+/** Where it is made: what was interrupted is never taken for what is built. */
+const NEXT = `${PKG}.next`;
 
 /** What rustc's target allows itself and wasm-opt has to be told; `-O2` for speed, since the wasm is also the CPU path. */
 const OPTIMISE = [
@@ -33,12 +35,14 @@ export async function build() {
   const built = join(folder, 'wasm32-unknown-unknown/release/moebius_web.wasm');
   const fresh = statSync(WASM, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (fresh <= statSync(built).mtimeMs) {
-    await run(await bindgen(), ['--target', 'web', '--out-dir', PKG, '--out-name', 'moebius_web', built]);
+    rmSync(NEXT, { recursive: true, force: true });
+    await run(await bindgen(), ['--target', 'web', '--out-dir', NEXT, '--out-name', 'moebius_web', built]);
     say('wasm-opt -O2');
-    const small = `${WASM}.opt`;
-    const { ok, err } = capture(npmProgram('wasm-opt'), [WASM, '-o', small, ...OPTIMISE], { timeout: 900_000 });
+    const wasm = join(NEXT, 'moebius_web_bg.wasm');
+    const { ok, err } = capture(npmProgram('wasm-opt'), [wasm, '-o', wasm, ...OPTIMISE], { timeout: 900_000 });
     if (!ok) throw new Failure(`wasm-opt: ${err}`);
-    renameSync(small, WASM);
+    rmSync(PKG, { recursive: true, force: true });
+    renameSync(NEXT, PKG);
   }
 }
 

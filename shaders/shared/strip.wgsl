@@ -68,21 +68,20 @@ fn add_half(s: ptr<function, Strip>, count: u32, b: u32, half: u32, local: u32, 
 fn add_block(s: ptr<function, Strip>, count: u32, row: vec2<u32>, b: u32, cols: u32, local: u32) {
     var one = weight_block(row.x, b, cols);
     var two = weight_block(row.y, b, cols);
-    var factor = vec2<f32>(block_scale(row.x, b, cols), block_scale(row.y, b, cols));
+    let f = vec2<f32>(block_scale(row.x, b, cols), block_scale(row.y, b, cols));
     if (NORM) {
         let n = norm_block(b, cols);
         one = times(one, n);
         two = times(two, n);
     }
-    let f = factor;
-    add_half(s, count, b, 0u, local, Half(
-        array<vec4<f32>, 4>(one[0] * f.x, one[1] * f.x, one[2] * f.x, one[3] * f.x),
-        array<vec4<f32>, 4>(two[0] * f.y, two[1] * f.y, two[2] * f.y, two[3] * f.y),
-    ));
-    add_half(s, count, b, 1u, local, Half(
-        array<vec4<f32>, 4>(one[4] * f.x, one[5] * f.x, one[6] * f.x, one[7] * f.x),
-        array<vec4<f32>, 4>(two[4] * f.y, two[5] * f.y, two[6] * f.y, two[7] * f.y),
-    ));
+    // A loop, since a driver that unrolls by itself may, and one that compiles slowly has half as much to do.
+    for (var half = 0u; half < 2u; half++) {
+        let k = 4u * half;
+        add_half(s, count, b, half, local, Half(
+            array<vec4<f32>, 4>(one[k] * f.x, one[k + 1u] * f.x, one[k + 2u] * f.x, one[k + 3u] * f.x),
+            array<vec4<f32>, 4>(two[k] * f.y, two[k + 1u] * f.y, two[k + 2u] * f.y, two[k + 3u] * f.y),
+        ));
+    }
 }
 
 // What four tokens' sums are, normed if they are to be: each invocation of four knows a quarter of the squares.

@@ -91,11 +91,11 @@ impl Forward {
             State { position: position as u32, tokens: count, seed: seed as u32, seed_high: (seed >> 32) as u32 };
         device.write(&cache.state, 0, bytemuck::bytes_of(&state))?;
         device.write(&self.tokens, 0, bytemuck::cast_slice(tokens))?;
-        self.play_on(device, count)
+        device.play(&self.plays(count))
     }
 
-    /// Plays `count` tokens that are on the device, at the position of the state there.
-    pub fn play_on(&self, device: &dyn Device, count: u32) -> Result<()> {
-        device.play(&[(&self.body, count), (&self.head, if self.rows == Logits::Last { 1 } else { count })])
+    /// What to play for `count` tokens that are on the device, at the position of the state there.
+    pub fn plays(&self, count: u32) -> [(&Plan, u32); 2] {
+        [(&self.body, count), (&self.head, if self.rows == Logits::Last { 1 } else { count })]
     }
 }

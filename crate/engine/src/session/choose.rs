@@ -82,9 +82,16 @@ impl Choice {
         device.write(&self.seen, 0, bytemuck::cast_slice(&self.bits))
     }
 
-    /// Has the next token chosen, and asks for it: see [`Choice::id`].
-    pub(super) fn begin(&self, device: &dyn Device, chooser: &Chooser, greedy: bool) -> Result<Reading> {
-        device.play(&[(if greedy { &chooser.greedy } else { &chooser.sample }, 1)])?;
+    /// Has the next token chosen, after the plays of `forward`, and asks for it: see [`Choice::id`].
+    pub(super) fn begin(
+        &self,
+        device: &dyn Device,
+        forward: &[(&Plan, u32)],
+        chooser: &Chooser,
+        greedy: bool,
+    ) -> Result<Reading> {
+        let choice = (if greedy { &chooser.greedy } else { &chooser.sample }, 1);
+        device.play(&[forward, &[choice]].concat())?;
         device.begin_read(&self.result, 0, RESULT)
     }
 

@@ -131,7 +131,8 @@ impl Session {
         if let Some(id) = request.not_first {
             device.write(&self.prefill.0.logits, 4 * u64::from(id), bytemuck::bytes_of(&f32::MIN))?;
         }
-        let (coming, forced) = (VecDeque::from([self.choice.begin(device, &self.prefill.1, greedy)?]), VecDeque::new());
+        let (coming, forced) =
+            (VecDeque::from([self.choice.begin(device, &[], &self.prefill.1, greedy)?]), VecDeque::new());
         let mut flight = Flight { coming, played: self.kept.len(), ahead: 1, forced, stale: false, seed, greedy };
         let mut first_at = None;
         report.finish = loop {
@@ -233,13 +234,12 @@ impl Session {
         }
         let (device, (forward, chooser)) = (self.model.device.as_ref(), &self.decode);
         if flight.coming.is_empty() {
-            flight.coming.push_back(self.choice.begin(device, chooser, flight.greedy)?);
+            flight.coming.push_back(self.choice.begin(device, &[], chooser, flight.greedy)?);
         }
         // The device goes from a choice to the next play by itself: nothing is written.
         while flight.coming.len() < flight.ahead.min(most) && flight.played < self.model.context {
-            forward.play_on(device, 1)?;
             flight.played += 1;
-            flight.coming.push_back(self.choice.begin(device, chooser, flight.greedy)?);
+            flight.coming.push_back(self.choice.begin(device, &forward.plays(1), chooser, flight.greedy)?);
         }
         match flight.coming.pop_front() {
             Some(reading) => self.choice.id(reading).await,

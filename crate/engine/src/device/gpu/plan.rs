@@ -9,6 +9,11 @@ use crate::kernel;
 
 /// Distance between the steps' parameters in their one uniform buffer: the largest offset alignment WebGPU allows.
 const PARAMS_STRIDE: usize = 256;
+/// Tokens of a play that is short: one of more is submitted in stretches.
+const SHORT: u32 = 4;
+/// Launches of a long play that are submitted together, about a layer. What holds a GPU for long keeps the page from being
+/// drawn, and after some seconds drivers end it.
+const STRETCH: usize = 8;
 /// Workgroups in one dimension of a dispatch, by WebGPU.
 const GROUPS: u32 = 65_535;
 
@@ -86,7 +91,8 @@ impl Gpu {
         Ok(Launches { launches, held: held.into() })
     }
 
-    /// Encodes plans into one pass. They are submitted with the next read or before the next write.
+    /// Encodes plans into one pass. They are submitted with the next read or before the next write; plays of many tokens in
+    /// stretches, at once.
     pub(super) fn launch(&self, plans: &[(&Launches, u32)]) -> Result<()> {
         for (launch, [x, y, z]) in plans.iter().flat_map(|(plan, tokens)| plan.grids(*tokens)) {
             let largest = x.max(y).max(z);
@@ -95,14 +101,23 @@ impl Gpu {
                 return Err(Error::Limit { what, value: largest.into(), limit: GROUPS.into() });
             }
         }
-        let mut pending = self.pending.borrow_mut();
-        pending.held.extend(plans.iter().map(|(plan, _)| plan.held.clone()));
-        let encoder = pending.encoder.get_or_insert_with(|| self.encoder());
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for (launch, [x, y, z]) in plans.iter().flat_map(|(plan, tokens)| plan.grids(*tokens)) {
-            pass.set_pipeline(&launch.pipeline);
-            pass.set_bind_group(0, &launch.bindings, &[]);
-            pass.dispatch_workgroups(x, y, z);
+        let long = plans.iter().any(|(_, tokens)| *tokens > SHORT);
+        let launches: Vec<_> = plans.iter().flat_map(|(plan, tokens)| plan.grids(*tokens)).collect();
+        for stretch in launches.chunks(if long { STRETCH } else { launches.len().max(1) }) {
+            let mut pending = self.pending.borrow_mut();
+            pending.held.extend(plans.iter().map(|(plan, _)| plan.held.clone()));
+            let encoder = pending.encoder.get_or_insert_with(|| self.encoder());
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for (launch, [x, y, z]) in stretch {
+                pass.set_pipeline(&launch.pipeline);
+                pass.set_bind_group(0, &launch.bindings, &[]);
+                pass.dispatch_workgroups(*x, *y, *z);
+            }
+            drop(pass);
+            drop(pending);
+            if long {
+                self.flush();
+            }
         }
         Ok(())
     }
