@@ -33,6 +33,9 @@ function count(line) {
   }
 }
 
+/** What also runs on the least profile: other tests of the GPU are about what does not depend on it. */
+const PROFILED = ['-p', 'moebius-tests', '--test', 'kernels', '--test', 'models', '--test', 'selftest'];
+
 /** @returns {string[]} the test files that ask for a GPU */
 function gpuTests() {
   const names = readdirSync(join(ROOT, 'tests')).filter((name) => name.endsWith('.rs'));
@@ -75,9 +78,9 @@ program(import.meta.url, async () => {
     const title = `Rust tests on ${index === 0 ? 'the CPU and ' : ''}${name}`;
     const env = { VK_DRIVER_FILES: String(file) };
     await tests(title, 'cargo', ['test', '--no-fail-fast', ...(index === 0 ? ['--workspace'] : gpu)], env);
-    // The same without subgroups and inside WebGPU's default limits, as the weakest device has it.
+    // Kernels and models without subgroups and inside WebGPU's default limits too, as the weakest device has it.
     const least = { ...env, MOEBIUS_PROFILE: 'least' };
-    await tests(`GPU tests on ${name}, least profile`, 'cargo', ['test', '--no-fail-fast', ...gpu], least);
+    await tests(`GPU tests on ${name}, least profile`, 'cargo', ['test', '--no-fail-fast', ...PROFILED], least);
   }
 
   await run('cargo', ['build', '-p', 'moebius-cli']);

@@ -53,7 +53,7 @@ impl Command {
 }
 
 /// Which model, and where it runs.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Model {
     /// A packed folder or a Hugging Face folder
     #[arg(long = "model", value_name = "PATH")]

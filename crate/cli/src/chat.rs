@@ -22,7 +22,7 @@ const PLAIN: &str = "\x1b[0m";
 /// Talks until `/quit` or the end of input.
 pub(crate) async fn chat(arguments: &args::Chat) -> Result<()> {
     let name = arguments.model.path.file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
-    let mut chat = Chat::new(name, load::load(&arguments.model).await?).await?;
+    let mut chat = Chat::over(name, load::session(&arguments.model).await?)?;
     let host = Terminal::default();
     let lines = input(host.stop.clone())?;
     let mut messages: Vec<Message> = system(arguments);

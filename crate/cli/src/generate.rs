@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 use moebius_engine::Result;
-use moebius_engine::session::{Next, Request, Sampling, Session};
+use moebius_engine::session::{Next, Request, Sampling};
 use serde_json::json;
 
 use crate::host::Terminal;
@@ -11,7 +11,7 @@ use crate::{args, disk, load};
 
 /// Prints the tokens that follow a prompt.
 pub(crate) async fn generate(arguments: &args::Generate) -> Result<()> {
-    let mut session = Session::new(load::load(&arguments.model).await?).await?;
+    let mut session = load::session(&arguments.model).await?;
     let mut sampling = Sampling { seed: arguments.seed, ..Sampling::greedy() };
     if !arguments.greedy {
         sampling.settings.temperature = arguments.temperature;
@@ -49,9 +49,8 @@ pub(crate) async fn generate(arguments: &args::Generate) -> Result<()> {
 /// Prints how well a model expects a text: mean negative log-probability a token in nats, and its exponential.
 pub(crate) async fn perplexity(arguments: &args::Perplexity) -> Result<()> {
     let text = disk::text(&arguments.text)?;
-    let model = load::load(&arguments.model).await?;
-    let tokens = load::tokenizer(&model.files)?.encode(&text)?;
-    let mut session = Session::new(model).await?;
+    let mut session = load::session(&arguments.model).await?;
+    let tokens = load::tokenizer(&session.model.files)?.encode(&text)?;
     let window = session.model.context;
     let scores = session.score(&tokens, window, &Terminal::default()).await?;
     let nll = scores.iter().sum::<f64>() / scores.len() as f64;

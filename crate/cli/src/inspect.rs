@@ -1,7 +1,7 @@
 //! `logits`, `tokenize` and `template`: what a model makes of given tokens, text and messages.
 
 use moebius_engine::model::Files;
-use moebius_engine::session::{Host, Message, Session, Template, Variables};
+use moebius_engine::session::{Host, Message, Template, Variables};
 use moebius_engine::{Error, Result};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const SHOWN: usize = 10;
 
 /// Prints the logits after a prompt.
 pub(crate) async fn logits(arguments: &args::Logits) -> Result<()> {
-    let mut session = Session::new(load::load(&arguments.model).await?).await?;
+    let mut session = load::session(&arguments.model).await?;
     let logits = session.logits(&arguments.tokens, &Terminal::default()).await?;
     if arguments.json {
         println!("{}", json!({ "logits": logits }));

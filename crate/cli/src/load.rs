@@ -3,9 +3,10 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::rc::Rc;
 
+use async_trait::async_trait;
 use moebius_engine::device::{Cpu, Device, Gpu, Profile};
 use moebius_engine::model::{Files, LoadOptions, Model, Progress};
-use moebius_engine::session::{Timings, Tokenizer};
+use moebius_engine::session::{Recover, Session, Timings, Tokenizer};
 use moebius_engine::weights::Precision;
 use moebius_engine::{Error, Result};
 
@@ -22,6 +23,24 @@ pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
     percent.end();
     eprintln!("{} layers, {:.1} MB, on {}", model.spec.layers.len(), model.bytes as f64 / 1e6, model.device.name());
     Ok(model)
+}
+
+/// A session on that model, which outlives its device.
+pub(crate) async fn session(arguments: &args::Model) -> Result<Session> {
+    let mut session = Session::new(load(arguments).await?).await?;
+    session.recovery = Some(Rc::new(Again(arguments.clone())));
+    Ok(session)
+}
+
+/// Loads the model again.
+struct Again(args::Model);
+
+#[async_trait(?Send)]
+impl Recover for Again {
+    async fn session(&self, lost: &Error) -> Result<Session> {
+        eprintln!("\n{lost}; loading again");
+        session(&self.0).await
+    }
 }
 
 /// Progress as a figure on stderr, where that is a terminal.

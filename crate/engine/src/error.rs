@@ -86,9 +86,12 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// The device refused an operation, ran out of memory or was lost.
+    /// The device refused an operation or ran out of memory.
     #[error("device: {0}")]
     Device(String),
+    /// The device is gone for good, with all that was on it; another one may do.
+    #[error("the device was lost: {0}")]
+    Lost(String),
 }
 
 impl Error {
@@ -107,6 +110,7 @@ impl Error {
             Error::Tokenizer(_) => "tokenizer",
             Error::Request { .. } => "request",
             Error::Device(_) => "device",
+            Error::Lost(_) => "device_lost",
         }
     }
 

@@ -51,13 +51,18 @@ impl Chat {
 
     /// Makes a loaded model ready to talk.
     pub async fn new(name: impl Into<String>, model: Model) -> Result<Chat> {
+        Chat::over(name, Session::new(model).await?)
+    }
+
+    /// A conversation in a session.
+    pub fn over(name: impl Into<String>, mut session: Session) -> Result<Chat> {
+        let model = &session.model;
         let tokenizer = model.files.tokenizer.as_deref().ok_or_else(|| Error::File {
             file: "tokenizer.json".into(),
             reason: "no such file, and nothing to tokenise text with".into(),
         })?;
         let tokenizer = Tokenizer::new(tokenizer.as_bytes())?;
         let template = Template::of(&model.files)?;
-        let mut session = Session::new(model).await?;
         let end = template.as_ref().and_then(Template::eos_token).and_then(|token| tokenizer.id(token));
         session.ends.extend(end.filter(|id| !session.ends.contains(id)));
         Ok(Chat { name: name.into(), session, tokenizer, template, replies: 0 })

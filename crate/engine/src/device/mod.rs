@@ -64,7 +64,8 @@ pub struct Limits {
     pub ahead: usize,
 }
 
-/// A place that holds buffers and plays plans. Operations take effect in the order of the calls.
+/// A place that holds buffers and plays plans. Operations take effect in the order of the calls. Each of them may say that
+/// the device is gone: [`crate::Error::Lost`].
 #[async_trait(?Send)]
 pub trait Device {
     /// `"cpu"` or `"gpu"`.

@@ -2,7 +2,10 @@
 
 mod choose;
 mod host;
+mod kept;
+mod recover;
 mod report;
+mod rig;
 mod sampling;
 mod score;
 mod template;
@@ -10,8 +13,9 @@ mod token_loop;
 mod tokenizer;
 
 pub use host::Host;
+pub use kept::{CHUNK, Next, Request, Session};
+pub use recover::Recover;
 pub use report::{Finish, Report, Timings};
 pub use sampling::Sampling;
 pub use template::{Message, Prompt, Template, Variables};
-pub use token_loop::{CHUNK, Next, Request, Session};
 pub use tokenizer::{Stream, Tokenizer, Utf8};

@@ -14,7 +14,8 @@ pub enum Finish {
     Abort,
 }
 
-/// Times of a generation, in llama.cpp's names. Rates are 0 where no time passed.
+/// Times of a generation, in llama.cpp's names. Rates are 0 where no time passed. The time to make a session again whose
+/// device was lost is in none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Timings {
     /// Prompt tokens whose keys and values were kept from the turn before.

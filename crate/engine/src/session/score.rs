@@ -4,8 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
 use crate::model::{Forward, Logits};
-use crate::session::token_loop::{CHUNK, Session};
-use crate::session::{Host, Sampling};
+use crate::session::{CHUNK, Host, Sampling, Session};
 
 impl Session {
     /// Negative log-probabilities, in nats, of every token of `tokens` but the first of each window of `window` tokens;
@@ -16,13 +15,21 @@ impl Session {
             let reason = format!("{} tokens in windows of {window}: nothing to predict", tokens.len());
             return Err(Error::Request { field: "tokens".into(), reason });
         }
+        let mut scores = Vec::with_capacity(tokens.len());
+        self.persist(async |session| session.score_on(&mut scores, tokens, window, host).await).await?;
+        Ok(scores)
+    }
+
+    /// Scores every window that `scores` has not.
+    async fn score_on(&mut self, scores: &mut Vec<f64>, tokens: &[u32], window: usize, host: &dyn Host) -> Result<()> {
         self.reset();
         let (device, spec) = (self.model.device.clone(), &self.model.spec);
         let chunk = CHUNK.min(window);
-        let forward = Forward::compile(&self.model, &self.cache, chunk, Logits::All).await?;
+        let forward = Forward::compile(&self.model, &self.rig.cache, chunk, Logits::All).await?;
         let row = 4 * spec.vocab as u64;
-        let mut scores = Vec::with_capacity(tokens.len());
-        for window in tokens.chunks(window) {
+        let done = scores.len() / (window - 1);
+        scores.truncate(done * (window - 1));
+        for window in tokens.chunks(window).skip(done) {
             self.check(window, &Sampling::greedy().settings)?;
             // The last token of a window predicts nothing that is asked.
             for (i, part) in window[..window.len() - 1].chunks(chunk).enumerate() {
@@ -30,7 +37,7 @@ impl Session {
                     return Err(Error::Request { field: "tokens".into(), reason: "stopped by the caller".into() });
                 }
                 let at = i * chunk;
-                forward.play(device.as_ref(), &self.cache, at, part, 0)?;
+                forward.play(device.as_ref(), &self.rig.cache, at, part, 0)?;
                 let bytes = device.read(&forward.logits, 0, row * part.len() as u64).await?;
                 let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
                 for (logits, next) in logits.chunks_exact(spec.vocab).zip(&window[at + 1..]) {
@@ -38,7 +45,7 @@ impl Session {
                 }
             }
         }
-        Ok(scores)
+        Ok(())
     }
 }
 

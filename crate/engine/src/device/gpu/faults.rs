@@ -23,38 +23,61 @@ struct Notes {
     error: Option<String>,
 }
 
-/// Records faults and turns them into errors of the next call.
-#[derive(Default)]
+/// Records faults of a device and turns them into errors of the next call.
 pub(super) struct Faults {
+    device: wgpu::Device,
     notes: Arc<Mutex<Notes>>,
     scopes: RefCell<Vec<Scope>>,
 }
 
 impl Faults {
     /// Listens to `device`. Without a listener a native validation error would panic and a browser's go to the console only.
-    pub(super) fn listen(&self, device: &wgpu::Device) {
-        let notes = self.notes.clone();
+    pub(super) fn of(device: wgpu::Device) -> Self {
+        let notes: Arc<Mutex<Notes>> = Arc::default();
+        let heard = notes.clone();
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
-            lock(&notes).error.get_or_insert_with(|| e.to_string());
+            lock(&heard).error.get_or_insert_with(|| e.to_string());
         }));
-        let notes = self.notes.clone();
+        let heard = notes.clone();
         device.set_device_lost_callback(move |reason, message| {
-            lock(&notes).lost.get_or_insert_with(|| format!("lost ({reason:?}): {message}"));
+            let colon = if message.is_empty() { "" } else { ": " };
+            lock(&heard).lost.get_or_insert_with(|| format!("{reason:?}{colon}{message}").to_lowercase());
         });
+        Faults { device, notes, scopes: RefCell::default() }
     }
 
     /// Fails if the device is lost, or if an error was recorded since the last check.
     pub(super) fn check(&self) -> Result<()> {
-        let mut notes = lock(&self.notes);
-        let fault = notes.lost.clone().or_else(|| notes.error.take());
-        fault.map_or(Ok(()), |message| Err(Error::Device(message)))
+        self.here()?;
+        let error = lock(&self.notes).error.take();
+        error.map_or(Ok(()), |message| Err(self.blame(Error::Device(message))))
+    }
+
+    /// Fails if the device is known to be lost.
+    pub(super) fn here(&self) -> Result<()> {
+        lock(&self.notes).lost.clone().map_or(Ok(()), |message| Err(Error::Lost(message)))
+    }
+
+    /// The device is lost, if for no better reason than this one.
+    pub(super) fn lose(&self, reason: String) -> Error {
+        Error::Lost(lock(&self.notes).lost.get_or_insert(reason).clone())
+    }
+
+    /// What to tell of an error: of a lost device that it is lost. Natively one that was given up says so when its work is done.
+    pub(super) fn blame(&self, error: Error) -> Error {
+        let told = self.here().and_then(|()| {
+            // An answer that does not come is no reason to hide the error.
+            drop(self.device.poll(wgpu::PollType::wait_indefinitely()));
+            self.here()
+        });
+        told.err().unwrap_or(error)
     }
 
     /// Does `work` inside scopes for validation and memory. Errors known at once (natively, all) are returned; others
     /// wait for [`Faults::settle`].
-    pub(super) fn scoped<T>(&self, device: &wgpu::Device, label: &str, work: impl FnOnce() -> T) -> Result<T> {
-        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    pub(super) fn scoped<T>(&self, label: &str, work: impl FnOnce() -> T) -> Result<T> {
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = work();
         self.keep(label, Box::pin(validation.pop()))?;
         self.keep(label, Box::pin(memory.pop()))?;
@@ -64,7 +87,7 @@ impl Faults {
     fn keep(&self, label: &str, mut answer: Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>) -> Result<()> {
         match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(None) => Ok(()),
-            Poll::Ready(Some(e)) => Err(scope_error(label, &e)),
+            Poll::Ready(Some(e)) => Err(self.blame(scope_error(label, &e))),
             Poll::Pending => {
                 self.scopes.borrow_mut().push(Scope { label: label.to_owned(), answer });
                 Ok(())
@@ -83,7 +106,7 @@ impl Faults {
             }
         }
         match first {
-            Some(e) => Err(e),
+            Some(e) => Err(self.blame(e)),
             None => self.check(),
         }
     }

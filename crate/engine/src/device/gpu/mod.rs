@@ -98,8 +98,7 @@ impl Gpu {
             wgpu::DeviceDescriptor { required_limits: limits, required_features: features, ..Default::default() };
         let (device, queue) =
             adapter.request_device(&descriptor).await.map_err(|e| Error::Device(format!("no GPU device: {e}")))?;
-        let faults = Rc::new(faults::Faults::default());
-        faults.listen(&device);
+        let faults = Rc::new(faults::Faults::of(device.clone()));
         // wgpu does not fill the name in on the web.
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
@@ -123,6 +122,11 @@ impl Gpu {
         })
     }
 
+    /// Gives the device up, with all that is on it: [`Error::Lost`] is all that comes of it from now on.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
     /// A zeroed buffer for `usage`, copied to and from. Whole quads of words: shaders read planes as `vec4<u32>`.
     fn memory(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Rc<Memory>> {
         let limit = self.limits().binding;
@@ -132,7 +136,7 @@ impl Gpu {
         let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let size = bytes.next_multiple_of(16).max(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        self.faults.scoped(&self.device, label, || Rc::new(Memory(self.device.create_buffer(&descriptor))))
+        self.faults.scoped(label, || Rc::new(Memory(self.device.create_buffer(&descriptor))))
     }
 
     fn submit(&self, commands: Option<wgpu::CommandBuffer>) -> wgpu::SubmissionIndex {

@@ -42,7 +42,7 @@ impl Gpu {
         let label = key.1.map_or_else(|| kernel.name.to_owned(), |f| format!("{}.{}", kernel.name, f.name()));
         let shader = kernel::shader(kernel, format, subgroups)
             .ok_or_else(|| Error::Device(format!("kernel {label} has no shader; steps of it must name a format")))?;
-        let made = self.faults.scoped(&self.device, &label, || self.make(kernel, &label, shader, &key.3))?;
+        let made = self.faults.scoped(&label, || self.make(kernel, &label, shader, &key.3))?;
         self.faults.settle().await?;
         self.pipelines.0.borrow_mut().insert(key, made.clone());
         Ok(made)

@@ -81,7 +81,7 @@ impl Gpu {
                 entries.push(wgpu::BindGroupEntry { binding, resource: memory.0.as_entire_binding() });
                 held.push(memory.clone());
             }
-            let bindings = self.faults.scoped(&self.device, &step.label, || {
+            let bindings = self.faults.scoped(&step.label, || {
                 let (label, layout) = (Some(step.label.as_str()), &pipeline.layout);
                 self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries })
             })?;

@@ -31,15 +31,17 @@ impl Gpu {
         staging.map_async(wgpu::MapMode::Read, ..bytes, move |answer| notify.set(answer.is_ok()));
         let (device, faults, spare) = (self.device.clone(), self.faults.clone(), self.staging.clone());
         Ok(Box::pin(async move {
+            faults.here()?;
             // Natively this blocks until the copy is done; in a browser it does nothing, and the event loop wakes the signal.
             let polled = device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
             if let Err(e) = polled {
-                return Err(Error::Device(format!("waiting for a read: {e}")));
+                return Err(faults.blame(Error::Device(format!("waiting for a read: {e}"))));
             }
             let mapped = signal.await;
             faults.settle().await?;
             if !mapped {
-                return Err(Error::Device(format!("a read of {bytes} bytes was refused")));
+                // There was no error, so it is not the read that was wrong. That the device is lost may be told later than this.
+                return Err(faults.lose(format!("a read of {bytes} bytes was refused")));
             }
             let data = {
                 let view = staging.get_mapped_range(..bytes).map_err(|e| Error::Device(format!("a read: {e}")))?;
@@ -61,7 +63,7 @@ impl Gpu {
         if let Some(fit) = spare.iter().position(|b| b.size() >= bytes) {
             return Ok(spare.swap_remove(fit));
         }
-        self.faults.scoped(&self.device, "staging", || {
+        self.faults.scoped("staging", || {
             self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("staging"),
                 size: bytes.next_power_of_two().max(16),

@@ -1,0 +1,151 @@
+//! A session: what it keeps of a conversation, prompts in chunks over that, and what comes of them.
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use crate::error::{Error, Result};
+use crate::kernel::Settings;
+use crate::model::Model;
+use crate::session::rig::Rig;
+use crate::session::token_loop::Answer;
+use crate::session::{Finish, Host, Recover, Report, Sampling};
+
+/// Tokens of a prompt that are played at once.
+pub const CHUNK: usize = 64;
+
+/// What a sink says to a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Go on.
+    Go,
+    /// Stop here.
+    Stop,
+    /// Go on, with these tokens next whatever the model would choose.
+    Force(Vec<u32>),
+}
+
+/// What to generate.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The prompt, control tokens included.
+    pub prompt: &'a [u32],
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Most tokens to generate.
+    pub max_new: usize,
+    /// Whether an end token ends it.
+    pub stop_at_end: bool,
+    /// A token that must not come first.
+    pub not_first: Option<u32>,
+}
+
+/// A model with the keys and values of a conversation.
+pub struct Session {
+    /// The model.
+    pub model: Model,
+    /// Ids that end an answer; the model's own, unless the caller adds some.
+    pub ends: Vec<u32>,
+    /// Tokens whose keys and values are in the cache.
+    pub(super) kept: Vec<u32>,
+    pub(super) rig: Rig,
+    /// Most tokens in flight; 1 waits for each before the next is played.
+    pub most_ahead: usize,
+    /// What to do when the device is lost; without it that is an error.
+    pub recovery: Option<Rc<dyn Recover>>,
+}
+
+impl Session {
+    /// A session on `model`, its cache empty.
+    pub async fn new(model: Model) -> Result<Self> {
+        let rig = Rig::new(&model).await?;
+        let (ends, most_ahead) = (model.spec.eos.clone(), model.device.limits().ahead);
+        Ok(Session { model, ends, kept: Vec::new(), rig, most_ahead, recovery: None })
+    }
+
+    /// Kernel launches a token: a forward pass and the choice.
+    #[must_use]
+    pub fn launches(&self) -> usize {
+        self.rig.decode.0.steps + 1
+    }
+
+    /// Forgets the conversation.
+    pub fn reset(&mut self) {
+        self.kept.clear();
+    }
+
+    /// Generates after a prompt, reusing the keys and values of as much of it as the session already holds. Each token
+    /// but an end token goes to `sink`.
+    pub async fn generate(
+        &mut self,
+        request: &Request<'_>,
+        host: &dyn Host,
+        sink: &mut dyn FnMut(u32) -> Next,
+    ) -> Result<Report> {
+        let start = host.now();
+        let seed = request.sampling.seed.unwrap_or_else(|| start.to_bits());
+        let mut answer = Answer::new(start, seed);
+        self.check(request.prompt, &request.sampling.settings)?;
+        if request.max_new == 0 {
+            return Ok(answer.report(Finish::Length, start));
+        }
+        let work = async |session: &mut Session| session.answer(&mut answer, request, host, sink).await;
+        let finish = self.persist(work).await?;
+        Ok(answer.report(finish, host.now()))
+    }
+
+    /// Logits after `tokens`: `[V]`.
+    pub async fn logits(&mut self, tokens: &[u32], host: &dyn Host) -> Result<Vec<f32>> {
+        self.check(tokens, &Sampling::greedy().settings)?;
+        let work = async |session: &mut Session| {
+            session.keep(tokens);
+            if session.read(tokens, 0, host).await?.is_break() {
+                return Err(Error::Request { field: "tokens".into(), reason: "stopped by the caller".into() });
+            }
+            let (model, logits) = (&session.model, &session.rig.prefill.0.logits);
+            model.device.read(logits, 0, 4 * model.spec.vocab as u64).await
+        };
+        Ok(bytemuck::pod_collect_to_vec(&self.persist(work).await?))
+    }
+
+    /// Refuses a prompt the model cannot take.
+    pub(super) fn check(&self, prompt: &[u32], settings: &Settings) -> Result<()> {
+        let wrong = |field: &str, reason: String| Err(Error::Request { field: field.into(), reason });
+        if prompt.is_empty() {
+            return wrong("prompt", "has no tokens".into());
+        }
+        if let Some(id) = prompt.iter().find(|id| **id as usize >= self.model.spec.vocab) {
+            return wrong("prompt", format!("token {id} is outside the vocabulary of {}", self.model.spec.vocab));
+        }
+        if prompt.len() > self.model.context {
+            return Err(Error::ContextFull { prompt: prompt.len(), context: self.model.context });
+        }
+        let s = settings;
+        let sound = s.temperature >= 0.0 && (0.0..=1.0).contains(&s.top_p) && (0.0..=1.0).contains(&s.min_p);
+        if !(sound && s.temperature.is_finite() && s.repetition_penalty > 0.0 && s.repetition_penalty.is_finite()) {
+            return wrong("sampling", format!("out of range: {s:?}"));
+        }
+        Ok(())
+    }
+
+    /// Keeps what the cache and `prompt` have in common, less the last token, whose logits are wanted; says how much.
+    pub(super) fn keep(&mut self, prompt: &[u32]) -> usize {
+        let common = self.kept.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        self.kept.truncate(common.min(prompt.len() - 1));
+        self.kept.len()
+    }
+
+    /// Plays the rest of `prompt` in chunks.
+    pub(super) async fn read(&mut self, prompt: &[u32], seed: u64, host: &dyn Host) -> Result<ControlFlow<()>> {
+        while self.kept.len() < prompt.len() {
+            if host.breathe().await.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let at = self.kept.len();
+            let forward = &self.rig.prefill.0;
+            let chunk = &prompt[at..prompt.len().min(at + forward.chunk)];
+            forward.play(self.model.device.as_ref(), &self.rig.cache, at, chunk, seed)?;
+            self.kept.extend_from_slice(chunk);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
