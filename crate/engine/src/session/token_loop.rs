@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::session::rig::Rig;
 use crate::session::{Finish, Host, Next, Report, Request, Session, Timings};
 
-/// Milliseconds of work that may wait on a device: it serves others too, and what is in flight at the end is lost.
+/// Milliseconds of work that may wait on a device beyond one token: it serves others too, and what is in flight at the end is
+/// lost. One always waits, so that the device need not.
 const QUEUED_MS: f64 = 40.0;
 
 /// What lasts of an answer, whatever becomes of the device.
