@@ -214,6 +214,11 @@ export class MoebiusChat extends Attributes {
           this.#loadingBar.show(progress);
           this.#emit('moebius-progress', progress);
         },
+        onMoved: () => {
+          this.#loadingBar.stop();
+          this.#stats.textContent = this.#where();
+          this.#announcer.say(`The GPU was lost. The reply goes on: ${this.#where()}.`);
+        },
       });
       if (abort.signal.aborted) throw new MoebiusError('aborted', 'Loading was stopped.');
       this.#engine = engine;

@@ -14,7 +14,9 @@ export { CODES, MoebiusError } from './protocol.js';
  * @property {string | URL} model folder of a model, relative to the page
  * @property {import('./protocol.js').DeviceChoice} [device] default `auto`
  * @property {number} [context] most tokens that prompt and reply share; default is the model's own, within reason
- * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, also when a dead worker is replaced
+ * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, also when a dead worker or a lost GPU is replaced
+ * @property {(device: import('./protocol.js').Device) => void} [onMoved] called when the GPU was lost and the model was loaded
+ *   again, on another one or on the CPU; what was running goes on
  * @property {AbortSignal} [signal] stops the loading
  * @property {number} [silence] seconds without a sign of life after which a busy worker is given up; default 30
  */
@@ -22,8 +24,7 @@ export { CODES, MoebiusError } from './protocol.js';
 /** @typedef {{signal?: AbortSignal}} RequestOptions */
 
 /** A request that the worker has not finished. @typedef {{
- *   done(value: any): void, failed(error: MoebiusError): void, chunk?(chunk: any): void,
- *   progress?(progress: Progress): void}} Pending */
+ *   done(value: any): void, failed(error: MoebiusError): void, chunk?(chunk: any): void}} Pending */
 
 /**
  * Starts a worker and loads a model into it.
@@ -191,12 +192,10 @@ export class Engine {
       const what = event.message ? `stopped: ${event.message}` : 'could not be started';
       if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}.`));
     });
-    const { device = 'auto', context = null, onProgress } = this.#options;
+    const { device = 'auto', context = null } = this.#options;
     try {
       /** @type {Info} */
-      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context }), {
-        progress: onProgress,
-      });
+      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context }));
       this.#info = info;
       return info;
     } catch (error) {
@@ -209,10 +208,10 @@ export class Engine {
   /**
    * Sends a request and waits for its answer.
    * @param {(id: number) => ToWorker} message
-   * @param {{signal?: AbortSignal, chunk?: (chunk: any) => void, progress?: (progress: Progress) => void}} [how]
+   * @param {{signal?: AbortSignal, chunk?: (chunk: any) => void}} [how]
    * @returns {Promise<any>}
    */
-  #ask(message, { signal, chunk, progress } = {}) {
+  #ask(message, { signal, chunk } = {}) {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       if (signal?.aborted || !this.#worker) return reject(new MoebiusError('aborted', 'Stopped.'));
@@ -227,7 +226,6 @@ export class Engine {
       };
       this.#pending.set(id, {
         chunk,
-        progress,
         done(value) {
           settle();
           resolve(value);
@@ -255,8 +253,13 @@ export class Engine {
     if (message.type === 'panic') {
       return this.#lose(new MoebiusError('engine_crashed', `The engine stopped: ${message.message}`));
     }
+    if (message.type === 'moved') {
+      if (this.#info) this.#info = { ...this.#info, device: message.device };
+      this.#options.onMoved?.(message.device);
+      return;
+    }
     const pending = this.#pending.get(message.id);
-    if (message.type === 'progress') pending?.progress?.(message.progress);
+    if (message.type === 'progress') pending && this.#options.onProgress?.(message.progress);
     else if (message.type === 'chunk') pending?.chunk?.(message.chunk);
     else if (message.type === 'done') pending?.done(message.value);
     else pending?.failed(errorOf(message.fault));

@@ -11,9 +11,14 @@
  */
 
 /**
- * What was loaded, and where it runs. `device.why` says why it is not the GPU, and is empty when it is.
+ * Where a model runs. `why` says why it is not the GPU, and is empty when it is.
+ * @typedef {{kind: 'gpu' | 'cpu', name: string, why: string}} Device
+ */
+
+/**
+ * What was loaded, and where it runs.
  * @typedef {object} Info
- * @property {{kind: 'gpu' | 'cpu', name: string, why: string}} device
+ * @property {Device} device
  * @property {string} model name, as replies carry it
  * @property {number} context tokens that prompt and reply share
  * @property {boolean} chat whether the model has a chat template
@@ -43,18 +48,19 @@
  */
 
 /**
- * Worker to page. `panic` is the last word of a worker: its memory is not to be trusted any more.
+ * Worker to page. `moved`: the GPU was lost, the model was loaded again, and what was running goes on. `panic` is the last word of a worker: its memory is not to be trusted any more.
  * @typedef {{type: 'progress', id: number, progress: Progress}
  *   | {type: 'chunk', id: number, chunk: any}
  *   | {type: 'done', id: number, value: any}
  *   | {type: 'failed', id: number, fault: Fault}
+ *   | {type: 'moved', device: Device}
  *   | {type: 'panic', message: string}
  *   | {type: 'pong'}} FromWorker
  */
 
 /**
  * Every code a {@link MoebiusError} can have, and whether trying the same thing again can help.
- * The first eleven are the engine's own; the others belong to the page.
+ * The first twelve are the engine's own; the others belong to the page.
  */
 export const CODES = Object.freeze({
   file: true,
@@ -68,6 +74,7 @@ export const CODES = Object.freeze({
   tokenizer: false,
   request: false,
   device: true,
+  device_lost: true,
   aborted: true,
   engine_crashed: true,
   worker_failed: true,

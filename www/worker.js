@@ -60,8 +60,8 @@ async function act(message) {
   const { id } = message;
   if (message.type === 'load') {
     await init();
-    engine = await Engine.load(message.url, message.device, message.context ?? undefined, progress);
-    return JSON.parse(engine.info());
+    engine = await Engine.load(message.url, message.device, message.context ?? undefined, progress, moved);
+    return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()) };
   }
   if (!engine) throw { code: 'request', message: 'no model is loaded' };
   switch (message.type) {
@@ -77,7 +77,13 @@ async function act(message) {
 
   /** @param {number} loaded @param {number} total @param {string} file */
   function progress(loaded, total, file) {
-    page.postMessage({ type: 'progress', id, progress: { loaded, total, file } });
+    // What loads again does so for the request that runs.
+    page.postMessage({ type: 'progress', id: current, progress: { loaded, total, file } });
+  }
+
+  /** @param {string} json */
+  function moved(json) {
+    page.postMessage({ type: 'moved', device: JSON.parse(json) });
   }
 
   /** @param {string} json */

@@ -1,6 +1,6 @@
 // A web host with the faults of hosts: serves the repository, and `/as/MODE/…` the same files in a bad way.
 
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 
@@ -18,14 +18,28 @@ const TYPES = {
 /** A template of as many turns as stars in a galaxy. */
 const LOOP = '{% for i in range(99999) %}{% for j in range(99999) %}{{ i }}{{ j }}{% endfor %}{% endfor %}';
 
+/** What the engine's worker begins with, by mode. */
+const HARDWARE = `Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { value: false });`;
+const WORKERS = /** @type {Record<string, string>} */ ({
+  hardware: HARDWARE,
+  doomed: `${HARDWARE}
+    const { requestDevice } = GPUAdapter.prototype;
+    GPUAdapter.prototype.requestDevice = async function (...all) {
+      const device = await requestDevice.apply(this, all);
+      device.destroy();
+      return device;
+    };`,
+});
+
 /**
  * Ways to be bad.
  * - `whole`: knows no ranges. `cut`: ends every first connection half-way. `busy`: refuses twice, then serves.
  * - `down`: never serves. `page`: answers with a web page. `shifted`: ranges are four bytes off. `long`: sends more than
  *   asked. `gone`: weights are missing. `torn`: weights end ten bytes early, for good. `broken-wasm`: half the engine.
+ * - `hardware`: the engine's worker takes the software adapter for a real GPU. `doomed`: the same, and every device is lost.
  * - `loop`: the chat template has no end worth waiting for.
  * - `blank`: an empty document, for tests that need no page. `quiet`: no fault.
- * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'loop' | 'blank' | 'quiet'} Mode
+ * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'loop' | 'blank' | 'quiet'} Mode
  */
 
 /**
@@ -75,6 +89,9 @@ function answer(mode, path, range, count, response) {
   if (!stat?.isFile() || (mode === 'gone' && weights)) return send(404, 'no such file');
   if (mode === 'down' || (mode === 'busy' && count <= 2)) return send(503, 'busy');
 
+  if (mode in WORKERS && file.endsWith('worker.js')) {
+    return send(200, `${readFileSync(file)}${WORKERS[mode]}`, { 'content-type': TYPES['.js'] });
+  }
   const size = mode === 'torn' && weights ? stat.size - 10 : stat.size;
   const headers = { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store' };
   if (mode === 'broken-wasm' && file.endsWith('.wasm')) {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use js_sys::Function;
 use moebius_engine::chat::{Chat, ChatRequest, CompletionRequest};
-use moebius_engine::model::{Attention, Ffn, LoadOptions};
+use moebius_engine::model::{Attention, Ffn};
 use moebius_engine::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
@@ -14,9 +14,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::fault::{fault, keep_panics};
-use crate::fetch::Fetch;
+use crate::home::Home;
 use crate::page::Page;
-use crate::place::Place;
 
 /// A model, loaded and ready. One request at a time: a second one while one runs is an error.
 #[wasm_bindgen]
@@ -24,31 +23,40 @@ pub struct Engine {
     /// Taken out while a request runs.
     chat: RefCell<Option<Chat>>,
     page: Page,
-    /// What [`Engine::info`] says, as JSON.
+    home: Rc<Home>,
+    /// What [`Engine::info`] says.
     info: String,
 }
 
 #[wasm_bindgen]
 impl Engine {
     /// Loads the model in the folder at `url`, which ends with a slash. `device` is `auto`, `gpu` or `cpu`;
-    /// `onprogress` is called with bytes loaded, bytes in all, and the file.
+    /// `onprogress` is called with bytes loaded, bytes in all, and the file. A GPU that is lost is replaced, or the CPU takes
+    /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on.
     pub async fn load(
         url: String,
         device: String,
         context: Option<usize>,
         onprogress: Function,
+        onmoved: Function,
     ) -> std::result::Result<Engine, JsValue> {
         keep_panics();
         let page = Page::new()?;
-        let source = Fetch::new(url.clone(), onprogress);
-        let loaded = open(&source, &url, &device, context).await;
-        let (chat, info) = loaded.map_err(|error| fault(&source.explain(error)))?;
-        Ok(Engine { chat: RefCell::new(Some(chat)), page, info })
+        let home = Home { url, choice: device, context, onprogress, onmoved, device: RefCell::default() };
+        let home = Rc::new(home);
+        let chat = open(&home).await.map_err(|error| fault(&error))?;
+        let info = info(&chat).to_string();
+        Ok(Engine { chat: RefCell::new(Some(chat)), page, home, info })
     }
 
-    /// What was loaded, and where it runs: `Info` of `www/protocol.js`, as JSON.
+    /// What was loaded: `Info` of `www/protocol.js` but for the device, as JSON.
     pub fn info(&self) -> String {
         self.info.clone()
+    }
+
+    /// Where it runs: `Device` of `www/protocol.js`, as JSON.
+    pub fn device(&self) -> String {
+        self.home.device.borrow().clone()
     }
 
     /// Answers a request, in JSON, of `kind` `chat` or `completion`; the whole reply comes back as JSON. If the request
@@ -136,24 +144,21 @@ fn busy() -> JsValue {
     fault(&Error::Request { field: "request".into(), reason: "another one is running".into() })
 }
 
-async fn open(source: &Fetch, url: &str, choice: &str, context: Option<usize>) -> Result<(Chat, String)> {
-    let place = Place::choose(choice).await?;
-    let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or(url);
-    let options = LoadOptions { context, ..LoadOptions::default() };
-    let chat = Chat::load(name, source, Rc::clone(&place.device), &options, &mut |_| {}).await?;
-    let info = info(&chat, &place).to_string();
-    Ok((chat, info))
+async fn open(home: &Rc<Home>) -> Result<Chat> {
+    let mut session = home.open(None).await?;
+    session.recovery = Some(home.clone());
+    let url = home.url.trim_end_matches('/');
+    Chat::over(url.rsplit('/').next().unwrap_or(url), session)
 }
 
 /// See [`Engine::info`].
-fn info(chat: &Chat, place: &Place) -> serde_json::Value {
+fn info(chat: &Chat) -> serde_json::Value {
     let model = &chat.session.model;
     let spec = &model.spec;
     let moe = spec.layers.iter().find_map(|l| if let Ffn::Moe(moe) = &l.ffn { Some(moe) } else { None });
     let latent = spec.layers.iter().any(|l| matches!(l.attention, Attention::Mla(_)));
     let files = [&model.files.chat_template, &model.files.tokenizer_config];
     json!({
-        "device": {"kind": place.device.kind(), "name": place.name, "why": place.why},
         "model": chat.name,
         "context": model.context,
         "bytes": model.bytes,

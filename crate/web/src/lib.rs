@@ -3,6 +3,7 @@
 mod engine;
 mod fault;
 mod fetch;
+mod home;
 mod page;
 mod place;
 

@@ -27,22 +27,24 @@ pub(crate) struct Place {
 impl Place {
     /// The device for `choice`: `auto`, `gpu` or `cpu`.
     pub(crate) async fn choose(choice: &str) -> Result<Self> {
-        let cpu = |why: String| {
-            let device = Rc::new(Cpu);
-            Place { name: device.name(), device, why }
-        };
         match choice {
-            "cpu" => Ok(cpu("as chosen".into())),
+            "cpu" => Ok(Place::cpu("as chosen".into())),
             "gpu" => Ok(Place::gpu().await?.0),
             "auto" => Ok(match Place::gpu().await {
                 Ok((place, false)) => place,
-                Ok((place, true)) => cpu(format!("WebGPU is software here ({})", place.name)),
-                Err(error) => cpu(reason(error)),
+                Ok((place, true)) => Place::cpu(format!("WebGPU is software here ({})", place.name)),
+                Err(error) => Place::cpu(reason(error)),
             }),
             other => {
                 Err(Error::Request { field: "device".into(), reason: format!("{other:?} is not auto, gpu or cpu") })
             }
         }
+    }
+
+    /// The CPU, and why.
+    pub(crate) fn cpu(why: String) -> Self {
+        let device = Rc::new(Cpu);
+        Place { name: device.name(), device, why }
     }
 
     /// The GPU, and whether it is only a program on the CPU.
@@ -64,7 +66,7 @@ impl Place {
 }
 
 /// What a person reads of an error.
-fn reason(error: Error) -> String {
+pub(crate) fn reason(error: Error) -> String {
     match error {
         Error::Device(reason) => reason,
         other => other.to_string(),

@@ -16,12 +16,13 @@ impl Session {
     /// Does `work`. Where that loses the device and there is a recovery, does it once more on another one, whose cache is
     /// empty: it is for `work` to remember what is done. A session that stays lost is made again by the next request.
     pub(super) async fn persist<T>(&mut self, mut work: impl AsyncFnMut(&mut Session) -> Result<T>) -> Result<T> {
-        match work(self).await {
-            Err(lost @ Error::Lost(_)) => {
-                self.rebuild(lost).await?;
-                work(self).await
+        let mut again = false;
+        loop {
+            match work(self).await {
+                Err(lost @ Error::Lost(_)) if !again => self.rebuild(lost).await?,
+                done => return done,
             }
-            done => done,
+            again = true;
         }
     }
 

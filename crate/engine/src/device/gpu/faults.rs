@@ -40,8 +40,8 @@ impl Faults {
         }));
         let heard = notes.clone();
         device.set_device_lost_callback(move |reason, message| {
-            let colon = if message.is_empty() { "" } else { ": " };
-            lock(&heard).lost.get_or_insert_with(|| format!("{reason:?}{colon}{message}").to_lowercase());
+            let said = Some(message).filter(|m| !m.is_empty());
+            lock(&heard).lost.get_or_insert_with(|| said.unwrap_or_else(|| format!("{reason:?}").to_lowercase()));
         });
         Faults { device, notes, scopes: RefCell::default() }
     }

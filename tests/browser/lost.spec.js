@@ -1,0 +1,182 @@
+// Lost GPUs: the model is loaded again and the same reply goes on, on another device or on the CPU, and the page is told.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { FIXTURES, golden } from './fixtures.js';
+import { adapter, launch, open } from './harness.js';
+import { host } from './host.js';
+
+/** @typedef {import('playwright-core').Worker} Worker */
+
+/** The fixture that has a chat template and a tokenizer for text. */
+const MODEL = `${FIXTURES}deepseek_v3_lite`;
+
+/** @type {Awaited<ReturnType<typeof host>>} */
+let site;
+/** @type {Awaited<ReturnType<typeof launch>>} */
+let browser;
+/** @type {Awaited<ReturnType<typeof open>>} */
+let page;
+
+before(async () => {
+  site = await host();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+/**
+ * A page with an engine in `window.engine`, and what it was told of moves in `window.moved`.
+ * @param {'quiet' | 'hardware' | 'doomed'} mode
+ * @param {string} device
+ * @returns {Promise<{code: string, device: any}>} how loading went
+ */
+async function start(mode, device) {
+  await page?.context().close();
+  page = await open(browser);
+  await page.goto(`${site.url}as/blank/`);
+  await adapter(page);
+  return page.evaluate(
+    async ({ path, model, device }) => {
+      const { createEngine } = await import(path);
+      /** @type {any[]} */
+      const moved = [];
+      try {
+        const engine = await createEngine({ model, device, onMoved: (/** @type {any} */ device) => moved.push(device) });
+        Object.assign(window, { engine, moved });
+        return { code: '', device: engine.info.device };
+      } catch (error) {
+        return { code: /** @type {{code: string}} */ (error).code, device: null };
+      }
+    },
+    { path: `/as/${mode}/www/engine.js`, model: `/${MODEL}/`, device },
+  );
+}
+
+/**
+ * Asks for a reply.
+ * @param {object} how of the sampling
+ * @returns {Promise<{code: string, tokens: number[], moved: any[], device: any}>} what was told since the start, too
+ */
+function reply(how) {
+  const { prompt, greedy } = golden('deepseek_v3_lite');
+  return page.evaluate(
+    async (body) => {
+      const { engine, moved } = /** @type {{engine: import('../../www/engine.js').Engine, moved: any[]}} */ (/** @type {any} */ (window));
+      const done = await engine.completions.create(body).then(
+        (reply) => ({ code: '', tokens: reply.choices[0].token_ids }),
+        (error) => ({ code: error.code, tokens: [] }),
+      );
+      return { ...done, moved, device: engine.info?.device };
+    },
+    { prompt, max_tokens: greedy.length, ignore_eos: true, return_token_ids: true, ...how },
+  );
+}
+
+/**
+ * Has the engine's devices destroyed, the first when it has made `plays` more submissions, the next each after as many.
+ * @param {{plays: number, times?: number, gone?: boolean}} fate `gone`: after that there is no GPU any more
+ */
+function doom(fate) {
+  return page.workers()[0].evaluate(({ plays, times = 1, gone = false }) => {
+    const { createCommandEncoder } = GPUDevice.prototype;
+    let [left, losses] = [plays, times];
+    GPUDevice.prototype.createCommandEncoder = function (...all) {
+      if (losses > 0 && left-- === 0) {
+        this.destroy();
+        [left, losses] = [plays, losses - 1];
+        if (gone) GPU.prototype.requestAdapter = async () => null;
+      }
+      return createCommandEncoder.apply(this, all);
+    };
+  }, fate);
+}
+
+const GREEDY = { temperature: 0 };
+const SAMPLED = { temperature: 0.9, repetition_penalty: 1.3, seed: 5 };
+
+describe('a GPU that is lost is replaced', () => {
+  for (const [what, how, plays] of /** @type {[string, object, number][]} */ ([
+    ['before the first token', GREEDY, 0],
+    ['after some tokens', GREEDY, 5],
+    ['after some sampled tokens', SAMPLED, 9],
+  ])) {
+    test(`${what}: the same tokens follow`, async () => {
+      assert.equal((await start('quiet', 'gpu')).device.kind, 'gpu');
+      const want = await reply(how);
+      assert.deepEqual(want.moved, []);
+      assert.equal(want.tokens.length, golden('deepseek_v3_lite').greedy.length);
+      await doom({ plays });
+      const got = await reply(how);
+      assert.deepEqual(got.tokens, want.tokens);
+      assert.deepEqual(got.moved, [want.device], 'the page was told once');
+      assert.deepEqual(got.device, want.device);
+      assert.deepEqual((await reply(how)).tokens, want.tokens, 'and the engine goes on');
+    });
+  }
+
+  test('twice in a request is an error, and the next request loads anew', async () => {
+    await start('quiet', 'gpu');
+    // Few enough submissions that the second loss comes while the model is made ready.
+    await doom({ plays: 3, times: 2 });
+    assert.equal((await reply(GREEDY)).code, 'device_lost');
+    assert.deepEqual((await reply(GREEDY)).tokens, golden('deepseek_v3_lite').greedy);
+  });
+});
+
+describe('a GPU that is lost for good', () => {
+  test('gives way to the CPU where the choice is left open, and the page says why', async () => {
+    assert.equal((await start('hardware', 'auto')).device.kind, 'gpu');
+    await doom({ plays: 5, gone: true });
+    const { tokens, moved, device } = await reply(GREEDY);
+    assert.deepEqual(tokens, golden('deepseek_v3_lite').greedy);
+    assert.equal(device.kind, 'cpu');
+    assert.match(device.why, /^the device was lost: .*; this browser has no GPU to give/);
+    assert.deepEqual(moved, [device]);
+  });
+
+  test('is an error where the GPU was asked for', async () => {
+    await start('quiet', 'gpu');
+    await doom({ plays: 5, gone: true });
+    assert.equal((await reply(GREEDY)).code, 'device');
+  });
+
+  test('is shown below the text box', async () => {
+    await page?.context().close();
+    page = await open(browser);
+    await page.goto(`${site.url}as/blank/`);
+    await page.evaluate(
+      async ({ path, model }) => {
+        await import(path);
+        const chat = Object.assign(document.createElement('moebius-chat'), { src: model, generation: { max_tokens: 12, temperature: 0 } });
+        document.body.append(chat);
+        await /** @type {any} */ (chat).load();
+      },
+      { path: '/as/hardware/www/element.js', model: `/${MODEL}/` },
+    );
+    const line = page.locator('moebius-chat .stats');
+    assert.match((await line.textContent()) ?? '', /^GPU · /);
+    await doom({ plays: 3, gone: true });
+    await page.evaluate(() => /** @type {any} */ (document.querySelector('moebius-chat')).send('Who are you?'));
+    assert.match((await line.textContent()) ?? '', /^CPU · the device was lost/);
+    assert.equal(await page.locator('moebius-chat .loading').isVisible(), false);
+    assert.equal(await page.evaluate(() => /** @type {any} */ (document.querySelector('moebius-chat')).state), 'ready');
+  });
+});
+
+describe('a GPU that is lost while the model is made ready', () => {
+  test('gives way to the CPU where the choice is left open', async () => {
+    const { code, device } = await start('doomed', 'auto');
+    assert.equal(code, '');
+    assert.equal(device.kind, 'cpu');
+    assert.match(device.why, /^the GPU failed: .*lost/);
+    assert.deepEqual((await reply(GREEDY)).tokens, golden('deepseek_v3_lite').greedy);
+  });
+
+  test('is an error where the GPU was asked for', async () => {
+    assert.equal((await start('doomed', 'gpu')).code, 'device_lost');
+  });
+});
