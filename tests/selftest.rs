@@ -1,4 +1,5 @@
 //! The GPU's self-test: it passes what is right, and every kernel that is broken on purpose is caught.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod adapter;
 mod cases;

@@ -390,8 +390,9 @@ export class MoebiusChat extends Attributes {
   #where() {
     const info = this.#engine?.info;
     if (!info) return '';
-    const { kind, name, why } = info.device;
-    return kind === 'gpu' ? `GPU · ${name}` : `CPU · ${why || name}`;
+    const { kind, name, why, fallbacks } = info.device;
+    if (kind === 'cpu') return `CPU · ${why || name}`;
+    return [`GPU · ${name}`, ...fallbacks].join(' · ');
   }
 
   #labels() {

@@ -11,8 +11,9 @@
  */
 
 /**
- * Where a model runs. `why` says why it is not the GPU, and is empty when it is.
- * @typedef {{kind: 'gpu' | 'cpu', name: string, why: string}} Device
+ * Where a model runs. `why` says why it is not the GPU, and is empty when it is. `fallbacks` names what did not pass the GPU's
+ * self-test and is done another way.
+ * @typedef {{kind: 'gpu' | 'cpu', name: string, why: string, fallbacks: string[]}} Device
  */
 
 /**

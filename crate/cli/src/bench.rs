@@ -53,12 +53,14 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
         tables.push((tokens, kernels::kernels(&session.model, arguments.prompt[0], tokens).await?));
     }
     let launches = session.launches();
+    let fallbacks = session.model.device.fallbacks();
     if arguments.json {
         println!(
             "{}",
             json!({
             "device": device, "bytes_per_token": bytes, "probe_gb_per_second": probe,
-            "dispatches_per_token": launches, "runs": runs,
+            "dispatches_per_token": launches, "submissions_per_token": 1, "bytes_read_per_token": 16,
+            "fallbacks": fallbacks, "runs": runs,
             "kernels": tables.iter().map(|(tokens, kernels)| json!({
                 "tokens": tokens, "kernels": kernels.iter().map(Kernel::json).collect::<Vec<_>>()
             })).collect::<Vec<_>>()})
@@ -71,7 +73,8 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
                 println!("  {name:22} {launches:4} launches {:9.3} ms, {:3.0} %", k.ms, k.percent);
             }
         }
-        println!("{bytes} bytes and {launches} dispatches a token, on {device}");
+        println!("{bytes} bytes and {launches} dispatches in one submission a token, 16 bytes read back, on {device}");
+        fallbacks.iter().for_each(|what| println!("{what}: it failed its test"));
     }
     Ok(())
 }

@@ -46,7 +46,8 @@ impl Home {
             Some(lost) if !place.why.is_empty() => format!("{lost}; {}", place.why),
             _ => place.why,
         };
-        self.device.replace(json!({"kind": place.device.kind(), "name": place.name, "why": why}).to_string());
+        let (kind, name, fallbacks) = (place.device.kind(), place.name, place.device.fallbacks());
+        self.device.replace(json!({"kind": kind, "name": name, "why": why, "fallbacks": fallbacks}).to_string());
         Ok(session)
     }
 
