@@ -55,7 +55,7 @@ impl Probe {
         self.words(&weights).words(&scales)
     }
 
-    /// Choices of each token, slots in another order than experts, and their records of a gate-up matrix at word 0.
+    /// Slots in another order than experts, and the records there: a matrix at word 0, its scales at word `scales`.
     fn pool(self, format: Format, rows: usize, cols: usize, stride: usize, scales: usize) -> Self {
         let (count, ..) = EXPERTS;
         let mut pool = vec![0; stride * count];

@@ -12,8 +12,8 @@ pub enum Precision {
     F16,
     /// int8 blocks.
     Q8,
-    /// int4 blocks for the routed experts, int8 for everything else: experts are nearly all of the bytes and each
-    /// token reads few of them, while attention, shared experts and embeddings err on every token.
+    /// int4 blocks for the experts, int8 for everything else: experts are nearly all of the bytes and each token reads few of
+    /// them, while attention and embeddings err on every token. Shared experts, few as they are, go with the routed ones.
     Q4,
     /// 8-bit floats. int8 blocks lose less in as many bytes; this is for models that were made for it.
     Fp8,

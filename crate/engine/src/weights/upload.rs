@@ -113,14 +113,14 @@ impl Tensors<'_> {
         ] {
             let whole = if role == "down_proj" { [hidden, parts * width] } else { [parts * width, hidden] };
             let name = format!("{name}.{role}.weight");
-            self.place(&name, whole, (of, shape), &place, &mut record).await?;
-            let (stored, _) = self.index.tensor(&name, &whole)?;
-            on_read(stored.bytes() / parts as u64);
+            let bytes = self.place(&name, whole, (of, shape), &place, &mut record).await?;
+            on_read(bytes / parts as u64);
         }
         Ok(record)
     }
 
-    /// Spreads a part of a matrix, the one of number `of` down and across of those of `shape`, over a record.
+    /// Spreads a part of a matrix, the one of number `of` down and across of those of `shape`, over a record. The bytes of the
+    /// whole matrix in the files.
     async fn place(
         &self,
         name: &str,
@@ -128,7 +128,7 @@ impl Tensors<'_> {
         (of, [rows, cols]): ([usize; 2], [usize; 2]),
         place: &Place,
         record: &mut [u8],
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let (stored, _) = self.index.tensor(name, &whole)?;
         let (row_weights, row_scales) =
             (4 * place.format.row_words(cols), place.format.row_scales(cols as u64) as usize);
@@ -159,7 +159,7 @@ impl Tensors<'_> {
             }
             first += planes.rows;
         }
-        Ok(())
+        Ok(stored.bytes())
     }
 }
 

@@ -62,9 +62,9 @@ impl Gpu {
                 let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
                 return Err(refuse(&step, &counts));
             }
-            let kernel::Launch { grid, constants, subgroups } =
-                (step.kernel.launch)(&step.params, &self.profile_for(&step));
-            let subgroups = subgroups && self.profile_for(&step).subgroups();
+            let profile = self.profile_for(&step);
+            let kernel::Launch { grid, constants, subgroups } = (step.kernel.launch)(&step.params, &profile);
+            let subgroups = subgroups && profile.subgroups();
             let pipeline = self.pipeline(step.kernel, step.format, subgroups, constants).await?;
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,
