@@ -1,7 +1,5 @@
 // Greedy choice: the id of the largest logit, the lowest among equals, and its log-probability; the next play is of it. One
 // workgroup.
-const THREADS = 256u;
-#import reduce
 #import best
 #import state
 
@@ -17,7 +15,7 @@ struct Params {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) local: u32) {
-    var mine = Best(LOWEST, 0xFFFFFFFFu);
+    var mine = Best(LOWEST, 0u);
     for (var i = local; i < params.vocab; i += THREADS) {
         if (logits[i] > mine.value) {
             mine = Best(logits[i], i);

@@ -13,8 +13,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> chosen: array<vec2<u32>>; // [T, k]: expert, bits of its weight
 @group(0) @binding(3) var<storage, read_write> sorted: array<u32>; // [E + 1 + T·k]: first pair of each expert, their end, pairs
 
-// Most experts a layer may have.
-const EXPERTS = 1024u;
+// How many experts there are, as in choose.
+override EXPERTS: u32 = 1024u;
 
 var<workgroup> firsts: array<u32, EXPERTS>;
 

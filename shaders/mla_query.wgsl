@@ -1,7 +1,7 @@
 // Into latent attention: absorbed queries y[h] = [W_uk,hᵀ · q_nope,h, turned q_rope,h], and the normed latent with the turned
-// shared key, which go into the cache. A workgroup takes a head of a token, the one after the heads its latent. Sixteen
-// invocations take a block of columns each, four times over: each of the four takes every fourth row, and the sums meet in
-// workgroup memory.
+// shared key, which go into the cache. A workgroup takes a head of a token, the one after the heads its latent. Four
+// invocations share a block of columns: each takes every fourth row, and the sums meet by subgroup operations, or in workgroup
+// memory.
 const THREADS = 64u;
 #import format
 #import planes
@@ -36,7 +36,21 @@ struct Params {
 // Columns in a pass: 16 blocks.
 const PASS = 512u;
 
+#ifdef subgroups
+fn four_sum(v: vec4<f32>) -> vec4<f32> {
+    let two = v + subgroupShuffleXor(v, 1u);
+    return two + subgroupShuffleXor(two, 2u);
+}
+
+fn put(at: u32, v: vec4<f32>) {
+    y[at] = v.x;
+    y[at + 1u] = v.y;
+    y[at + 2u] = v.z;
+    y[at + 3u] = v.w;
+}
+#else
 var<workgroup> partial: array<vec4<f32>, 512>; // [4, 8, 16]: slice of rows, quad of a block, block
+#endif
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -47,8 +61,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let source = group.y * params.q_stride + group.x * (params.nope + params.rope);
     let dest = (group.y * params.heads + group.x) * (params.rank + params.rope);
     let top = group.x * (params.nope + params.value);
+#ifdef subgroups
+    let slice = local & 3u;
+    let column = local >> 2u;
+#else
     let slice = local >> 4u;
     let column = local & 15u;
+#endif
     for (var start = 0u; start < params.rank; start += PASS) {
         let b = (start >> 5u) + column;
         var s0 = vec4<f32>(0.0);
@@ -73,6 +92,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 s7 += factor * v[7];
             }
         }
+#ifdef subgroups
+        let t0 = four_sum(s0);
+        let t1 = four_sum(s1);
+        let t2 = four_sum(s2);
+        let t3 = four_sum(s3);
+        let t4 = four_sum(s4);
+        let t5 = four_sum(s5);
+        let t6 = four_sum(s6);
+        let t7 = four_sum(s7);
+        // Each of the four writes a quarter of the block.
+        if (32u * b < params.rank) {
+            let low = slice < 2u;
+            let even = (slice & 1u) == 0u;
+            let at = dest + 32u * b + 8u * slice;
+            put(at, select(select(t6, t4, even), select(t2, t0, even), low));
+            put(at + 4u, select(select(t7, t5, even), select(t3, t1, even), low));
+        }
+#else
         let at = slice * 128u + column;
         partial[at] = s0;
         partial[at + 16u] = s1;
@@ -90,6 +127,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             y[dest + start + c] = total;
         }
         workgroupBarrier();
+#endif
     }
     for (var i = local; i < (params.rope >> 1u); i += THREADS) {
         let ends = pair(i, params.rope);

@@ -1,5 +1,5 @@
 // The router whole: logits W · norm(x) and the choice of experts from them. A workgroup takes a token, so that the launch
-// between the two is saved; for routers that one workgroup reads as fast as a launch takes. It
+// between the two is saved; for small routers. It
 // is as large as the router asks: a software adapter would run idle invocations too.
 override THREADS: u32 = 256u;
 #import f32

@@ -1,7 +1,5 @@
 // Sampling: repetition penalty, temperature, top-k, top-p, min-p, then one draw, which the next play is of. One workgroup. The cuts are the highest
 // float for which a count or a mass is large enough, found by search over keys that order as floats do.
-const THREADS = 256u;
-#import reduce
 #import best
 #import state
 
@@ -29,13 +27,11 @@ struct Settings {
 const LOWEST_KEY = 0x00800000u;
 const HIGHEST_KEY = 0xFF7FFFFFu;
 
-var<workgroup> count_cells: array<vec4<f32>, THREADS>;
-var<workgroup> count_heads: array<vec4<f32>, 16>;
 var<workgroup> segment: array<f32, THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(local_invocation_index) local: u32) {
-    var mine = Best(LOWEST, 0xFFFFFFFFu);
+    var mine = Best(LOWEST, 0u);
     for (var i = local; i < params.vocab; i += THREADS) {
         var v = logits[i];
         if (((seen[i >> 5u] >> (i & 31u)) & 1u) == 1u) {
@@ -148,25 +144,6 @@ fn highest(local: u32, largest: f32, by_mass: bool, wanted: f32) -> f32 {
         }
     }
     return from_key(low);
-}
-
-// Sums over the workgroup, as reduce_sum.
-fn reduce_four(local: u32, v: vec4<f32>) -> vec4<f32> {
-    count_cells[local] = v;
-    workgroupBarrier();
-    if (local < 16u) {
-        var part = vec4<f32>(0.0);
-        for (var i = 0u; i < 16u; i++) {
-            part += count_cells[local * 16u + i];
-        }
-        count_heads[local] = part;
-    }
-    workgroupBarrier();
-    var total = vec4<f32>(0.0);
-    for (var i = 0u; i < 16u; i++) {
-        total += count_heads[i];
-    }
-    return total;
 }
 
 // The float whose order among floats is that of `key` among keys.

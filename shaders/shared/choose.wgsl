@@ -1,6 +1,5 @@
 // The choice of experts from their logits, which the importer has put into `scores` of the workgroup. An expert's place is the
 // number of experts that go before it, so there is no sorting and there are few barriers.
-#import reduce
 #import silu
 
 struct Params {
@@ -17,8 +16,8 @@ struct Params {
     norm_eps: f32,
 }
 
-// Most experts a layer may have.
-const EXPERTS = 512u;
+// How many experts there are: browsers clear workgroup memory, and a software adapter writes and compiles a store for each word.
+override EXPERTS: u32 = 512u;
 // Below every score: WGSL promises nothing about infinities.
 const LOWEST = -3.0e38;
 
@@ -35,16 +34,15 @@ fn choose(token: u32, local: u32) {
             largest = max(largest, scores[e]);
         }
     }
-    workgroupBarrier();
-    var part = 0.0;
-    for (var e = local; e < params.experts; e += THREADS) {
-        let v = select(exp(scores[e] - largest), sigmoid(scores[e]), params.sigmoid == 1u);
-        scores[e] = v;
-        part += v;
+    var total = select(0.0, 1.0, params.sigmoid == 1u);
+    if (params.sigmoid == 0u) {
+        for (var e = 0u; e < params.experts; e++) {
+            total += exp(scores[e] - largest);
+        }
     }
-    let total = select(reduce_sum(local, part), 1.0, params.sigmoid == 1u);
+    workgroupBarrier();
     for (var e = local; e < params.experts; e += THREADS) {
-        scores[e] /= total;
+        scores[e] = select(exp(scores[e] - largest) / total, sigmoid(scores[e]), params.sigmoid == 1u);
         biased[e] = scores[e] + bias[e];
     }
     workgroupBarrier();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use js_sys::Function;
-use moebius_engine::model::{LoadOptions, Model};
+use moebius_engine::model::LoadOptions;
 use moebius_engine::session::{Recover, Session};
 use moebius_engine::{Error, Result};
 use serde_json::json;
@@ -54,10 +54,8 @@ impl Home {
     async fn session_on(&self, place: &Place) -> Result<Session> {
         let source = Fetch::new(self.url.clone(), self.onprogress.clone());
         let options = LoadOptions { context: self.context, ..LoadOptions::default() };
-        let model = Model::load(&source, Rc::clone(&place.device), &options, &mut |_| {}).await;
-        let model = model.map_err(|error| source.explain(error))?;
-        drop(source); // it holds files
-        Session::new(model).await
+        let session = Session::load(&source, Rc::clone(&place.device), &options, &mut |_| {}).await;
+        session.map_err(|error| source.explain(error))
     }
 }
 

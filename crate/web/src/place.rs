@@ -1,20 +1,54 @@
 //! Where a model runs: WebGPU where the browser grants a real one, else the CPU, with the reason.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Reflect};
-use moebius_engine::device::{Cpu, Device, Gpu, Profile};
+use moebius_engine::device::{Compiler, Cpu, Device, Draft, Gpu, Profile};
+use moebius_engine::kernel::Access;
 use moebius_engine::{Error, Result};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-#[wasm_bindgen(module = "/src/features.js")]
+#[wasm_bindgen(module = "/src/webgpu.js")]
 extern "C" {
     /// Has every device asked for from now on with the optional features that wgpu has no name for; which of them
     /// `adapter` has.
     #[wasm_bindgen(js_name = completeRequests)]
     fn complete_requests(adapter: &JsValue) -> Vec<String>;
+
+    /// Pipelines that the browser makes beside other work.
+    pub(crate) type Pipelines;
+
+    /// Those of the device that was asked for last.
+    #[wasm_bindgen(js_name = newestPipelines)]
+    fn newest_pipelines() -> Option<Pipelines>;
+
+    #[wasm_bindgen(method)]
+    fn begin(this: &Pipelines, name: &str, code: &str, bindings: Vec<String>, names: Vec<String>, values: &[u32]);
+
+    #[wasm_bindgen(method)]
+    fn made(this: &Pipelines, name: &str) -> Promise;
+}
+
+impl Compiler for Pipelines {
+    fn begin(&self, draft: &Draft<'_>) {
+        let bindings = draft.bindings.iter().map(|access| match access {
+            Access::Uniform => "uniform",
+            Access::Read => "read-only-storage",
+            Access::Write => "storage",
+        });
+        let (names, values): (Vec<_>, Vec<_>) = draft.constants.iter().map(|(n, v)| ((*n).to_owned(), *v)).unzip();
+        self.begin(draft.name, draft.text, bindings.map(str::to_owned).collect(), names, &values);
+    }
+
+    fn made(&self, name: &str) -> Pin<Box<dyn Future<Output = ()>>> {
+        let made = JsFuture::from(self.made(name));
+        // It never fails.
+        Box::pin(async move { drop(made.await) })
+    }
 }
 
 /// A device, what to call it, and why it is not a GPU (empty if it is one).
@@ -58,7 +92,8 @@ impl Place {
         let adapter = adapter().await.ok_or_else(missing)?;
         let subgroups = complete_requests(&adapter).iter().any(|name| name == "subgroups");
         let all = Profile::ALL;
-        let device = Gpu::new(if subgroups { all } else { Profile { subgroup: 0, ..all } }).await?;
+        let mut device = Gpu::new(if subgroups { all } else { Profile { subgroup: 0, ..all } }).await?;
+        device.compiler = newest_pipelines().map(|pipelines| Rc::new(pipelines) as Rc<dyn Compiler>);
         let software = device.software;
         let name = adapter_name(&adapter).unwrap_or_else(|| device.name());
         Ok((Place { device: Rc::new(device), name, why: String::new() }, software))

@@ -46,7 +46,7 @@ impl Chat {
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Chat> {
-        Chat::new(name, Model::load(source, device, options, progress).await?).await
+        Chat::over(name, Session::load(source, device, options, progress).await?)
     }
 
     /// Makes a loaded model ready to talk.

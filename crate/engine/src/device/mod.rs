@@ -11,7 +11,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 
 pub use cpu::{Args, Cpu};
-pub use gpu::{Alter, Gpu};
+pub use gpu::{Alter, Compiler, Draft, Gpu};
 pub use plan::{Dim, Grid, Step};
 pub use profile::Profile;
 

@@ -28,6 +28,13 @@ impl Profile {
         self.subgroup >= FEWEST_LANES
     }
 
+    /// Invocations of a kernel that is one workgroup. Software adapters, which alone have subgroups of four as a rule, run them one
+    /// after another in fours.
+    #[must_use]
+    pub fn crew(&self) -> u32 {
+        if self.subgroup == FEWEST_LANES { 64 } else { 256 }
+    }
+
     /// Lanes for rows of `columns` columns, a power of two: no more than there are blocks of 32.
     #[must_use]
     pub fn lanes(&self, columns: u32) -> u32 {

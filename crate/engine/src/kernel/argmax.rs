@@ -23,8 +23,8 @@ pub static ARGMAX: Kernel = Kernel {
     cpu,
 };
 
-fn launch(_: &[u8], _: &Profile) -> Launch {
-    [ONE; 3].into()
+fn launch(_: &[u8], profile: &Profile) -> Launch {
+    Launch::from([ONE; 3]).with(vec![("THREADS", profile.crew())])
 }
 
 fn cpu(args: &Args<'_>) {

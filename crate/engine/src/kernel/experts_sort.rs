@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, STATE, read, write};
+use super::{Kernel, Launch, ONE, STATE, of, read, write};
 use crate::device::{Args, Profile};
 
 /// Parameters.
@@ -25,8 +25,8 @@ pub static EXPERTS_SORT: Kernel = Kernel {
     cpu,
 };
 
-fn launch(_: &[u8], _: &Profile) -> Launch {
-    [ONE; 3].into()
+fn launch(params: &[u8], _: &Profile) -> Launch {
+    Launch::from([ONE; 3]).with(vec![("EXPERTS", of::<Params>(params).experts)])
 }
 
 fn cpu(args: &Args<'_>) {

@@ -55,7 +55,9 @@ pub static MLA_QUERY: Kernel = Kernel {
 
 fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
-    [Dim::Fixed(p.heads + 1), EACH, ONE].into()
+    // A rank that is not whole blocks has a last one that must not be written whole.
+    let subgroups = p.rank.is_multiple_of(32);
+    Launch { subgroups, ..[Dim::Fixed(p.heads + 1), EACH, ONE].into() }
 }
 
 fn cpu(args: &Args<'_>) {

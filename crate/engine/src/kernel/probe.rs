@@ -1,11 +1,11 @@
-//! Known answers: one or two small launches of every kernel, which its scalar twin answers. A device that gives other answers
+//! Known answers: a small launch of every kernel, which its scalar twin answers. A device that gives other answers
 //! is not believed; see `device/gpu/selftest.rs`. Rows have 17 blocks, so that as many lanes as there may be take part.
 
 use bytemuck::Pod;
 
 use super::{
     Argmax, Attention, AttentionMerge, Combine, Embed, ExpertsDown, ExpertsMatmul, ExpertsSort, ExpertsUp, Heads,
-    Kernel, Last, Matmul, MlaQuery, Sample, Settings, State, TopK,
+    Kernel, Last, Matmul, MlaQuery, Sample, Settings, State, TopK, of,
 };
 use crate::format::Format;
 
@@ -89,90 +89,83 @@ fn sorted() -> Vec<u32> {
     vec![0, 2, 3, 6, 0, 5, 2, 1, 3, 4]
 }
 
-/// The probes of a kernel for weights of `format`, which kernels without variants ignore.
-pub(crate) fn probes(kernel: &Kernel, format: Option<Format>) -> Vec<Probe> {
+/// The probe of a kernel for weights of `format`, which kernels without variants ignore, as a step of parameters `like` launches
+/// it: with the same constants, so that no pipeline is made for the test alone.
+pub(crate) fn probe(kernel: &Kernel, format: Option<Format>, like: &[u8]) -> Probe {
     let format = format.unwrap_or(Format::F32);
     match kernel.name {
-        "argmax" => vec![Probe::new(&Argmax { vocab: 300 }, 1).floats(300).state(4).out(1).out(4)],
-        "attention" => vec![attention(TOKENS, 1), attention(1, 3)],
+        "argmax" => Probe::new(&Argmax { vocab: 300 }, 1).floats(300).state(4).out(1).out(4),
+        "attention" => attention(of(like)),
         "attention_merge" => {
             let p = AttentionMerge { heads: 2, width: 64, splits: 3 };
-            vec![Probe::new(&p, 1).floats(2 * 64 * 3).words(&[0x3F80_0000; 12]).out(2 * 64)]
+            Probe::new(&p, 1).floats(2 * 64 * 3).words(&[0x3F80_0000; 12]).out(2 * 64)
         }
         "combine" => {
             let p = Combine { hidden: 70, chosen: 2 };
-            vec![Probe::new(&p, TOKENS).floats(TOKENS * 2 * 70).words(&chosen()).floats(TOKENS * 70)]
+            Probe::new(&p, TOKENS).floats(TOKENS * 2 * 70).words(&chosen()).floats(TOKENS * 70)
         }
         "embed" => {
             let p = Embed { width: COLS as u32 };
-            vec![Probe::new(&p, 2).words(&[4, 1]).matrix(format, 5, COLS).out(2 * COLS)]
+            Probe::new(&p, 2).words(&[4, 1]).matrix(format, 5, COLS).out(2 * COLS)
         }
-        "experts_down" => vec![experts_down(format)],
-        "experts_matmul" => vec![experts_matmul(format, 1), experts_matmul(format, 0)],
-        "experts_sort" => {
-            let p = ExpertsSort { experts: 3, chosen: 2 };
-            vec![Probe::new(&p, TOKENS).state(4).words(&chosen()).out(10)]
-        }
-        "experts_up" => vec![experts_up(format)],
-        "heads" => vec![heads()],
-        "last" => vec![Probe::new(&Last { width: 70 }, TOKENS).state(4).floats(TOKENS * 70).out(70)],
-        "matmul" => products(format, true),
-        "matvec" => products(format, false),
-        "mla_query" => vec![mla_query(format)],
-        "router" => {
-            let p = routing();
-            vec![
-                Probe::new(&p, 2).floats(2 * COLS).floats(COLS).matrix(Format::F32, 20, COLS).floats(20).out(2 * 2 * 4),
-            ]
-        }
+        "experts_down" => experts_down(format, of(like)),
+        "experts_matmul" => experts_matmul(format, of(like)),
+        "experts_sort" => experts_sort(of(like)),
+        "experts_up" => experts_up(format, of(like)),
+        "heads" => heads(),
+        "last" => Probe::new(&Last { width: 70 }, TOKENS).state(4).floats(TOKENS * 70).out(70),
+        "matmul" => product(format, of(like), true),
+        "matvec" => product(format, of(like), false),
+        "mla_query" => mla_query(format, of(like)),
+        "router" => router(of(like)),
         "sample" => {
             let settings = Settings { temperature: 0.7, top_k: 40, top_p: 0.9, min_p: 0.01, repetition_penalty: 1.2 };
             let probe =
                 Probe::new(&Sample { vocab: 300 }, 1).words(bytemuck::cast_slice(bytemuck::bytes_of(&settings)));
-            vec![probe.words(&[5; 10]).floats(300).state(4).out(1).out(4)]
+            probe.words(&[5; 10]).floats(300).state(4).out(1).out(4)
         }
-        "topk" => vec![Probe::new(&routing(), 2).floats(2 * 20).floats(20).out(2 * 2 * 4)],
-        _ => Vec::new(),
+        "topk" => topk(of(like)),
+        other => unreachable!("no probe of {other}"),
     }
 }
 
-fn attention(tokens: usize, splits: u32) -> Probe {
-    let (k_stride, v_stride) = (2 * 72, 2 * 64);
-    let p = Attention {
-        heads: 6,
-        kv_heads: 2,
-        k_width: 72,
-        v_width: 64,
-        k_stride,
-        v_stride,
-        scale: 0.5,
-        window: 0,
-        splits,
-        tokens: tokens as u32,
-    };
-    let (context, rows) = (70 + tokens, tokens * splits as usize * 6);
-    let probe = Probe::new(&p, tokens).state(70).floats(tokens * 6 * 72).floats(context * k_stride as usize);
-    probe.floats(context * v_stride as usize).out(rows * 64).out(2 * rows)
+/// Columns for a probe of a matrix that has so many: as many lanes share its rows.
+fn fewer(cols: u32) -> usize {
+    (cols as usize).min(COLS)
 }
 
-fn routing() -> TopK {
-    TopK {
-        experts: 20,
-        chosen: 3,
-        sigmoid: 1,
-        groups: 4,
-        top_groups: 2,
-        normalise: 1,
-        eps: 1e-20,
-        scale: 2.5,
-        shared_experts: 1,
-        hidden: COLS as u32,
-        norm_eps: 1e-6,
-    }
+fn attention(p: Attention) -> Probe {
+    let tokens = TOKENS.min(p.tokens as usize);
+    let context = 70 + tokens;
+    let (heads, rows) = (p.heads as usize, tokens * (p.splits * p.heads) as usize);
+    let probe = Probe::new(&p, tokens).state(70).floats(tokens * heads * p.k_width as usize);
+    let probe = probe.floats(context * p.k_stride as usize).floats(context * p.v_stride as usize);
+    probe.out(rows * p.v_width as usize).out(2 * rows)
 }
 
-fn experts_up(format: Format) -> Probe {
-    let (_, width, hidden, k) = EXPERTS;
+fn router(p: TopK) -> Probe {
+    let (experts, hidden) = (p.experts as usize, fewer(p.hidden));
+    let probe = Probe::new(&TopK { hidden: hidden as u32, normalise: 1, ..p }, 2).floats(2 * hidden).floats(hidden);
+    let probe = probe.matrix(Format::F32, experts, hidden).floats(experts);
+    probe.out(2 * 2 * (p.chosen + p.shared_experts) as usize)
+}
+
+fn topk(like: TopK) -> Probe {
+    let p = TopK { normalise: 1, ..like };
+    let experts = p.experts as usize;
+    let probe = Probe::new(&p, 2).floats(2 * experts).floats(experts);
+    probe.out(2 * 2 * (p.chosen + p.shared_experts) as usize)
+}
+
+fn experts_sort(p: ExpertsSort) -> Probe {
+    let pairs = TOKENS * p.chosen as usize;
+    let chosen: Vec<u32> = (0..pairs as u32).flat_map(|i| [(7 * i + 3) % p.experts, 0]).collect();
+    Probe::new(&p, TOKENS).state(4).words(&chosen).out(p.experts as usize + 1 + pairs)
+}
+
+fn experts_up(format: Format, like: ExpertsUp) -> Probe {
+    let (_, width, _, k) = EXPERTS;
+    let hidden = fewer(like.hidden);
     let scales = (2 * width * format.row_words(hidden)).next_multiple_of(4);
     let stride = (scales + format.scale_words(2 * width, hidden)).next_multiple_of(4);
     let p = ExpertsUp {
@@ -182,14 +175,15 @@ fn experts_up(format: Format) -> Probe {
         stride: stride as u32,
         weights: 0,
         scales: scales as u32,
-        eps: 1e-6,
+        ..like
     };
     let probe = Probe::new(&p, TOKENS).floats(TOKENS * hidden).floats(hidden).words(&chosen());
     probe.pool(format, 2 * width, hidden, stride, scales).out(TOKENS * k * width)
 }
 
-fn experts_down(format: Format) -> Probe {
-    let (_, hidden, width, k) = EXPERTS;
+fn experts_down(format: Format, like: ExpertsDown) -> Probe {
+    let (_, hidden, _, k) = EXPERTS;
+    let width = fewer(like.width);
     let scales = (hidden * format.row_words(width)).next_multiple_of(4);
     let stride = (scales + format.scale_words(hidden, width)).next_multiple_of(4);
     let p = ExpertsDown {
@@ -204,8 +198,9 @@ fn experts_down(format: Format) -> Probe {
     probe.pool(format, hidden, width, stride, scales).floats(TOKENS * hidden)
 }
 
-fn experts_matmul(format: Format, gated: u32) -> Probe {
-    let (experts, rows, cols, k) = EXPERTS;
+fn experts_matmul(format: Format, like: ExpertsMatmul) -> Probe {
+    let (experts, rows, _, k) = EXPERTS;
+    let (cols, gated) = (fewer(like.cols), like.gated);
     let scales = (rows * format.row_words(cols)).next_multiple_of(4);
     let stride = (scales + format.scale_words(rows, cols)).next_multiple_of(4);
     let p = ExpertsMatmul {
@@ -216,9 +211,7 @@ fn experts_matmul(format: Format, gated: u32) -> Probe {
         stride: stride as u32,
         weights: 0,
         scales: scales as u32,
-        gated,
-        norm: gated,
-        eps: 1e-6,
+        ..like
     };
     let inputs = if gated == 1 { TOKENS } else { TOKENS * k };
     let probe = Probe::new(&p, TOKENS).floats(inputs * cols).floats(cols).words(&sorted());
@@ -231,31 +224,34 @@ fn heads() -> Probe {
     probe.out(2 * 2 * 24).out(6 * 24).out(6 * 24)
 }
 
-/// A plain product, and a normed and gated one.
-fn products(format: Format, state: bool) -> Vec<Probe> {
-    let plain = Matmul { accumulate: 1, ..Matmul::plain(38, COLS as u32) };
-    let gated = Matmul { norm: 1, eps: 1e-6, gated: 1, y_stride: 19, accumulate: 0, ..plain };
-    let probe = |p: &Matmul, outputs: usize| {
-        let probe = Probe::new(p, TOKENS);
-        let probe = if state { probe.state(4) } else { probe };
-        probe.floats(TOKENS * COLS).floats(COLS).matrix(format, 38, COLS).floats(TOKENS * outputs)
-    };
-    vec![probe(&plain, 38), probe(&gated, 19)]
+fn product(format: Format, like: Matmul, state: bool) -> Probe {
+    let cols = fewer(like.cols);
+    // Where a token starts decides between the kernel's variants: at a quad or between.
+    let x_stride = cols as u32 + ((like.x_stride | like.x_step) & 3);
+    let (gated, outputs) = (like.gated, 38 >> like.gated);
+    let plain = Matmul { x_stride, y_stride: outputs, accumulate: 1 - gated, ..Matmul::plain(38, cols as u32) };
+    let p = Matmul { norm: like.norm, eps: like.eps, gated, ..plain };
+    let probe = Probe::new(&p, TOKENS);
+    let probe = if state { probe.state(4) } else { probe };
+    let probe = probe.floats(TOKENS * x_stride as usize).floats(cols).matrix(format, 38, cols);
+    probe.floats(TOKENS * outputs as usize)
 }
 
-fn mla_query(format: Format) -> Probe {
+fn mla_query(format: Format, like: MlaQuery) -> Probe {
+    let rank = fewer(like.rank);
+    let cached = rank + 4;
     let p = MlaQuery {
         heads: 2,
         nope: 6,
         rope: 4,
         value: 5,
-        rank: 64,
+        rank: rank as u32,
         q_stride: 20,
-        kv_stride: 68,
+        kv_stride: cached as u32,
         kv_offset: 0,
         interleaved: 1,
         eps: 1e-6,
     };
-    let probe = Probe::new(&p, 2).state(4).floats(6 * 4).floats(2 * 20).floats(2 * 68).floats(64);
-    probe.matrix(format, 2 * 11, 64).out(2 * 2 * 68).out(6 * 68)
+    let probe = Probe::new(&p, 2).state(4).floats(6 * 4).floats(2 * 20).floats(2 * cached).floats(rank);
+    probe.matrix(format, 2 * 11, rank).out(2 * 2 * cached).out(6 * cached)
 }

@@ -1,4 +1,4 @@
-//! The router whole: logits `W · norm(x)`, and the choice of experts from them as `topk` makes it; for decode.
+//! The router whole: logits `W · norm(x)`, and the choice of experts from them as `topk` makes it; for small routers.
 
 use super::{EACH, Kernel, Launch, ONE, arithmetic, of, read, topk, write};
 use crate::device::{Args, Profile};
@@ -13,15 +13,23 @@ pub static ROUTER: Kernel = Kernel {
     cpu,
 };
 
-/// Most weights of a router that one workgroup should read: a megabyte of f32, about what a launch takes.
-pub const ROUTER_WEIGHTS: usize = 1 << 18;
+/// Whether routing is this one launch rather than a product and `topk`: where a workgroup reads the `[experts, hidden]` weights in
+/// about the time that a launch takes, a megabyte of f32 for a token, less where every token of a chunk reads them.
+#[must_use]
+pub fn routes(experts: usize, hidden: usize, tokens: usize) -> bool {
+    let most = if tokens == 1 { 1 << 18 } else { 1 << 16 };
+    experts <= MOST && experts * hidden <= most
+}
+
+/// Most experts, by the workgroup memory that every device has.
+const MOST: usize = 512;
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: topk::Params = of(params);
     let lanes = profile.lanes(p.hidden);
     // Four rows a group of lanes.
     let threads = (lanes * p.experts.div_ceil(4)).next_power_of_two().clamp(16, 256);
-    Launch::from([EACH, ONE, ONE]).with(vec![("LANES", lanes), ("THREADS", threads)])
+    Launch::from([EACH, ONE, ONE]).with(vec![("LANES", lanes), ("THREADS", threads), ("EXPERTS", p.experts)])
 }
 
 fn cpu(args: &Args<'_>) {

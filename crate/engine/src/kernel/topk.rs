@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, read, write};
+use super::{EACH, Kernel, Launch, ONE, of, read, write};
 use crate::device::{Args, Profile};
 
 /// Parameters. `MODELS`' families set them; all arithmetic is f32.
@@ -38,8 +38,8 @@ pub struct Params {
 pub static TOPK: Kernel =
     Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], launch, cpu };
 
-fn launch(_: &[u8], _: &Profile) -> Launch {
-    [EACH, ONE, ONE].into()
+fn launch(params: &[u8], _: &Profile) -> Launch {
+    Launch::from([EACH, ONE, ONE]).with(vec![("EXPERTS", of::<Params>(params).experts)])
 }
 
 fn cpu(args: &Args<'_>) {

@@ -1,5 +1,7 @@
 //! The forward pass as a plan: embedding, layers, head.
 
+use futures_util::future::try_join;
+
 use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::Result;
 use crate::kernel::State;
@@ -21,6 +23,10 @@ pub struct Steps {
     pub body: Vec<Step>,
     /// Norm and head, for a play of all tokens or of the last alone.
     pub head: Vec<Step>,
+    /// Most tokens in a play.
+    pub chunk: usize,
+    /// Which logits the head computes.
+    pub rows: Logits,
     /// Token ids `[chunk]`.
     pub tokens: Buffer,
     /// Logits, `[V]` or `[chunk, V]`.
@@ -48,7 +54,15 @@ impl Steps {
         }
         let logits = b.scratch("logits", spec.vocab)?;
         b.normed_linear("head".into(), &weights.head, &x, &weights.norm, &logits);
-        Ok(Steps { body, head: b.take(), tokens, logits })
+        Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits })
+    }
+
+    /// Prepares them for playing.
+    pub async fn compile(&self, device: &dyn Device) -> Result<Forward> {
+        let Steps { body, head, chunk, rows, tokens, logits } = self;
+        let (steps, tokens, logits) = (body.len() + head.len(), tokens.clone(), logits.clone());
+        let (body, head) = try_join(device.compile(body.clone()), device.compile(head.clone())).await?;
+        Ok(Forward { body, head, chunk: *chunk, rows: *rows, steps, tokens, logits })
     }
 }
 
@@ -73,10 +87,7 @@ pub struct Forward {
 impl Forward {
     /// Compiles the forward pass of `model` for plays of up to `chunk` tokens.
     pub async fn compile(model: &Model, cache: &Cache, chunk: usize, rows: Logits) -> Result<Self> {
-        let Steps { body, head, tokens, logits } = Steps::new(model, cache, chunk, rows)?;
-        let steps = body.len() + head.len();
-        let (body, head) = (model.device.compile(body).await?, model.device.compile(head).await?);
-        Ok(Forward { body, head, chunk, rows, steps, tokens, logits })
+        Steps::new(model, cache, chunk, rows)?.compile(model.device.as_ref()).await
     }
 
     /// Plays `tokens` at `position`; then the logits hold the last token's or all tokens' values. Does not wait.

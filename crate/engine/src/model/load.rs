@@ -77,23 +77,80 @@ impl Model {
         options: &LoadOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Model> {
+        let (model, pending) = Model::reserve(source, device, options).await?;
+        pending.load(progress).await?;
+        Ok(model)
+    }
+
+    /// The same in two: memory first, whose weights are zero, and then, beside whatever else there is to do, the bytes.
+    pub async fn reserve<'a>(
+        source: &'a dyn Source,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+    ) -> Result<(Model, Pending<'a>)> {
         let folder = Verified::open(source).await?;
         let (spec, files) = read_model(&folder).await?;
         let context = context(&spec, options)?;
         let tensors = Tensors::open(folder).await?;
         let choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
         choice.fits(device.limits())?;
-        let (mut loaded, mut done) = (Loaded::default(), 0);
-        for chosen in &choice.list {
+        let mut reserved = Reserved::default();
+        let mut list = Vec::with_capacity(choice.list.len());
+        for chosen in choice.list {
+            let place = reserved.add(device.as_ref(), &chosen)?;
+            list.push((chosen, place));
+        }
+        let weights = reserved.assemble(device.as_ref(), &spec)?;
+        let pending = Pending { tensors, device: device.clone(), list, total: choice.stored };
+        let model = Model { spec, weights, device, context, files, bytes: choice.bytes, fallbacks: choice.fallbacks };
+        Ok((model, pending))
+    }
+}
+
+/// Weights that are still to come to a device.
+pub struct Pending<'a> {
+    tensors: Tensors<'a>,
+    device: Rc<dyn Device>,
+    list: Vec<(Chosen, Place)>,
+    total: u64,
+}
+
+/// Where weights go.
+enum Place {
+    Vector(Buffer),
+    Matrix(Matrix),
+    Experts(Experts),
+}
+
+impl Pending<'_> {
+    /// Brings them, in the order of need.
+    pub async fn load(self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+        let (device, mut done) = (self.device.as_ref(), 0);
+        for (chosen, place) in &self.list {
             let stage = if matches!(chosen, Chosen::Experts { .. }) { Stage::Experts } else { Stage::Trunk };
             let mut on_read = |bytes| {
                 done += bytes;
-                progress(Progress { stage, done, total: choice.stored });
+                progress(Progress { stage, done, total: self.total });
             };
-            loaded.load(&tensors, device.as_ref(), chosen, &mut on_read).await?;
+            match (chosen, place) {
+                (Chosen::Vector { name, len }, Place::Vector(vector)) => {
+                    self.tensors.vector(device, name, *len, vector, &mut on_read).await?;
+                }
+                (Chosen::Matrix { parts, .. }, Place::Matrix(matrix)) => {
+                    self.tensors.matrix(device, parts, matrix, &mut on_read).await?;
+                }
+                (Chosen::Experts { prefix, count, shared, hidden, width, .. }, Place::Experts(experts)) => {
+                    let Experts { pool, layout, .. } = experts;
+                    let group = Group { prefix, count: *count, shared: *shared, hidden: *hidden, width: *width };
+                    for i in 0..count + shared {
+                        let record = self.tensors.record(&group, i, layout, &mut on_read).await?;
+                        device.write(pool, layout.bytes() * i as u64, &record)?;
+                    }
+                }
+                _ => unreachable!("a place is made for what goes there"),
+            }
         }
-        let weights = loaded.assemble(device.as_ref(), &spec)?;
-        Ok(Model { spec, weights, device, context, files, bytes: choice.bytes, fallbacks: choice.fallbacks })
+        Ok(())
     }
 }
 
@@ -120,44 +177,39 @@ fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
 
 /// Weights on the device by name, of matrices that of their first tensor, until each finds its role.
 #[derive(Default)]
-struct Loaded {
+struct Reserved {
     matrices: BTreeMap<String, Matrix>,
     vectors: BTreeMap<String, Buffer>,
     experts: BTreeMap<String, Experts>,
 }
 
-impl Loaded {
-    async fn load(
-        &mut self,
-        tensors: &Tensors<'_>,
-        device: &dyn Device,
-        chosen: &Chosen,
-        on_read: &mut dyn FnMut(u64),
-    ) -> Result<()> {
-        match chosen {
+impl Reserved {
+    /// Takes memory for what was chosen.
+    fn add(&mut self, device: &dyn Device, chosen: &Chosen) -> Result<Place> {
+        Ok(match chosen {
             Chosen::Vector { name, len } => {
-                self.vectors.insert(name.clone(), tensors.vector(device, name, *len, on_read).await?);
+                let vector = device.buffer(name, 4 * *len as u64)?;
+                self.vectors.insert(name.clone(), vector.clone());
+                Place::Vector(vector)
             }
             Chosen::Matrix { parts, cols, format } => {
-                let matrix = tensors.matrix(device, parts, *cols, *format, on_read).await?;
-                let name = parts.first().map(|(name, _)| name.clone());
-                self.matrices.insert(name.unwrap_or_default(), matrix);
+                let name = parts.first().map_or("", |(name, _)| name);
+                let rows = parts.iter().map(|(_, rows)| rows).sum();
+                let matrix = Matrix::reserve(device, name, *format, rows, *cols)?;
+                self.matrices.insert(name.to_owned(), matrix.clone());
+                Place::Matrix(matrix)
             }
-            Chosen::Experts { prefix, count, shared, hidden, width, layout } => {
+            Chosen::Experts { prefix, count, shared, layout, .. } => {
                 let all = count + shared;
                 let pool = device.buffer(prefix, layout.bytes() * all as u64)?;
-                let group = Group { prefix, count: *count, shared: *shared, hidden: *hidden, width: *width };
-                for i in 0..all {
-                    let record = tensors.record(&group, i, layout, on_read).await?;
-                    device.write(&pool, layout.bytes() * i as u64, &record)?;
-                }
                 let slots = device.buffer(&format!("{prefix}.slots"), 4 * all as u64)?;
                 let every: Vec<u32> = (0..all as u32).collect();
                 device.write(&slots, 0, bytemuck::cast_slice(&every))?;
-                self.experts.insert(prefix.clone(), Experts { slots, pool, layout: *layout });
+                let experts = Experts { slots, pool, layout: *layout };
+                self.experts.insert(prefix.clone(), experts.clone());
+                Place::Experts(experts)
             }
-        }
-        Ok(())
+        })
     }
 
     fn matrix(&mut self, name: &str) -> Result<Matrix> {
@@ -233,5 +285,5 @@ impl Loaded {
 }
 
 fn absent(name: &str) -> Error {
-    Error::tensor("weights", name, "was not loaded")
+    Error::tensor("weights", name, "was not asked for")
 }

@@ -25,7 +25,7 @@ pub use chosen::Fallback;
 pub use family::{Family, MODELS};
 pub use files::Files;
 pub use forward::{Forward, Logits, Steps};
-pub use load::{LoadOptions, Model, Progress, Stage};
+pub use load::{LoadOptions, Model, Pending, Progress, Stage};
 pub use pack::pack;
 pub use rope::rope_table;
 pub use spec::{Attention, Ffn, LayerSpec, Mla, ModelSpec, Moe, Rope, RopeScaling};

@@ -85,6 +85,7 @@ pub struct Mlp {
 }
 
 /// Experts of a layer, the routed ones first: a pool of equal slots, each a record of one, and a table from expert to slot.
+#[derive(Clone)]
 pub struct Experts {
     /// Slots `[E + s]`: index of each expert's record in the pool.
     pub slots: Buffer,

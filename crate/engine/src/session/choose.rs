@@ -1,9 +1,11 @@
 //! The choice of the next token, on the device: greedy, or sampled among what settings leave.
 
+use futures_util::future::try_join;
+
 use crate::device::{Buffer, Device, Plan, Reading, Step};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Settings};
-use crate::model::{Cache, Forward};
+use crate::model::{Cache, Steps};
 
 /// Bytes of a choice: id, log-probability, and two words for the kernels' use.
 const RESULT: u64 = 16;
@@ -42,8 +44,8 @@ impl Choice {
         &self,
         device: &dyn Device,
         cache: &Cache,
-        forward: &Forward,
-        decode: &Forward,
+        forward: &Steps,
+        decode: &Steps,
     ) -> Result<Chooser> {
         let vocab = self.vocab as u32;
         let step = |kernel: &'static kernel::Kernel, bindings: &[&Buffer]| Step {
@@ -58,7 +60,8 @@ impl Choice {
         let greedy = step(&kernel::ARGMAX, &[&forward.logits, next[0], next[1], next[2]]);
         let sampled = [&self.settings, &self.seen, &forward.logits, next[0], next[1], next[2]];
         let sample = step(&kernel::SAMPLE, &sampled);
-        Ok(Chooser { greedy: device.compile(vec![greedy]).await?, sample: device.compile(vec![sample]).await? })
+        let (greedy, sample) = try_join(device.compile(vec![greedy]), device.compile(vec![sample])).await?;
+        Ok(Chooser { greedy, sample })
     }
 
     /// Starts a request: its settings, and the tokens of its prompt as seen.

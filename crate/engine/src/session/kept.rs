@@ -3,12 +3,16 @@
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
+use futures_util::future::try_join;
+
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::kernel::Settings;
-use crate::model::Model;
+use crate::model::{LoadOptions, Model, Progress};
 use crate::session::rig::Rig;
 use crate::session::token_loop::Answer;
 use crate::session::{Finish, Host, Recover, Report, Sampling};
+use crate::source::Source;
 
 /// Tokens of a prompt that are played at once.
 pub const CHUNK: usize = 64;
@@ -55,11 +59,27 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session on the model in `source`: see [`Model::load`]. While its weights come, the device is made ready.
+    pub async fn load(
+        source: &dyn Source,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let (model, pending) = Model::reserve(source, device, options).await?;
+        let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
+        Ok(Session::with(model, rig))
+    }
+
     /// A session on `model`, its cache empty.
     pub async fn new(model: Model) -> Result<Self> {
         let rig = Rig::new(&model).await?;
+        Ok(Session::with(model, rig))
+    }
+
+    fn with(model: Model, rig: Rig) -> Self {
         let (ends, most_ahead) = (model.spec.eos.clone(), model.device.limits().ahead);
-        Ok(Session { model, ends, kept: Vec::new(), rig, most_ahead, recovery: None })
+        Session { model, ends, kept: Vec::new(), rig, most_ahead, recovery: None }
     }
 
     /// Kernel launches a token: a forward pass and the choice.

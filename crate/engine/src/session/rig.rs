@@ -1,7 +1,9 @@
 //! What a session has on its model's device, made anew where that one is lost.
 
+use futures_util::future::try_join;
+
 use crate::error::Result;
-use crate::model::{Cache, Forward, Logits, Model};
+use crate::model::{Cache, Forward, Logits, Model, Steps};
 use crate::session::choose::{Choice, Chooser};
 use crate::session::kept::CHUNK;
 
@@ -22,10 +24,14 @@ impl Rig {
         let cache = Cache::new(device, spec, model.context)?;
         let choice = Choice::new(device, spec.vocab)?;
         let chunk = CHUNK.min(model.context);
-        let prefill = Forward::compile(model, &cache, chunk, Logits::Last).await?;
-        let decode = Forward::compile(model, &cache, 1, Logits::Last).await?;
-        let first = choice.chooser(device, &cache, &prefill, &decode).await?;
-        let next = choice.chooser(device, &cache, &decode, &decode).await?;
+        let prefill = Steps::new(model, &cache, chunk, Logits::Last)?;
+        let decode = Steps::new(model, &cache, 1, Logits::Last)?;
+        let first = choice.chooser(device, &cache, &prefill, &decode);
+        let next = choice.chooser(device, &cache, &decode, &decode);
+        // Together, so that a device that compiles beside other work is told of everything at once.
+        let choosers = try_join(first, next);
+        let forwards = try_join(prefill.compile(device), decode.compile(device));
+        let ((prefill, decode), (first, next)) = try_join(forwards, choosers).await?;
         Ok(Rig { cache, prefill: (prefill, first), decode: (decode, next), choice })
     }
 }

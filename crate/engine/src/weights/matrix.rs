@@ -1,6 +1,6 @@
 //! A matrix on a device, and the record of one expert: what weights become.
 
-use crate::device::Buffer;
+use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
 use crate::format::Format;
 
@@ -17,6 +17,22 @@ pub struct Matrix {
     pub weights: Buffer,
     /// Scale plane; a few unused bytes for formats without scales.
     pub scales: Buffer,
+}
+
+impl Matrix {
+    /// A matrix of zeros on a device.
+    pub(crate) fn reserve(device: &dyn Device, label: &str, format: Format, rows: usize, cols: usize) -> Result<Self> {
+        let (weights, scales) = plane_bytes(format, rows, cols);
+        let (weights, scales) = (device.buffer(label, weights)?, device.buffer(label, scales.max(4))?);
+        Ok(Matrix { format, rows, cols, weights, scales })
+    }
+}
+
+/// Bytes of the weight plane and of the scale plane of a matrix, in whole words.
+pub(crate) fn plane_bytes(format: Format, rows: usize, cols: usize) -> (u64, u64) {
+    let weights = (rows as u64).saturating_mul(4 * format.row_words(cols) as u64);
+    let scales = (rows as u64).saturating_mul(format.row_scales(cols as u64)).next_multiple_of(4);
+    (weights, scales)
 }
 
 /// Most values of one expert: 4 GiB in f32, so that word counts fit 32 bits.

@@ -7,31 +7,20 @@ use crate::source::Source;
 use crate::weights::planes::{Planes, convert, finite};
 use crate::weights::{ExpertLayout, Matrix, Tensors};
 
-/// Bytes of the weight plane and of the scale plane of a matrix, in whole words.
-pub(crate) fn plane_bytes(format: Format, rows: usize, cols: usize) -> (u64, u64) {
-    let weights = (rows as u64).saturating_mul(4 * format.row_words(cols) as u64);
-    let scales = (rows as u64).saturating_mul(format.row_scales(cols as u64)).next_multiple_of(4);
-    (weights, scales)
-}
-
 /// Told how many bytes of the files were used.
 pub(crate) type OnRead<'a> = &'a mut dyn FnMut(u64);
 
 impl Tensors<'_> {
-    /// Puts a matrix of tensors above each other, each a name and its rows, on a device in format `target`.
+    /// Fills a matrix with tensors above each other, each a name and its rows.
     pub(crate) async fn matrix(
         &self,
         device: &dyn Device,
         parts: &[(String, usize)],
-        cols: usize,
-        target: Format,
+        matrix: &Matrix,
         on_read: OnRead<'_>,
-    ) -> Result<Matrix> {
-        let rows = parts.iter().map(|(_, rows)| rows).sum();
-        let label = parts.first().map_or("", |(name, _)| name);
-        let (weight_bytes, scale_bytes) = plane_bytes(target, rows, cols);
-        let weights = device.buffer(label, weight_bytes)?;
-        let scales = device.buffer(label, scale_bytes.max(4))?;
+    ) -> Result<()> {
+        let Matrix { format: target, cols, weights, scales, .. } = matrix;
+        let (target, cols) = (*target, *cols);
         let row_scales = target.row_scales(cols as u64) as usize;
         // Scales are parts of words: what does not fill one waits for the next rows.
         let (mut weights_at, mut scales_at, mut waiting) = (0, 0, Vec::new());
@@ -40,11 +29,11 @@ impl Tensors<'_> {
             let mut row = 0;
             while row < *rows as u64 {
                 let planes = self.rows(name, stored, row, u64::MAX, target).await?;
-                device.write(&weights, weights_at, &planes.weights)?;
+                device.write(weights, weights_at, &planes.weights)?;
                 weights_at += planes.weights.len() as u64;
                 waiting.extend_from_slice(&planes.scales[..planes.rows * row_scales]);
                 let whole = waiting.len() / 4 * 4;
-                device.write(&scales, scales_at, &waiting[..whole])?;
+                device.write(scales, scales_at, &waiting[..whole])?;
                 scales_at += whole as u64;
                 waiting.drain(..whole);
                 on_read(stored.bytes_of(row..row + planes.rows as u64));
@@ -53,25 +42,25 @@ impl Tensors<'_> {
         }
         if !waiting.is_empty() {
             waiting.resize(4, 0);
-            device.write(&scales, scales_at, &waiting)?;
+            device.write(scales, scales_at, &waiting)?;
         }
-        Ok(Matrix { format: target, rows, cols, weights, scales })
+        Ok(())
     }
 
-    /// Puts a vector of `len` floats on a device, in f32.
+    /// Fills a vector of `len` floats, in f32.
     pub(crate) async fn vector(
         &self,
         device: &dyn Device,
         name: &str,
         len: usize,
+        vector: &Buffer,
         on_read: OnRead<'_>,
-    ) -> Result<Buffer> {
+    ) -> Result<()> {
         let (stored, _) = self.index.tensor(name, &[len])?;
         let planes = self.rows(name, stored, 0, u64::MAX, Format::F32).await?;
-        let buffer = device.buffer(name, 4 * len as u64)?;
-        device.write(&buffer, 0, &planes.weights)?;
+        device.write(vector, 0, &planes.weights)?;
         on_read(stored.bytes());
-        Ok(buffer)
+        Ok(())
     }
 
     /// The record of expert `i` of a layer, in words as bytes: from a pack as it is, else put together from the expert's gate,

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 
+pub use pipelines::{Compiler, Draft};
 pub(crate) use plan::Launches;
 
 use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Reading, Step, Storage};
@@ -43,12 +44,14 @@ pub struct Gpu {
     /// Bytes written since the last submit.
     written: Cell<u64>,
     pending: RefCell<plan::Pending>,
-    /// Kernels that were tested.
-    tested: RefCell<HashSet<selftest::Class>>,
+    /// Pipelines that were tested.
+    tested: RefCell<HashSet<pipelines::Key>>,
     /// Those of which the variant with subgroup operations failed.
     broken: RefCell<Vec<selftest::Class>>,
     /// See [`Device::fallbacks`].
     fallbacks: RefCell<Vec<String>>,
+    /// Makes pipelines ahead of their use, if there is one.
+    pub compiler: Option<Rc<dyn Compiler>>,
     /// Changes a shader's text on its way to the driver: how tests break it.
     pub alter: Option<Alter>,
 }
@@ -103,7 +106,7 @@ impl Gpu {
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
         let (pipelines, staging, written, pending) = Default::default();
-        let (tested, broken, fallbacks, alter) = Default::default();
+        let (tested, broken, fallbacks, compiler, alter) = Default::default();
         Ok(Gpu {
             device,
             queue,
@@ -118,6 +121,7 @@ impl Gpu {
             tested,
             broken,
             fallbacks,
+            compiler,
             alter,
         })
     }
@@ -191,6 +195,7 @@ impl Device for Gpu {
     }
 
     async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {
+        self.begin(&steps);
         self.test(&steps).await?;
         self.compile_untested(steps).await
     }

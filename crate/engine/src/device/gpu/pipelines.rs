@@ -1,19 +1,61 @@
 //! Pipelines by kernel, weight format and constants, made once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use super::Gpu;
+use crate::device::{Grid, Step};
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::kernel::{self, Access, Kernel, Shader};
+use crate::kernel::{self, Access, Kernel, Launch, Shader};
 
-/// Values of a shader's `override` constants.
-type Constants = Vec<(&'static str, u32)>;
+/// Makes pipelines beside other work: browsers can, and wgpu does not ask them to.
+pub trait Compiler {
+    /// Begins with a pipeline, of which a later `createComputePipeline` with its name as label gets it.
+    fn begin(&self, draft: &Draft<'_>);
 
-/// Kernel name; format, for kernels with a variant for each; whether with subgroup operations;
-/// constants.
-type Key = (&'static str, Option<Format>, bool, Constants);
+    /// Until it is made, or has failed: then it will fail again where errors are heard.
+    fn made(&self, name: &str) -> Pin<Box<dyn Future<Output = ()>>>;
+}
+
+/// A pipeline to be made.
+pub struct Draft<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its shader, whose entry point is `main`.
+    pub text: &'a str,
+    /// What is bound in its one group, from binding 0 on.
+    pub bindings: &'a [Access],
+    /// Values of `override` constants.
+    pub constants: &'a [(&'static str, u32)],
+}
+
+/// What tells a pipeline from others.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// Kernel.
+    name: &'static str,
+    /// Weight format, of kernels with a variant for each.
+    format: Option<Format>,
+    /// Whether it uses subgroup operations.
+    pub(super) subgroups: bool,
+    /// Values of the shader's `override` constants.
+    constants: Vec<(&'static str, u32)>,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        self.format.iter().try_for_each(|format| write!(f, ".{}", format.name()))?;
+        if self.subgroups {
+            f.write_str(".subgroups")?;
+        }
+        self.constants.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
 
 /// A pipeline and the layout of its one bind group.
 #[derive(Clone)]
@@ -22,38 +64,67 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// The pipelines made so far.
+/// The pipelines made so far, and those begun.
 #[derive(Default)]
-pub(super) struct Pipelines(RefCell<HashMap<Key, Pipeline>>);
+pub(super) struct Pipelines {
+    made: RefCell<HashMap<Key, Pipeline>>,
+    begun: RefCell<HashSet<Key>>,
+}
 
 impl Gpu {
-    /// The pipeline of a kernel. A new one is believed only when the driver's answer has been awaited.
-    pub(super) async fn pipeline(
-        &self,
-        kernel: &'static Kernel,
-        format: Option<Format>,
-        subgroups: bool,
-        constants: Constants,
-    ) -> Result<Pipeline> {
-        let key = (kernel.name, format.filter(|_| kernel.per_format), subgroups, constants);
-        if let Some(found) = self.pipelines.0.borrow().get(&key) {
+    /// The pipeline that a step is launched with, and its workgroups.
+    pub(super) fn launch_of(&self, step: &Step) -> (Key, Grid) {
+        let (profile, kernel) = (self.profile_for(step), step.kernel);
+        let Launch { grid, constants, subgroups } = (kernel.launch)(&step.params, &profile);
+        let format = step.format.filter(|_| kernel.per_format);
+        let wanted = subgroups && profile.subgroups();
+        let subgroups = kernel::shader(kernel, format, wanted).is_some_and(|shader| shader.subgroups);
+        (Key { name: kernel.name, format, subgroups, constants }, grid)
+    }
+
+    /// Begins to make the pipelines of steps, where that can be done beside other work.
+    pub(super) fn begin(&self, steps: &[Step]) {
+        let Some(compiler) = &self.compiler else { return };
+        for step in steps {
+            let (key, _) = self.launch_of(step);
+            let Some(shader) = kernel::shader(step.kernel, key.format, key.subgroups) else { continue };
+            if self.pipelines.begun.borrow_mut().insert(key.clone()) {
+                let (name, text) = (key.to_string(), self.text(shader));
+                let bindings = &accesses(step.kernel);
+                compiler.begin(&Draft { name: &name, text: &text, bindings, constants: &key.constants });
+            }
+        }
+    }
+
+    /// A pipeline of a kernel. A new one is believed only when the driver's answer has been awaited.
+    pub(super) async fn pipeline(&self, kernel: &'static Kernel, key: Key) -> Result<Pipeline> {
+        let name = key.to_string();
+        if let Some(compiler) = self.compiler.as_ref().filter(|_| self.pipelines.begun.borrow().contains(&key)) {
+            compiler.made(&name).await;
+        }
+        if let Some(found) = self.pipelines.made.borrow().get(&key) {
             return Ok(found.clone());
         }
-        let label = key.1.map_or_else(|| kernel.name.to_owned(), |f| format!("{}.{}", kernel.name, f.name()));
-        let shader = kernel::shader(kernel, format, subgroups)
-            .ok_or_else(|| Error::Device(format!("kernel {label} has no shader; steps of it must name a format")))?;
-        let made = self.faults.scoped(&label, || self.make(kernel, &label, shader, &key.3))?;
+        let missing = || Error::Device(format!("kernel {name} has no shader; steps of it must name a format"));
+        let shader = kernel::shader(kernel, key.format, key.subgroups).ok_or_else(missing)?;
+        let made = self.faults.scoped(&name, || self.make(kernel, &name, shader, &key.constants))?;
         self.faults.settle().await?;
-        self.pipelines.0.borrow_mut().insert(key, made.clone());
+        self.pipelines.made.borrow_mut().insert(key, made.clone());
         Ok(made)
     }
 
-    fn make(&self, kernel: &Kernel, label: &str, shader: &Shader, constants: &Constants) -> Pipeline {
-        let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform)
-            .chain(kernel.bindings.iter().map(|b| match b.access {
-                Access::Uniform => wgpu::BufferBindingType::Uniform,
-                access => wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
-            }))
+    /// A shader as the driver gets it.
+    fn text(&self, shader: &Shader) -> String {
+        let text = shader.text(cfg!(target_arch = "wasm32"));
+        self.alter.map_or_else(|| text.clone(), |alter| alter(shader, &text))
+    }
+
+    fn make(&self, kernel: &Kernel, label: &str, shader: &Shader, constants: &[(&'static str, u32)]) -> Pipeline {
+        let kinds = accesses(kernel).into_iter().map(|access| match access {
+            Access::Uniform => wgpu::BufferBindingType::Uniform,
+            access => wgpu::BufferBindingType::Storage { read_only: access == Access::Read },
+        });
+        let entries: Vec<_> = kinds
             .zip(0..)
             .map(|(ty, binding)| wgpu::BindGroupLayoutEntry {
                 binding,
@@ -70,13 +141,9 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let mut text = shader.text(cfg!(target_arch = "wasm32"));
-        if let Some(alter) = self.alter {
-            text = alter(shader, &text);
-        }
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(text.into()),
+            source: wgpu::ShaderSource::Wgsl(self.text(shader).into()),
         });
         let constants: Vec<_> = constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -94,4 +161,9 @@ impl Gpu {
         });
         Pipeline { pipeline, layout }
     }
+}
+
+/// How a kernel has what is bound, its parameters first.
+fn accesses(kernel: &Kernel) -> Vec<Access> {
+    std::iter::once(Access::Uniform).chain(kernel.bindings.iter().map(|b| b.access)).collect()
 }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::{Gpu, Memory};
 use crate::device::{Grid, Profile, Step, Storage};
 use crate::error::{Error, Result};
-use crate::kernel;
 
 /// Distance between the steps' parameters in their one uniform buffer: the largest offset alignment WebGPU allows.
 const PARAMS_STRIDE: usize = 256;
@@ -57,15 +56,14 @@ impl Gpu {
         let params = self.memory("parameters", bytes.len() as u64, wgpu::BufferUsages::UNIFORM)?;
         self.queue.write_buffer(&params.0, 0, &bytes);
         let (mut launches, mut held) = (Vec::with_capacity(steps.len()), vec![params.clone()]);
+        self.begin(&steps);
         for (i, step) in steps.into_iter().enumerate() {
             if step.bindings.len() != step.kernel.bindings.len() {
                 let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
                 return Err(refuse(&step, &counts));
             }
-            let profile = self.profile_for(&step);
-            let kernel::Launch { grid, constants, subgroups } = (step.kernel.launch)(&step.params, &profile);
-            let subgroups = subgroups && profile.subgroups();
-            let pipeline = self.pipeline(step.kernel, step.format, subgroups, constants).await?;
+            let (key, grid) = self.launch_of(&step);
+            let pipeline = self.pipeline(step.kernel, key).await?;
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -123,7 +121,7 @@ impl Gpu {
     }
 
     /// What a step's kernel may use: no subgroup operations where it failed with them.
-    fn profile_for(&self, step: &Step) -> Profile {
+    pub(super) fn profile_for(&self, step: &Step) -> Profile {
         let class = super::selftest::class(step.kernel, step.format);
         if self.broken.borrow().contains(&class) { Profile { subgroup: 0, ..self.profile } } else { self.profile }
     }

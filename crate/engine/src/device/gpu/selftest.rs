@@ -1,4 +1,4 @@
-//! The self-test: before a kernel is used for the first time, small launches of it are compared with its scalar twin. A
+//! The self-test: before a pipeline is used for the first time, a small launch of it is compared with its scalar twin. A
 //! variant that needs subgroup operations and fails is replaced by the one that does not; if that fails, the GPU is refused.
 //! Drivers with wrong subgroup sizes, miscompiled loops or lost stores exist, and look like a model that talks nonsense.
 
@@ -22,38 +22,39 @@ pub(super) fn class(kernel: &Kernel, format: Option<Format>) -> Class {
 impl Gpu {
     /// Tests what `steps` use and was not tested before.
     pub(super) async fn test(&self, steps: &[Step]) -> Result<()> {
-        for Step { kernel, format, .. } in steps {
-            let class = class(kernel, *format);
-            if !self.tested.borrow_mut().insert(class) {
+        for step in steps {
+            let (mut key, _) = self.launch_of(step);
+            if self.tested.borrow().contains(&key) {
                 continue;
             }
-            if self.agrees(kernel, class.1).await {
-                continue;
-            }
-            let name = class.1.map_or_else(|| kernel.name.to_owned(), |f| format!("{}.{}", kernel.name, f.name()));
-            let two = self.profile.subgroups() && kernel::shader(kernel, class.1, true).is_some_and(|s| s.subgroups);
-            if two {
-                self.broken.borrow_mut().push(class);
-                if self.agrees(kernel, class.1).await {
+            if !self.agrees(step).await {
+                let class = class(step.kernel, step.format);
+                let name = class.1.map_or_else(|| class.0.to_owned(), |f| format!("{}.{}", class.0, f.name()));
+                let mut right = false;
+                if key.subgroups {
+                    self.broken.borrow_mut().push(class);
                     self.fallbacks.borrow_mut().push(format!("{name} without subgroup operations"));
-                    continue;
+                    (key, _) = self.launch_of(step);
+                    right = self.agrees(step).await;
+                }
+                self.faults.check()?;
+                if !right {
+                    return Err(Error::Device(format!("{name} gives wrong results on {}", self.name)));
                 }
             }
-            self.faults.check()?;
-            return Err(Error::Device(format!("{name} gives wrong results on {}", self.name)));
+            self.tested.borrow_mut().insert(key);
         }
         Ok(())
     }
 
-    /// Whether a kernel gives its twin's answers. A driver's refusal is a no.
-    async fn agrees(&self, kernel: &'static Kernel, format: Option<Format>) -> bool {
-        for probe in kernel::probes(kernel, format) {
-            match (outputs(&Cpu, kernel, format, &probe).await, outputs(self, kernel, format, &probe).await) {
-                (Ok(want), Ok(got)) if want.iter().zip(&got).all(|(want, got)| same(want, got)) => {}
-                _ => return false,
-            }
+    /// Whether the pipeline of a step gives the twin's answers. A driver's refusal is a no.
+    async fn agrees(&self, step: &Step) -> bool {
+        let (kernel, format) = (step.kernel, step.format);
+        let probe = kernel::probe(kernel, format, &step.params);
+        match (outputs(&Cpu, kernel, format, &probe).await, outputs(self, kernel, format, &probe).await) {
+            (Ok(want), Ok(got)) => want.iter().zip(&got).all(|(want, got)| same(want, got)),
+            _ => false,
         }
-        true
     }
 }
 

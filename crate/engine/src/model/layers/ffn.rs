@@ -42,7 +42,7 @@ impl Builder<'_> {
             hidden: router.cols as u32,
             norm_eps: self.eps,
         };
-        if self.chunk <= MATVEC_TOKENS && router.rows * router.cols <= kernel::ROUTER_WEIGHTS {
+        if kernel::routes(router.rows, router.cols, self.chunk) {
             let bindings = [x, norm, &router.weights, &router.scales, bias, &chosen];
             self.step(format!("layers.{i}.router"), &kernel::ROUTER, None, &params, &bindings);
         } else {
