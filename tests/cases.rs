@@ -87,6 +87,7 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
         "last" => last(r),
         "matmul" => per_format(r, products::matmul),
         "matvec" => per_format(r, products::matvec),
+        "mla_attention" => per_format(r, mla_attention),
         "mla_query" => per_format(r, mla_query),
         "router" => router(r),
         "sample" => sample(r),
@@ -146,6 +147,37 @@ fn every_code(format: Format, r: &mut Random) -> Case {
 
 /// Sizes of latent attention: heads, nope, rope, value, tokens.
 const LATENT: [(usize, usize, usize, usize, usize); 3] = [(1, 4, 2, 1, 1), (3, 5, 4, 17, 2), (2, 66, 70, 40, 3)];
+
+fn mla_attention(format: Format, r: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rank in widths(format, &[32, 288], &[6, 50]) {
+        for (heads, rope, value, position, tokens) in [(1, 4, 4, 0, 1), (5, 8, 7, 3, 1), (8, 2, 33, 90, 2)] {
+            let p = kernel::Attention {
+                heads: heads as u32,
+                kv_heads: 1,
+                k_width: (rank + rope) as u32,
+                v_width: rank as u32,
+                k_stride: (rank + rope) as u32,
+                v_stride: (rank + rope) as u32,
+                scale: (rank as f32).sqrt().recip(),
+                window: 0,
+                splits: 1,
+                tokens: tokens as u32,
+                value: value as u32,
+                row_first: 3,
+                row_step: value as u32 + 2,
+            };
+            let name = format!("rank {rank} rope {rope} heads {heads} value {value} at {position}+{tokens}");
+            let latents = r.floats((position + tokens) * (rank + rope), 1.0);
+            let case = Case::new(&kernel::MLA_ATTENTION, &p, tokens, name).format(format).state(position);
+            let case = case.floats(&r.floats(tokens * heads * (rank + rope), 3.0)).floats(&latents).floats(&latents);
+            let case = case.output(tokens * heads * rank).output(0);
+            let case = case.matrix(r, 3 + heads * (value + 2), rank);
+            cases.push(case.output(tokens * heads * value));
+        }
+    }
+    cases
+}
 
 fn mla_query(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -237,6 +269,7 @@ fn attention(r: &mut Random) -> Vec<Case> {
                 window,
                 splits: splits as u32,
                 tokens: tokens as u32,
+                ..bytemuck::Zeroable::zeroed()
             };
             let name = format!(
                 "heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window} splits {splits}"

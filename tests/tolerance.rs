@@ -19,6 +19,8 @@ pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
         "experts_down" | "combine" => (4e-6, 4e-6),
         // exp of scores that are themselves sums in another order.
         "attention" | "attention_merge" => (1e-5, 8e-6),
+        // The same through another sum.
+        "mla_attention" => (2e-5, 1e-5),
         // Weights of experts: exp, a sum, two divisions.
         "topk" => (1e-5, 0.0),
         // The same of logits that are sums in another order.

@@ -70,6 +70,7 @@ fn attention_is_a_softmax_over_what_it_may_see() {
             window: window as u32,
             splits: 1,
             tokens: tokens as u32,
+            ..bytemuck::Zeroable::zeroed()
         };
         let y = vec![0; tokens * heads * width];
         let buffers = [state(20, 3, 0), words(&q), words(&k), words(&v), y, vec![0]];

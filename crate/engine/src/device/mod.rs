@@ -102,6 +102,9 @@ pub trait Device {
     /// The same without the test.
     async fn compile_untested(&self, steps: Vec<Step>) -> Result<Plan>;
 
+    /// Told how many milliseconds a launch of a long play took: what is submitted at once keeps a GPU from drawing the page.
+    fn pace(&self, _launch_ms: f64) {}
+
     /// What did not pass its test and is done another way, for a person to read.
     fn fallbacks(&self) -> Vec<String> {
         Vec::new()

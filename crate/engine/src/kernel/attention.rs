@@ -35,6 +35,12 @@ pub struct Params {
     pub splits: u32,
     /// Most tokens of a play.
     pub tokens: u32,
+    /// Floats of a head's values where they are made of what was mixed (`mla_attention`); unused otherwise.
+    pub value: u32,
+    /// First row of the first head's part of that matrix.
+    pub row_first: u32,
+    /// Rows from one head's part to the next.
+    pub row_step: u32,
 }
 
 impl Params {
@@ -57,7 +63,11 @@ pub static ATTENTION: Kernel = Kernel {
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
-    let p: Params = of(params);
+    lay_out(&of(params), profile)
+}
+
+/// How a launch of these parameters is laid out.
+pub(super) fn lay_out(p: &Params, profile: &Profile) -> Launch {
     let constants = vec![("SPLIT", u32::from(p.splits > 1))];
     let quads = (p.k_width | p.v_width | p.k_stride | p.v_stride).is_multiple_of(4);
     if !(profile.subgroups() && quads) {
@@ -74,7 +84,7 @@ fn launch(params: &[u8], profile: &Profile) -> Launch {
     Launch { grid, constants, subgroups: true }.with(vec![("LANES", lanes), ("THREADS", lanes * groups)])
 }
 
-fn cpu(args: &Args<'_>) {
+pub(super) fn cpu(args: &Args<'_>) {
     let p: Params = args.params();
     let (state, q, keys, values) = (args.u32(1), args.f32(2), args.f32(3), args.f32(4));
     let mut y = args.f32_mut(5);

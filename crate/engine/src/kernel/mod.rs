@@ -18,6 +18,7 @@ mod heads;
 mod last;
 mod matmul;
 mod matvec;
+mod mla_attention;
 mod mla_query;
 mod probe;
 mod router;
@@ -42,6 +43,7 @@ pub use heads::{HEADS, Params as Heads};
 pub use last::{LAST, Params as Last};
 pub use matmul::MATMUL;
 pub use matvec::{MATVEC, Params as Matmul};
+pub use mla_attention::MLA_ATTENTION;
 pub use mla_query::{MLA_QUERY, Params as MlaQuery};
 pub(crate) use probe::{Probe, probe};
 pub use router::{ROUTER, routes};
@@ -148,7 +150,7 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 17] = [
+pub static KERNELS: [&Kernel; 18] = [
     &ARGMAX,
     &ATTENTION,
     &ATTENTION_MERGE,
@@ -162,6 +164,7 @@ pub static KERNELS: [&Kernel; 17] = [
     &LAST,
     &MATMUL,
     &MATVEC,
+    &MLA_ATTENTION,
     &MLA_QUERY,
     &ROUTER,
     &SAMPLE,

@@ -116,6 +116,7 @@ pub(crate) fn probe(kernel: &Kernel, format: Option<Format>, like: &[u8]) -> Pro
         "last" => Probe::new(&Last { width: 70 }, TOKENS).state(4).floats(TOKENS * 70).out(70),
         "matmul" => product(format, of(like), true),
         "matvec" => product(format, of(like), false),
+        "mla_attention" => mla_attention(format, of(like)),
         "mla_query" => mla_query(format, of(like)),
         "router" => router(of(like)),
         "sample" => {
@@ -141,6 +142,12 @@ fn attention(p: Attention) -> Probe {
     let probe = Probe::new(&p, tokens).state(70).floats(tokens * heads * p.k_width as usize);
     let probe = probe.floats(context * p.k_stride as usize).floats(context * p.v_stride as usize);
     probe.out(rows * p.v_width as usize).out(2 * rows)
+}
+
+fn mla_attention(format: Format, like: Attention) -> Probe {
+    let (heads, value, width) = (like.heads as usize, 5, like.v_width as usize);
+    let probe = attention(Attention { tokens: 1, value, row_first: 1, row_step: 7, ..like });
+    probe.matrix(format, 7 * heads, width).out(heads * value as usize)
 }
 
 fn router(p: TopK) -> Probe {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use futures_util::future::try_join;
 
-use crate::device::Device;
+use crate::device::{Device, Reading};
 use crate::error::{Error, Result};
 use crate::kernel::Settings;
 use crate::model::{LoadOptions, Model, Progress};
@@ -154,8 +154,11 @@ impl Session {
         self.kept.len()
     }
 
-    /// Plays the rest of `prompt` in chunks.
+    /// Plays the rest of `prompt` in chunks, one while the next waits: who stops it does not wait for the rest, and the device
+    /// learns what it takes.
     pub(super) async fn read(&mut self, prompt: &[u32], seed: u64, host: &dyn Host) -> Result<ControlFlow<()>> {
+        let device = self.model.device.as_ref();
+        let (mut before, mut since): (Option<Reading>, _) = (None, host.now());
         while self.kept.len() < prompt.len() {
             if host.breathe().await.is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -163,8 +166,15 @@ impl Session {
             let at = self.kept.len();
             let forward = &self.rig.prefill.0;
             let chunk = &prompt[at..prompt.len().min(at + forward.chunk)];
-            forward.play(self.model.device.as_ref(), &self.rig.cache, at, chunk, seed)?;
+            forward.play(device, &self.rig.cache, at, chunk, seed)?;
+            let done = device.begin_read(&self.rig.cache.state, 0, 4)?;
             self.kept.extend_from_slice(chunk);
+            if let Some(before) = before.replace(done) {
+                before.await?;
+                let now = host.now();
+                device.pace((now - since) / forward.steps as f64);
+                since = now;
+            }
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -44,6 +44,8 @@ pub struct Gpu {
     /// Bytes written since the last submit.
     written: Cell<u64>,
     pending: RefCell<plan::Pending>,
+    /// Launches of a long play that are submitted together.
+    stretch: Cell<usize>,
     /// Pipelines that were tested.
     tested: RefCell<HashSet<pipelines::Key>>,
     /// Those of which the variant with subgroup operations failed.
@@ -104,6 +106,7 @@ impl Gpu {
         let faults = Rc::new(faults::Faults::of(device.clone()));
         // wgpu does not fill the name in on the web.
         let software = info.device_type == wgpu::DeviceType::Cpu;
+        let stretch = Cell::new(if software { 1 } else { plan::STRETCH });
         let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
         let (pipelines, staging, written, pending) = Default::default();
         let (tested, broken, fallbacks, compiler, alter) = Default::default();
@@ -118,6 +121,7 @@ impl Gpu {
             staging,
             written,
             pending,
+            stretch,
             tested,
             broken,
             fallbacks,
@@ -198,6 +202,10 @@ impl Device for Gpu {
         self.begin(&steps);
         self.test(&steps).await?;
         self.compile_untested(steps).await
+    }
+
+    fn pace(&self, launch_ms: f64) {
+        self.stretch.set(plan::stretch(launch_ms));
     }
 
     fn fallbacks(&self) -> Vec<String> {

@@ -10,9 +10,16 @@ use crate::error::{Error, Result};
 const PARAMS_STRIDE: usize = 256;
 /// Tokens of a play that is short: one of more is submitted in stretches.
 const SHORT: u32 = 4;
-/// Launches of a long play that are submitted together, about a layer. What holds a GPU for long keeps the page from being
+/// Launches of a long play that are submitted together at most, about a layer. What holds a GPU for long keeps the page from being
 /// drawn, and after some seconds drivers end it.
-const STRETCH: usize = 8;
+pub(super) const STRETCH: usize = 8;
+/// Milliseconds that a submission should take: some launches take twice the mean, and a frame in ten may be late.
+const SUBMISSION_MS: f64 = 50.0;
+
+/// How many launches of so many milliseconds each are submitted together.
+pub(super) fn stretch(launch_ms: f64) -> usize {
+    ((SUBMISSION_MS / launch_ms) as usize).clamp(1, STRETCH)
+}
 /// Workgroups in one dimension of a dispatch, by WebGPU.
 const GROUPS: u32 = 65_535;
 
@@ -101,7 +108,7 @@ impl Gpu {
         }
         let long = plans.iter().any(|(_, tokens)| *tokens > SHORT);
         let launches: Vec<_> = plans.iter().flat_map(|(plan, tokens)| plan.grids(*tokens)).collect();
-        for stretch in launches.chunks(if long { STRETCH } else { launches.len().max(1) }) {
+        for stretch in launches.chunks(if long { self.stretch.get() } else { launches.len().max(1) }) {
             let mut pending = self.pending.borrow_mut();
             pending.held.extend(plans.iter().map(|(plan, _)| plan.held.clone()));
             let encoder = pending.encoder.get_or_insert_with(|| self.encoder());

@@ -25,8 +25,7 @@ impl Builder<'_> {
     fn attend(&mut self, i: usize, params: kernel::Attention, q: &Buffer, y: &Buffer) -> Result<()> {
         let cache = self.cache;
         let (state, (keys, values)) = (&cache.state, &cache.layers[i]);
-        let busy = self.device.limits().workgroups / params.kv_heads;
-        let splits = if self.chunk == 1 { busy.clamp(1, MOST_SPLITS) } else { 1 };
+        let splits = self.splits(&params);
         let params = kernel::Attention { splits, tokens: self.chunk as u32, ..params };
         let label = format!("layers.{i}.attention");
         if splits == 1 {
@@ -41,6 +40,12 @@ impl Builder<'_> {
         let merge = kernel::AttentionMerge { heads: params.heads, width: params.v_width, splits };
         self.step(format!("layers.{i}.merge"), &kernel::ATTENTION_MERGE, None, &merge, &[&parts, &marks, y]);
         Ok(())
+    }
+
+    /// Into how many splits.
+    fn splits(&self, params: &kernel::Attention) -> u32 {
+        let busy = self.device.limits().workgroups / params.kv_heads;
+        if self.chunk == 1 { busy.clamp(1, MOST_SPLITS) } else { 1 }
     }
 
     /// Grouped-query attention: `x += W_o · softmax(q·kᵀ/√d)·v`.
@@ -75,8 +80,7 @@ impl Builder<'_> {
             v_stride: stride,
             scale: (s.head as f32).sqrt().recip(),
             window: s.window.unwrap_or(0) as u32,
-            splits: 1,
-            tokens: 1,
+            ..whole()
         };
         let mixed = self.scratch("mixed", q_width)?;
         self.attend(i, params, &q, &mixed)?;
@@ -126,25 +130,37 @@ impl Builder<'_> {
             v_stride: cached as u32,
             scale: s.scale,
             window: 0,
-            splits: 1,
-            tokens: 1,
+            ..whole()
         };
         let (latents, mixed) = (self.scratch("latents", s.heads * s.rank)?, self.scratch("mixed", s.heads * s.value)?);
-        self.attend(i, params, &absorbed, &latents)?;
         // Values of each head from its mixed latent: its rows of kv_b after those of its keys.
-        let params = kernel::Matmul {
-            rows: sizes.value,
-            x_stride: sizes.heads * sizes.rank,
-            y_stride: sizes.heads * sizes.value,
-            batch: sizes.heads,
-            row_first: sizes.nope,
-            row_step: sizes.nope + sizes.value,
-            x_step: sizes.rank,
-            y_step: sizes.value,
-            ..product(kv_b)
-        };
-        self.product(format!("layers.{i}.values"), kv_b, params, &latents, &kv_b.weights, &mixed);
+        let (row_first, row_step) = (sizes.nope, sizes.nope + sizes.value);
+        if self.chunk == 1 && self.splits(&params) == 1 {
+            let params = kernel::Attention { value: sizes.value, row_first, row_step, ..params };
+            let unused = self.unused.clone();
+            let bindings = [state, &absorbed, cache, cache, &latents, &unused, &kv_b.weights, &kv_b.scales, &mixed];
+            self.step(format!("layers.{i}.attention"), &kernel::MLA_ATTENTION, Some(kv_b.format), &params, &bindings);
+        } else {
+            self.attend(i, params, &absorbed, &latents)?;
+            let params = kernel::Matmul {
+                rows: sizes.value,
+                x_stride: sizes.heads * sizes.rank,
+                y_stride: sizes.heads * sizes.value,
+                batch: sizes.heads,
+                row_first,
+                row_step,
+                x_step: sizes.rank,
+                y_step: sizes.value,
+                ..product(kv_b)
+            };
+            self.product(format!("layers.{i}.values"), kv_b, params, &latents, &kv_b.weights, &mixed);
+        }
         self.linear(format!("layers.{i}.o"), o, &mixed, x, true);
         Ok(())
     }
+}
+
+/// Attention that is neither split nor followed by a product.
+fn whole() -> kernel::Attention {
+    kernel::Attention { splits: 1, tokens: 1, ..bytemuck::Zeroable::zeroed() }
 }
