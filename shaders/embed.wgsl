@@ -1,9 +1,10 @@
-// Token embedding: x[t] = table[tokens[t]]. An invocation decodes a block of 32 columns.
+// Token embedding: x[t] = scale · table[tokens[t]]. An invocation decodes a block of 32 columns.
 #import format
 #import planes
 
 struct Params {
     width: u32,
+    scale: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -33,9 +34,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     put(at, left, 28u, v[7] * scale);
 }
 
-// Writes columns c to c + 3 of a block that has `left` columns.
+// Writes columns c to c + 3, by the factor, of a block that has `left` columns.
 fn put(at: u32, left: u32, c: u32, v: vec4<f32>) {
     for (var n = 0u; n < 4u && c + n < left; n++) {
-        x[at + c + n] = v[n];
+        x[at + c + n] = v[n] * params.scale;
     }
 }

@@ -1,4 +1,4 @@
-// First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) as in matvec. A group of lanes
+// First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) or x[t] as in matvec. A group of lanes
 // shares two gate rows and their up rows; a workgroup makes outputs of one chosen expert.
 const THREADS = 64u;
 #import format
@@ -16,6 +16,7 @@ struct Params {
     weights: u32,
     scales: u32,
     eps: f32,
+    norm: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,6 +26,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read> slots: array<u32>; // [E]
 @group(0) @binding(5) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, k, I]
+
+override NORM: bool = false;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -39,9 +42,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sum = vec4<f32>(0.0);
     var square = 0.0;
     for (var b = lane_of(local); b < blocks; b += LANES) {
-        let input = input_block(group.z * params.hidden, b, params.hidden);
-        let v = times(input, norm_block(b, params.hidden));
-        square += inner(input, input);
+        var v = input_block(group.z * params.hidden, b, params.hidden);
+        if (NORM) {
+            square += inner(v, v);
+            v = times(v, norm_block(b, params.hidden));
+        }
         sum += vec4<f32>(
             inner(weight_block(gate0, b, params.hidden), v) * block_scale(gate0, b, params.hidden),
             inner(weight_block(gate0 + 1u, b, params.hidden), v) * block_scale(gate0 + 1u, b, params.hidden),
@@ -49,7 +54,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             inner(weight_block(gate1 + 1u, b, params.hidden), v) * block_scale(gate1 + 1u, b, params.hidden),
         );
     }
-    let total = lanes_sum(local, sum) / sqrt(lanes_more(local, square) / f32(params.hidden) + params.eps);
+    var total = lanes_sum(local, sum);
+    if (NORM) {
+        total /= sqrt(lanes_more(local, square) / f32(params.hidden) + params.eps);
+    }
     if (lane_of(local) != 0u) {
         return;
     }

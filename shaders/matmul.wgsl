@@ -12,6 +12,7 @@
 @group(0) @binding(4) var<storage, read> weights: array<vec4<u32>>; // plane [N, K]
 @group(0) @binding(5) var<storage, read> scales: array<u32>; // plane [N, K/32]
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, y_stride]
+@group(0) @binding(7) var<storage, read> bias: array<f32>; // [N]
 
 override NORM: bool = false;
 override GATED: bool = false;

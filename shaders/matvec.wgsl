@@ -1,6 +1,6 @@
-// Matrix times few vectors: y[t] (+)= W · n, n = x[t] or norm(x[t]), or silu(W_gate · n) ⊙ (W_up · n). A group of lanes shares
-// four rows, so that an input, once loaded, serves them all. Each group reads the whole vector, so it has its sum of squares
-// too, and a norm costs no pass of its own.
+// Matrix times few vectors: y[t] (+)= scale · (W · n + b), n = x[t] or norm(x[t]), or silu(W_gate · n) ⊙ (W_up · n) for W · n. A
+// group of lanes shares four rows, so that an input, once loaded, serves them all. Each group reads the whole vector, so it has
+// its sum of squares too, and a norm costs no pass of its own.
 const THREADS = 64u;
 #import format
 #import input
@@ -16,6 +16,7 @@ const THREADS = 64u;
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>; // plane [N, K]
 @group(0) @binding(4) var<storage, read> scales: array<u32>; // plane [N, K/32]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, y_stride]
+@group(0) @binding(6) var<storage, read> bias: array<f32>; // [N]
 
 // As in Params: asked once and not of every block, which is a quarter of the time on a software adapter.
 override NORM: bool = false;

@@ -12,7 +12,7 @@ override THREADS: u32 = 256u;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>; // [T, H]
 @group(0) @binding(2) var<storage, read> norm: array<vec4<f32>>; // [H]
-@group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>; // plane [E, H], f32
+@group(0) @binding(3) var<storage, read> weights: array<vec4<u32>>; // plane [E, H] or [E + 1, H], f32
 @group(0) @binding(4) var<storage, read> scales: array<u32>; // unused: f32 has none
 @group(0) @binding(5) var<storage, read> bias: array<f32>; // [E]
 @group(0) @binding(6) var<storage, read_write> chosen: array<vec2<u32>>; // [T, k + s]: expert, bits of its weight
@@ -20,11 +20,12 @@ override THREADS: u32 = 256u;
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let blocks = (params.hidden + 31u) >> 5u;
+    let count = params.experts + params.shared_gate;
     let at_once = 4u * (THREADS / LANES);
-    for (var first = 0u; first < params.experts; first += at_once) {
+    for (var first = 0u; first < count; first += at_once) {
         // Rows past the end repeat the last one, and are not kept.
         let row = first + 4u * (local / LANES);
-        let safe = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(params.experts - 1u));
+        let safe = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(count - 1u));
         var sum = vec4<f32>(0.0);
         var square = 0.0;
         for (var b = lane_of(local); b < blocks; b += LANES) {
@@ -40,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         let total = lanes_sum(local, sum) / sqrt(lanes_more(local, square) / f32(params.hidden) + params.norm_eps);
         if (lane_of(local) == 0u) {
-            for (var i = 0u; i < 4u && row + i < params.experts; i++) {
+            for (var i = 0u; i < 4u && row + i < count; i++) {
                 scores[row + i] = total[i];
             }
         }

@@ -85,6 +85,7 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
         "experts_up" => per_format(r, experts::experts_up),
         "heads" => heads(r),
         "last" => last(r),
+        "layer_norm" => layer_norm(r),
         "matmul" => per_format(r, products::matmul),
         "matvec" => per_format(r, products::matvec),
         "mla_attention" => per_format(r, mla_attention),
@@ -119,7 +120,7 @@ fn widths(format: Format, whole: &[usize], any: &[usize]) -> Vec<usize> {
 fn embed(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for width in widths(format, &[32, 256, 2080], &[1, 31, 33, 66]) {
-        let p = kernel::Embed { width: width as u32 };
+        let p = kernel::Embed { width: width as u32, scale: if width == 33 { 0.75 } else { 1.0 } };
         let case = Case::new(&kernel::EMBED, &p, 4, format!("width {width}")).format(format).words(&[4, 0, 10, 4]);
         cases.push(case.matrix(r, 11, width).output(4 * width));
     }
@@ -141,7 +142,7 @@ fn every_code(format: Format, r: &mut Random) -> Case {
         let powers: Vec<u8> = (0..88).map(|i| 2 + (i * 250 / 87) as u8).collect();
         scales = powers.chunks(4).map(|p| u32::from_le_bytes([p[0], p[1], p[2], p[3]])).collect();
     }
-    let case = Case::new(&kernel::EMBED, &kernel::Embed { width: 256 }, 4, "every code").format(format);
+    let case = Case::new(&kernel::EMBED, &kernel::Embed { width: 256, scale: 1.0 }, 4, "every code").format(format);
     case.words(&[4, 0, 10, 4]).words(&words).words(&scales).output(4 * 256)
 }
 
@@ -216,7 +217,9 @@ fn turns(positions: usize, dims: usize, r: &mut Random) -> Vec<f32> {
 fn heads(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (heads, kv_heads, width, dims) in [(1, 1, 2, 2), (4, 2, 64, 64), (3, 1, 24, 8), (6, 3, 130, 96)] {
-        for (position, tokens, interleaved, norm) in [(0, 1, 0, 0), (5, 3, 0, 1), (9, 2, 1, 0), (2, 1, 1, 1)] {
+        for (position, tokens, interleaved, norm) in
+            [(0, 1, 0, 0), (5, 3, 0, 1), (9, 2, 1, 0), (2, 1, 1, 1), (3, 2, 0, 2)]
+        {
             let p = kernel::Heads {
                 heads: heads as u32,
                 kv_heads: kv_heads as u32,
@@ -232,12 +235,25 @@ fn heads(r: &mut Random) -> Vec<Case> {
             let case = Case::new(&kernel::HEADS, &p, tokens, name).state(position);
             let case = case.floats(&turns(position + tokens, dims, r));
             let case = case.floats(&r.floats(tokens * (heads + 2 * kv_heads) * width, 1.0));
-            let case = case.floats(&r.floats(width, 1.0)).floats(&r.floats(width, 1.0)).output(tokens * heads * width);
+            let [queries, keys] = [heads, kv_heads].map(|n| if norm == 2 { n * width } else { width });
+            let case = case.floats(&r.floats(queries, 1.0)).floats(&r.floats(keys, 1.0));
+            let case = case.output(tokens * heads * width);
             let cached = (position + tokens) * kv_heads * width;
             cases.push(case.output(cached).output(cached));
         }
     }
     cases
+}
+
+fn layer_norm(r: &mut Random) -> Vec<Case> {
+    let case = |(width, tokens): (usize, usize)| {
+        let p = kernel::LayerNorm { width: width as u32, eps: 1e-5 };
+        let case = Case::new(&kernel::LAYER_NORM, &p, tokens, format!("width {width} tokens {tokens}"));
+        // A mean as large as the spread: it has to go first.
+        let x: Vec<f32> = r.floats(tokens * width, 1.0).iter().map(|v| v + 1.0).collect();
+        case.floats(&x).floats(&r.floats(width, 1.0)).floats(&r.floats(width, 1.0)).output(tokens * width)
+    };
+    [(1, 1), (7, 3), (64, 1), (130, 2), (2048, 1)].map(case).into()
 }
 
 fn attention(r: &mut Random) -> Vec<Case> {
@@ -337,24 +353,31 @@ fn routing((experts, chosen, groups, top_groups, shared_experts): (usize, usize,
         eps: 1e-20,
         scale: 2.5,
         shared_experts,
+        shared_weight: 0.75,
+        shared_gate: shared_experts.min(1),
         hidden: 0,
         norm_eps: 1e-5,
+        jitter: 0.0,
     }
 }
 
 fn topk(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for sizes in ROUTED {
-        for (sigmoid, normalise, ties) in [(0, 1, false), (1, 1, true), (1, 0, false), (0, 0, true)] {
+        for (sigmoid, normalise, ties, jitter) in
+            [(0, 1, false, 0.0), (1, 1, true, 0.0), (1, 0, false, 0.0), (0, 0, true, 0.3), (0, 0, true, 0.0)]
+        {
             let (experts, tokens) = (sizes.0, 3);
-            let p = kernel::TopK { sigmoid, normalise, ..routing(sizes) };
-            let mut logits = r.floats(tokens * experts, 4.0);
+            let p = kernel::TopK { sigmoid, normalise, jitter, ..routing(sizes) };
+            let mut logits = r.floats(tokens * (experts + p.shared_gate as usize), 4.0);
             if ties {
                 // Quarter steps: many equal logits, and no near-equal ones.
                 logits.iter_mut().for_each(|v| *v = v.round() / 4.0);
             }
             let bias = if ties { vec![0.0; experts] } else { r.floats(experts, 0.2) };
-            let name = format!("(E, k, groups, kept, s) {sizes:?} sigmoid {sigmoid} normalise {normalise} ties {ties}");
+            let name = format!(
+                "(E, k, groups, kept, s) {sizes:?} sigmoid {sigmoid} normalise {normalise} ties {ties} jitter {jitter}"
+            );
             let case = Case::new(&kernel::TOPK, &p, tokens, name).floats(&logits).floats(&bias);
             cases.push(case.output(tokens * (p.chosen + p.shared_experts) as usize * 2));
         }
@@ -370,7 +393,7 @@ fn router(r: &mut Random) -> Vec<Case> {
             let name = format!("(E, k, groups, kept, s) {sizes:?} hidden {hidden} sigmoid {sigmoid} tokens {tokens}");
             let case = Case::new(&kernel::ROUTER, &p, tokens, name);
             let case = case.floats(&r.floats(tokens * hidden, 1.0)).floats(&r.floats(hidden, 1.0));
-            let case = case.matrix(r, sizes.0, hidden).floats(&r.floats(sizes.0, 0.2));
+            let case = case.matrix(r, sizes.0 + p.shared_gate as usize, hidden).floats(&r.floats(sizes.0, 0.2));
             cases.push(case.output(tokens * (p.chosen + p.shared_experts) as usize * 2));
         }
     }

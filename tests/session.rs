@@ -236,7 +236,7 @@ fn scores_are_transformers() {
 fn a_model_whose_logits_are_not_numbers_is_an_error() {
     let mut session = session("qwen3_moe", 64);
     let nan = f32::NAN.to_le_bytes().repeat(96);
-    session.model.device.write(&session.model.weights.norm, 0, &nan).unwrap();
+    session.model.device.write(&session.model.weights.norm.weight, 0, &nan).unwrap();
     let report = run(&mut session, &request(&[5, 6, 7], 4));
     assert!(matches!(report, Err(Error::Device(_))), "{report:?}");
     let host = Clock::new(usize::MAX);

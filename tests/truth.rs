@@ -34,6 +34,19 @@ fn nth(
     pollster::block_on(run).expect("the CPU runs").swap_remove(n)
 }
 
+/// What a product makes, with a bias that it has or not.
+fn product(
+    kernel: &'static Kernel,
+    params: &kernel::Matmul,
+    tokens: u32,
+    buffers: impl IntoIterator<Item = Vec<u32>>,
+    bias: &[f32],
+) -> Vec<u32> {
+    let first = (kernel.bindings[0].name == "state").then(|| state(0, tokens, 0));
+    let buffers: Vec<_> = first.into_iter().chain(buffers).chain([words(bias)]).collect();
+    nth(buffers.len() - 2, kernel, Some(Format::F32), params, tokens, &buffers)
+}
+
 fn words(floats: &[f32]) -> Vec<u32> {
     bytemuck::cast_slice(floats).to_vec()
 }
@@ -102,9 +115,9 @@ fn a_norm_goes_before_the_product() {
     let weight: Vec<f32> = (0..20).map(|i| 1.0 + i as f32 / 10.0).collect();
     let identity: Vec<f32> = (0..400).map(|i| f32::from(i % 21 == 0)).collect();
     let p = kernel::Matmul { norm: 1, eps: 0.25, ..kernel::Matmul::plain(20, 20) };
-    for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 3, 0)))] {
-        let rest = [words(&x), words(&weight), words(&identity), vec![0; 4], vec![0; 60]];
-        let got = last(kernel, Some(Format::F32), &p, 3, &first.into_iter().chain(rest).collect::<Vec<_>>());
+    for kernel in [&kernel::MATVEC, &kernel::MATMUL] {
+        let buffers = [words(&x), words(&weight), words(&identity), vec![0; 4], vec![0; 60]];
+        let got = product(kernel, &p, 3, buffers, &[0.0]);
         let want: Vec<f64> = x
             .chunks(20)
             .flat_map(|x| {
@@ -117,19 +130,19 @@ fn a_norm_goes_before_the_product() {
 }
 
 #[test]
-fn a_matrix_times_a_vector() {
+fn a_matrix_times_a_vector_and_a_bias_by_a_factor() {
     let mut r = Random::new(3);
-    let (w, x, y) = (r.floats(5 * 40, 1.0), r.floats(2 * 40, 1.0), r.floats(2 * 5, 1.0));
-    for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
-        let p = kernel::Matmul { accumulate: 1, ..kernel::Matmul::plain(5, 40) };
-        let buffers: Vec<_> =
-            first.into_iter().chain([words(&x), vec![0; 40], words(&w), vec![0; 4], words(&y)]).collect();
-        let got = last(kernel, Some(Format::F32), &p, 2, &buffers);
+    let (w, x, y, bias) = (r.floats(5 * 40, 1.0), r.floats(2 * 40, 1.0), r.floats(2 * 5, 1.0), r.floats(5, 1.0));
+    for (kernel, scale, biased) in
+        [(&kernel::MATVEC, 1.0, 0), (&kernel::MATMUL, 1.0, 0), (&kernel::MATVEC, 0.25, 1), (&kernel::MATMUL, 3.0, 1)]
+    {
+        let p = kernel::Matmul { accumulate: 1, bias: biased, scale, ..kernel::Matmul::plain(5, 40) };
+        let got = product(kernel, &p, 2, [words(&x), vec![0; 40], words(&w), vec![0; 4], words(&y)], &bias);
         let of = |t: usize, n: usize| (0..40).map(move |k| (t * 40 + k, n * 40 + k));
         let want: Vec<f64> = (0..10)
             .map(|i| {
                 let sum: f64 = of(i / 5, i % 5).map(|(a, b)| f64::from(x[a]) * f64::from(w[b])).sum();
-                sum + f64::from(y[i])
+                f64::from(scale) * (sum + f64::from(biased) * f64::from(bias[i % 5])) + f64::from(y[i])
             })
             .collect();
         near(&got, &want, 1e-6);
@@ -141,9 +154,8 @@ fn a_gated_product_is_silu_of_gates_times_ups() {
     let mut r = Random::new(8);
     let (w, x) = (r.floats(6 * 40, 1.0), r.floats(2 * 40, 1.0));
     let p = kernel::Matmul { y_stride: 3, gated: 1, ..kernel::Matmul::plain(6, 40) };
-    for (kernel, first) in [(&kernel::MATVEC, None), (&kernel::MATMUL, Some(state(0, 2, 0)))] {
-        let rest = [words(&x), vec![0; 40], words(&w), vec![0; 4], vec![0; 6]];
-        let got = last(kernel, Some(Format::F32), &p, 2, &first.into_iter().chain(rest).collect::<Vec<_>>());
+    for kernel in [&kernel::MATVEC, &kernel::MATMUL] {
+        let got = product(kernel, &p, 2, [words(&x), vec![0; 40], words(&w), vec![0; 4], vec![0; 6]], &[0.0]);
         let row =
             |t: usize, n: usize| -> f64 { (0..40).map(|k| f64::from(x[t * 40 + k]) * f64::from(w[n * 40 + k])).sum() };
         let gated = |t, i| row(t, i) / (1.0 + (-row(t, i)).exp()) * row(t, i + 3);
@@ -178,6 +190,38 @@ fn turning_keeps_lengths_and_depends_on_the_distance_alone() {
         assert!((near - far).abs() < 1e-5, "{near} {far}");
         assert!((near - product(&q, &k)).abs() > 1e-3, "the turn did nothing");
         assert_eq!(turned(&q, 0), q);
+    }
+}
+
+#[test]
+fn queries_and_keys_are_normed_by_head_or_all_together() {
+    let mut r = Random::new(12);
+    let (x, q_norm, k_norm) = (r.floats(4 * 6, 1.0), r.floats(12, 1.0), r.floats(6, 1.0));
+    for norm in [0, 1, 2] {
+        let p = kernel::Heads { heads: 2, kv_heads: 1, width: 6, dims: 2, interleaved: 0, norm, eps: 0.5 };
+        let buffers = [
+            state(0, 1, 0),
+            words(&turns(1, 2)),
+            words(&x),
+            words(&q_norm),
+            words(&k_norm),
+            vec![0; 12],
+            vec![0; 6],
+            vec![0; 6],
+        ];
+        let normed = |x: &[f32], weight: &[f32]| -> Vec<f64> {
+            let mean = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / x.len() as f64;
+            x.iter().zip(weight).map(|(v, w)| f64::from(*v) * f64::from(*w) / (mean + 0.5).sqrt()).collect()
+        };
+        let queries = match norm {
+            0 => x[..12].iter().map(|v| f64::from(*v)).collect(),
+            1 => [normed(&x[..6], &q_norm[..6]), normed(&x[6..12], &q_norm[..6])].concat(),
+            _ => normed(&x[..12], &q_norm),
+        };
+        near(&nth(5, &kernel::HEADS, None, &p, 1, &buffers), &queries, 1e-6);
+        let keys =
+            if norm == 0 { x[12..18].iter().map(|v| f64::from(*v)).collect() } else { normed(&x[12..18], &k_norm) };
+        near(&nth(6, &kernel::HEADS, None, &p, 1, &buffers), &keys, 1e-6);
     }
 }
 
@@ -231,7 +275,7 @@ fn absorbed_queries_and_values_equal_the_long_way() {
     };
     let both = [c.clone(), c.clone()].concat();
     let buffers = [words(&both), vec![0; 7], words(&w), vec![0; 4], vec![0; 2 * value]];
-    let values = last(&kernel::MATVEC, format, &sizes, 1, &buffers);
+    let values = product(&kernel::MATVEC, &sizes, 1, buffers, &[0.0]);
     let values: &[f32] = bytemuck::cast_slice(&values);
     for h in 0..2 {
         let row = |i: usize| -> f32 { (0..rank).map(|j| w[(h * (nope + value) + i) * rank + j] * c[j]).sum() };
@@ -268,8 +312,11 @@ const ROUTE: kernel::TopK = kernel::TopK {
     eps: 0.0,
     scale: 1.0,
     shared_experts: 0,
+    shared_weight: 1.0,
+    shared_gate: 0,
     hidden: 0,
     norm_eps: 0.0,
+    jitter: 0.0,
 };
 
 #[test]
@@ -288,11 +335,24 @@ fn routing_by_hand() {
     let (ids, weights) = choose(kernel::TopK { shared_experts: 2, scale: 0.5, ..ROUTE }, &logits, &none);
     assert_eq!((ids, weights[2..].to_vec()), (vec![1, 3, 6, 7], vec![1.0, 1.0]));
 
+    // Behind a gate they have the sigmoid of the last logit, by their factor.
+    let gated = kernel::TopK { shared_experts: 1, shared_weight: 0.5, shared_gate: 1, ..ROUTE };
+    let (ids, weights) = choose(gated, &[0.0, 3.0, 1.0, 3.0, -1.0, 2.0, 0.7], &none);
+    assert_eq!(ids, [1, 3, 6], "the gate's logit is no expert's");
+    assert!((weights[2] - 0.5 / (1.0 + (-0.7f32).exp())).abs() < 1e-6, "{weights:?}");
+
     // The bias moves the choice and not the weight.
     let sigmoid = kernel::TopK { sigmoid: 1, ..ROUTE };
     let (ids, weights) = choose(sigmoid, &logits, &[0.0, 0.0, 0.0, 0.0, 5.0, 0.0]);
     assert_eq!(ids, [4, 1]);
     assert!((weights[0] - 1.0 / (1.0 + 1f32.exp())).abs() < 1e-6, "{weights:?}");
+
+    // Sparsemixer: 3 among itself and 2.5; then 2.5 among itself and 2.399, which is as near, and not 3, which is taken.
+    let mixer = kernel::TopK { jitter: 0.1, ..ROUTE };
+    let (ids, weights) = choose(mixer, &[-1.0, 2.5, 0.0, 3.0, 1.0, 2.399], &none);
+    let shares = [1.0 / (1.0 + (-0.5f32).exp()), 1.0 / (1.0 + (-0.101f32).exp())];
+    assert_eq!(ids, [3, 1]);
+    assert!(weights.iter().zip(shares).all(|(w, s)| (w - s).abs() < 1e-6), "{weights:?} for {shares:?}");
 
     // Groups {0,1,2} and {3,4,5}: sums of the two largest sigmoids decide, not the largest one.
     let grouped = kernel::TopK { sigmoid: 1, groups: 2, top_groups: 1, ..ROUTE };

@@ -12,16 +12,19 @@ struct Params {
     eps: f32,
     scale: f32,
     shared_experts: u32,
+    shared_weight: f32,
+    shared_gate: u32,
     hidden: u32,
     norm_eps: f32,
+    jitter: f32,
 }
 
-// How many experts there are: browsers clear workgroup memory, and a software adapter writes and compiles a store for each word.
+// How many logits there are: browsers clear workgroup memory, and a software adapter writes and compiles a store for each word.
 override EXPERTS: u32 = 512u;
 // Below every score: WGSL promises nothing about infinities.
 const LOWEST = -3.0e38;
 
-var<workgroup> scores: array<f32, EXPERTS>;
+var<workgroup> scores: array<f32, EXPERTS>; // and the shared experts' gate
 var<workgroup> biased: array<f32, EXPERTS>;
 var<workgroup> totals: array<f32, EXPERTS>; // of groups: no more than experts
 var<workgroup> picks: array<u32, EXPERTS>;
@@ -34,15 +37,18 @@ fn choose(token: u32, local: u32) {
             largest = max(largest, scores[e]);
         }
     }
-    var total = select(0.0, 1.0, params.sigmoid == 1u);
-    if (params.sigmoid == 0u) {
+    // Sparsemixer goes by the logits as they are.
+    let plain = params.jitter > 0.0;
+    var total = select(0.0, 1.0, params.sigmoid == 1u || plain);
+    if (params.sigmoid == 0u && !plain) {
         for (var e = 0u; e < params.experts; e++) {
             total += exp(scores[e] - largest);
         }
     }
     workgroupBarrier();
     for (var e = local; e < params.experts; e += THREADS) {
-        scores[e] = select(exp(scores[e] - largest) / total, sigmoid(scores[e]), params.sigmoid == 1u);
+        let v = select(exp(scores[e] - largest) / total, sigmoid(scores[e]), params.sigmoid == 1u);
+        scores[e] = select(v, scores[e], plain);
         biased[e] = scores[e] + bias[e];
     }
     workgroupBarrier();
@@ -76,12 +82,31 @@ fn choose(token: u32, local: u32) {
     let factor = select(params.scale, params.scale / (sum + params.eps), params.normalise == 1u);
     for (var j = local; j < params.chosen; j += THREADS) {
         let e = picks[j];
-        chosen[first + j] = vec2<u32>(e, bitcast<u32>(scores[e] * factor));
+        var weight = scores[e] * factor;
+        if (params.jitter > 0.0) {
+            weight = mixed(j) * params.scale;
+        }
+        chosen[first + j] = vec2<u32>(e, bitcast<u32>(weight));
     }
     // Shared experts stand behind the routed ones, and every token chooses them.
+    let gate = select(1.0, sigmoid(scores[params.experts]), params.shared_gate == 1u);
     for (var j = local; j < params.shared_experts; j += THREADS) {
-        chosen[first + params.chosen + j] = vec2<u32>(params.experts + j, bitcast<u32>(1.0));
+        chosen[first + params.chosen + j] = vec2<u32>(params.experts + j, bitcast<u32>(params.shared_weight * gate));
     }
+}
+
+// Sparsemixer's weight of choice j: its softmax among the experts not chosen before it that are not far below it.
+fn mixed(j: u32) -> f32 {
+    let last = scores[picks[j]];
+    var sum = 0.0;
+    for (var e = 0u; e < params.experts; e++) {
+        var left = last - scores[e] <= 2.0 * params.jitter * max(abs(scores[e]), last);
+        for (var i = 0u; i < j; i++) {
+            left = left && picks[i] != e;
+        }
+        sum += select(0.0, exp(scores[e] - last), left);
+    }
+    return 1.0 / sum;
 }
 
 // Sum of the two largest of `size` biased scores from `start` on; of the one there is when there is one.

@@ -1,4 +1,4 @@
-// What `matvec` and `matmul` share: parameters, and the writing of an output.
+// What `matvec` and `matmul` share: parameters, and the writing of an output. The importer has a binding `bias`.
 
 struct Params {
     rows: u32,
@@ -14,11 +14,21 @@ struct Params {
     row_step: u32,
     x_step: u32,
     y_step: u32,
+    bias: u32,
+    scale: f32,
 }
+
+override BIAS: bool = false;
 
 // Output `row` of the product whose outputs start at `dest`, if there is one.
 fn put_one(dest: u32, row: u32, v: f32) {
-    if (row < (params.rows >> params.gated)) {
-        y[dest + row] = select(v, y[dest + row] + v, params.accumulate == 1u);
+    if (row >= (params.rows >> params.gated)) {
+        return;
     }
+    var value = v;
+    if (BIAS) {
+        value += bias[row];
+    }
+    value *= params.scale;
+    y[dest + row] = select(value, y[dest + row] + value, params.accumulate == 1u);
 }

@@ -53,6 +53,7 @@ pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
             weights: 0,
             scales: layout.up_scales as u32,
             eps: 1e-5,
+            norm: u32::from(tokens != 2),
         };
         let name = format!("hidden {hidden} width {width} tokens {tokens}");
         let case = Case::new(&kernel::EXPERTS_UP, &p, tokens, name).format(format);

@@ -53,6 +53,8 @@ fn products(
                 norm,
                 eps: 1e-5,
                 gated,
+                bias: u32::from(gated == 0 && accumulate == 0),
+                scale: if spare > 0 { 0.25 } else { 1.0 },
                 ..kernel::Matmul::plain(rows as u32, cols as u32)
             };
             let name = format!(
@@ -63,7 +65,8 @@ fn products(
                 case = case.state(3);
             }
             case = case.floats(&r.floats(x_stride * tokens, 1.0)).floats(&r.floats(cols, 1.0));
-            cases.push(case.matrix(r, rows, cols).updated(&r.floats(y_stride * tokens, 1.0)));
+            case = case.matrix(r, rows, cols).updated(&r.floats(y_stride * tokens, 1.0));
+            cases.push(case.floats(&r.floats(rows, 1.0)));
         }
         cases.extend([(1, 4, 9, 1), (3, 5, 17, 2), (2, 66, 40, 37)].map(|sizes| batch(kernel, format, cols, sizes, r)));
     }
@@ -94,5 +97,5 @@ fn batch(
         case = case.state(3);
     }
     let case = case.floats(&r.floats(tokens * heads * cols, 1.0)).floats(&[0.0; 4]);
-    case.matrix(r, heads * (nope + value), cols).output(tokens * heads * value)
+    case.matrix(r, heads * (nope + value), cols).output(tokens * heads * value).floats(&[0.0])
 }

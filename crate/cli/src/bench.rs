@@ -123,6 +123,7 @@ async fn probe(device: &dyn Device) -> Result<f64> {
         buffer("matrix", bytes)?,
         buffer("scales", 16)?,
         buffer("y", 4 * u64::from(ROWS))?,
+        buffer("bias", 16)?,
     ];
     let y = bindings[4].clone();
     let step = Step {

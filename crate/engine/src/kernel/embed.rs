@@ -1,4 +1,4 @@
-//! Token embedding: `x[t] = table[tokens[t]]`.
+//! Token embedding: `x[t] = scale · table[tokens[t]]`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -11,6 +11,8 @@ use crate::device::{Args, Profile};
 pub struct Params {
     /// Width of a row, `H`.
     pub width: u32,
+    /// Factor of the embeddings (config `embedding_multiplier`).
+    pub scale: f32,
 }
 
 /// `tokens [T]`, table planes `[V, H]`, `x [T, H]`. Grid: floats by 2,048, tokens.
@@ -28,10 +30,12 @@ fn launch(params: &[u8], _: &Profile) -> Launch {
 }
 
 fn cpu(args: &Args<'_>) {
-    let width = args.params::<Params>().width as usize;
+    let p: Params = args.params();
+    let width = p.width as usize;
     let (tokens, weights, scales) = (args.u32(1), args.u32(2), args.u32(3));
     let mut x = args.f32_mut(4);
     for (row, token) in x.chunks_exact_mut(width).zip(&tokens[..args.tokens()]) {
         args.format().decode_row(&weights, &scales, *token as usize, row);
+        row.iter_mut().for_each(|v| *v *= p.scale);
     }
 }

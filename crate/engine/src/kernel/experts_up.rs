@@ -1,4 +1,5 @@
-//! First half of the routed experts: `y[t, j] = silu(W_gate · n) ⊙ (W_up · n)` for each chosen expert `j`, `n = norm(x[t])`.
+//! First half of the routed experts: `y[t, j] = silu(W_gate · n) ⊙ (W_up · n)` for each chosen expert `j`, `n = norm(x[t])`
+//! or `x[t]`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -24,9 +25,11 @@ pub struct Params {
     pub scales: u32,
     /// Added to the mean of squares (config `rms_norm_eps`).
     pub eps: f32,
+    /// 1: the input is normed as in `matvec`; 0: it is `x`.
+    pub norm: u32,
 }
 
-/// `x [T, H]`, `norm [H]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by two a group of lanes, chosen, tokens.
+/// `x [T, H]`, `norm [H]` (anything when unused), `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by two a group of lanes, chosen, tokens.
 pub static EXPERTS_UP: Kernel = Kernel {
     name: "experts_up",
     per_format: true,
@@ -37,7 +40,8 @@ pub static EXPERTS_UP: Kernel = Kernel {
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    Launch::lanes(p.width.div_ceil(2), [Dim::Fixed(p.chosen), EACH], profile.lanes(p.hidden))
+    let launch = Launch::lanes(p.width.div_ceil(2), [Dim::Fixed(p.chosen), EACH], profile.lanes(p.hidden));
+    launch.with(vec![("NORM", p.norm)])
 }
 
 fn cpu(args: &Args<'_>) {
@@ -47,7 +51,7 @@ fn cpu(args: &Args<'_>) {
     let mut y = args.f32_mut(6);
     let (hidden, width, k) = (p.hidden as usize, p.width as usize, p.chosen as usize);
     for t in 0..args.tokens() {
-        let x = arithmetic::norm(&x[t * hidden..][..hidden], &weight, p.eps);
+        let x = arithmetic::input(&x[t * hidden..][..hidden], (p.norm == 1).then_some((&weight, p.eps)));
         for j in t * k..(t + 1) * k {
             let record = arithmetic::record(&pool, &slots, chosen[2 * j], p.stride);
             let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);

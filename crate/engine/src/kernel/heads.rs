@@ -19,14 +19,14 @@ pub struct Params {
     pub dims: u32,
     /// 1: pairs are `(2i, 2i+1)` (config `rope_interleave`); 0: `(i, i + dims/2)`.
     pub interleaved: u32,
-    /// 1: queries and keys are normed by head first (Qwen3); 0: not.
+    /// 1: queries and keys are normed by head first (Qwen3); 2: all heads of a token together (OLMoE); 0: not.
     pub norm: u32,
     /// Added to the mean of squares (config `rms_norm_eps`).
     pub eps: f32,
 }
 
 /// `state`, `turns [context, dims/2, 2]` (cosine, sine), `x [T, heads + 2·kv_heads, width]` (queries, keys, values),
-/// norms `[width]` (anything when unused), `q [T, heads, width]`, `keys` and `values [context, kv_heads, width]`. Grid:
+/// norms `[width]`, or of all heads (anything when unused), `q [T, heads, width]`, `keys` and `values [context, kv_heads, width]`. Grid:
 /// heads of all three kinds, tokens.
 pub static HEADS: Kernel = Kernel {
     name: "heads",
@@ -63,12 +63,16 @@ fn cpu(args: &Args<'_>) {
         let (x_q, rest) = x.split_at(heads * width);
         let (x_k, x_v) = rest.split_at(kv_heads * width);
         let turned = |x: &[f32], norm: &[f32], y: &mut [f32]| {
-            for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-                if p.norm == 1 {
-                    y.copy_from_slice(&arithmetic::norm(x, norm, p.eps));
-                } else {
-                    y.copy_from_slice(x);
+            match p.norm {
+                0 => y.copy_from_slice(x),
+                1 => {
+                    for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+                        y.copy_from_slice(&arithmetic::norm(x, norm, p.eps));
+                    }
                 }
+                _ => y.copy_from_slice(&arithmetic::norm(x, norm, p.eps)),
+            }
+            for y in y.chunks_exact_mut(width) {
                 arithmetic::rotate(&mut y[..p.dims as usize], turns, p.interleaved == 1);
             }
         };

@@ -13,7 +13,7 @@ pub(super) const STRIP: (u32, u32) = (128, 16);
 pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     per_format: true,
-    bindings: &[STATE, read("x"), read("norm"), read("weights"), read("scales"), write("y")],
+    bindings: &[STATE, read("x"), read("norm"), read("weights"), read("scales"), write("y"), read("bias")],
     launch,
     cpu,
 };

@@ -1,4 +1,5 @@
-//! Matrix times few vectors: `y[t] (+)= W · n`, `n = x[t]` or `norm(x[t])`, or `silu(W_gate · n) ⊙ (W_up · n)`; for decode.
+//! Matrix times few vectors: `y[t] (+)= scale · (W · n + b)`, `n = x[t]` or `norm(x[t])`, or `silu(W_gate · n) ⊙ (W_up · n)`
+//! for `W · n`; for decode.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -37,13 +38,17 @@ pub struct Params {
     pub x_step: u32,
     /// From one product to the next in a token of `y`.
     pub y_step: u32,
+    /// 1: outputs have a bias; 0: not.
+    pub bias: u32,
+    /// Factor of the outputs (config `residual_multiplier`, `logits_scaling`).
+    pub scale: f32,
 }
 
 impl Params {
     /// `y = W·x` of whole tokens.
     #[must_use]
     pub fn plain(rows: u32, cols: u32) -> Self {
-        Params { rows, cols, x_stride: cols, y_stride: rows, batch: 1, ..Zeroable::zeroed() }
+        Params { rows, cols, x_stride: cols, y_stride: rows, batch: 1, scale: 1.0, ..Zeroable::zeroed() }
     }
 
     /// As a step wants them.
@@ -54,7 +59,7 @@ impl Params {
 
     /// Constants of the shaders.
     pub(super) fn constants(&self) -> Vec<(&'static str, u32)> {
-        vec![("NORM", self.norm), ("GATED", self.gated)]
+        vec![("NORM", self.norm), ("GATED", self.gated), ("BIAS", self.bias)]
     }
 
     /// Outputs of a token.
@@ -63,12 +68,12 @@ impl Params {
     }
 }
 
-/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[at least N, K]`, `y [T, y_stride]`. Grid: outputs by four or
-/// two a group of lanes, tokens, batch.
+/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[at least N, K]`, `y [T, y_stride]`, `bias [N]`
+/// (likewise). Grid: outputs by four or two a group of lanes, tokens, batch.
 pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     per_format: true,
-    bindings: &[read("x"), read("norm"), read("weights"), read("scales"), write("y")],
+    bindings: &[read("x"), read("norm"), read("weights"), read("scales"), write("y"), read("bias")],
     launch,
     cpu,
 };
@@ -88,7 +93,7 @@ pub(super) fn run(args: &Args<'_>, first: usize) {
     let p: Params = args.params();
     let (x, weight) = (args.f32(first), args.f32(first + 1));
     let (weights, scales) = (args.u32(first + 2), args.u32(first + 3));
-    let mut y = args.f32_mut(first + 4);
+    let (mut y, bias) = (args.f32_mut(first + 4), args.f32(first + 5));
     let (rows, cols, format) = (p.rows as usize, p.cols as usize, args.format());
     for (t, i) in (0..args.tokens()).flat_map(|t| (0..p.batch as usize).map(move |i| (t, i))) {
         let x = &x[t * p.x_stride as usize + i * p.x_step as usize..][..cols];
@@ -99,6 +104,7 @@ pub(super) fn run(args: &Args<'_>, first: usize) {
         for (row, y) in y.iter_mut().enumerate() {
             let value =
                 if p.gated == 1 { arithmetic::silu(product(row)) * product(row + rows / 2) } else { product(row) };
+            let value = p.scale * if p.bias == 1 { value + bias[row] } else { value };
             *y = if p.accumulate == 1 { *y + value } else { value };
         }
     }

@@ -16,6 +16,7 @@ mod experts_sort;
 mod experts_up;
 mod heads;
 mod last;
+mod layer_norm;
 mod matmul;
 mod matvec;
 mod mla_attention;
@@ -41,6 +42,7 @@ pub use experts_sort::{EXPERTS_SORT, Params as ExpertsSort};
 pub use experts_up::{EXPERTS_UP, Params as ExpertsUp};
 pub use heads::{HEADS, Params as Heads};
 pub use last::{LAST, Params as Last};
+pub use layer_norm::{LAYER_NORM, Params as LayerNorm};
 pub use matmul::MATMUL;
 pub use matvec::{MATVEC, Params as Matmul};
 pub use mla_attention::MLA_ATTENTION;
@@ -150,7 +152,7 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 18] = [
+pub static KERNELS: [&Kernel; 19] = [
     &ARGMAX,
     &ATTENTION,
     &ATTENTION_MERGE,
@@ -162,6 +164,7 @@ pub static KERNELS: [&Kernel; 18] = [
     &EXPERTS_UP,
     &HEADS,
     &LAST,
+    &LAYER_NORM,
     &MATMUL,
     &MATVEC,
     &MLA_ATTENTION,

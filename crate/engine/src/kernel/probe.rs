@@ -5,7 +5,7 @@ use bytemuck::Pod;
 
 use super::{
     Argmax, Attention, AttentionMerge, Combine, Embed, ExpertsDown, ExpertsMatmul, ExpertsSort, ExpertsUp, Heads,
-    Kernel, Last, Matmul, MlaQuery, Sample, Settings, State, TopK, of,
+    Kernel, Last, LayerNorm, Matmul, MlaQuery, Sample, Settings, State, TopK, of,
 };
 use crate::format::Format;
 
@@ -105,15 +105,19 @@ pub(crate) fn probe(kernel: &Kernel, format: Option<Format>, like: &[u8]) -> Pro
             Probe::new(&p, TOKENS).floats(TOKENS * 2 * 70).words(&chosen()).floats(TOKENS * 70)
         }
         "embed" => {
-            let p = Embed { width: COLS as u32 };
+            let p = Embed { width: COLS as u32, scale: 0.75 };
             Probe::new(&p, 2).words(&[4, 1]).matrix(format, 5, COLS).out(2 * COLS)
         }
         "experts_down" => experts_down(format, of(like)),
         "experts_matmul" => experts_matmul(format, of(like)),
         "experts_sort" => experts_sort(of(like)),
         "experts_up" => experts_up(format, of(like)),
-        "heads" => heads(),
+        "heads" => heads(of(like)),
         "last" => Probe::new(&Last { width: 70 }, TOKENS).state(4).floats(TOKENS * 70).out(70),
+        "layer_norm" => {
+            let p = LayerNorm { width: 70, eps: 1e-6 };
+            Probe::new(&p, TOKENS).floats(TOKENS * 70).floats(70).floats(70).out(TOKENS * 70)
+        }
         "matmul" => product(format, of(like), true),
         "matvec" => product(format, of(like), false),
         "mla_attention" => mla_attention(format, of(like)),
@@ -151,16 +155,15 @@ fn mla_attention(format: Format, like: Attention) -> Probe {
 }
 
 fn router(p: TopK) -> Probe {
-    let (experts, hidden) = (p.experts as usize, fewer(p.hidden));
+    let (logits, hidden) = (p.logits() as usize, fewer(p.hidden));
     let probe = Probe::new(&TopK { hidden: hidden as u32, normalise: 1, ..p }, 2).floats(2 * hidden).floats(hidden);
-    let probe = probe.matrix(Format::F32, experts, hidden).floats(experts);
+    let probe = probe.matrix(Format::F32, logits, hidden).floats(p.experts as usize);
     probe.out(2 * 2 * (p.chosen + p.shared_experts) as usize)
 }
 
 fn topk(like: TopK) -> Probe {
     let p = TopK { normalise: 1, ..like };
-    let experts = p.experts as usize;
-    let probe = Probe::new(&p, 2).floats(2 * experts).floats(experts);
+    let probe = Probe::new(&p, 2).floats(2 * p.logits() as usize).floats(p.experts as usize);
     probe.out(2 * 2 * (p.chosen + p.shared_experts) as usize)
 }
 
@@ -225,9 +228,9 @@ fn experts_matmul(format: Format, like: ExpertsMatmul) -> Probe {
     probe.pool(format, rows, cols, stride, scales).out(TOKENS * k * (rows >> gated))
 }
 
-fn heads() -> Probe {
-    let p = Heads { heads: 2, kv_heads: 1, width: 24, dims: 16, interleaved: 1, norm: 1, eps: 1e-6 };
-    let probe = Probe::new(&p, 2).state(4).floats(6 * 16).floats(2 * 4 * 24).floats(24).floats(24);
+fn heads(like: Heads) -> Probe {
+    let p = Heads { heads: 2, kv_heads: 1, width: 24, dims: 16, interleaved: 1, norm: like.norm.max(1), eps: 1e-6 };
+    let probe = Probe::new(&p, 2).state(4).floats(6 * 16).floats(2 * 4 * 24).floats(2 * 24).floats(24);
     probe.out(2 * 2 * 24).out(6 * 24).out(6 * 24)
 }
 
@@ -237,11 +240,11 @@ fn product(format: Format, like: Matmul, state: bool) -> Probe {
     let x_stride = cols as u32 + ((like.x_stride | like.x_step) & 3);
     let (gated, outputs) = (like.gated, 38 >> like.gated);
     let plain = Matmul { x_stride, y_stride: outputs, accumulate: 1 - gated, ..Matmul::plain(38, cols as u32) };
-    let p = Matmul { norm: like.norm, eps: like.eps, gated, ..plain };
+    let p = Matmul { norm: like.norm, eps: like.eps, gated, bias: like.bias, scale: 0.75, ..plain };
     let probe = Probe::new(&p, TOKENS);
     let probe = if state { probe.state(4) } else { probe };
     let probe = probe.floats(TOKENS * x_stride as usize).floats(cols).matrix(format, 38, cols);
-    probe.floats(TOKENS * outputs as usize)
+    probe.floats(TOKENS * outputs as usize).floats(38)
 }
 
 fn mla_query(format: Format, like: MlaQuery) -> Probe {

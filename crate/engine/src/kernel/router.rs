@@ -4,7 +4,7 @@ use super::{EACH, Kernel, Launch, ONE, arithmetic, of, read, topk, write};
 use crate::device::{Args, Profile};
 use crate::format::Format;
 
-/// `x [T, H]`, `norm [H]`, planes `[E, H]` in f32, `bias [E]`, `chosen [T, k + s, 2]`; parameters as `topk`. Grid: tokens.
+/// `x [T, H]`, `norm [H]`, planes `[E, H]` (or `E + 1`) in f32, `bias [E]`, `chosen [T, k + s, 2]`; parameters as `topk`. Grid: tokens.
 pub static ROUTER: Kernel = Kernel {
     name: "router",
     per_format: false,
@@ -28,8 +28,8 @@ fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: topk::Params = of(params);
     let lanes = profile.lanes(p.hidden);
     // Four rows a group of lanes.
-    let threads = (lanes * p.experts.div_ceil(4)).next_power_of_two().clamp(16, 256);
-    Launch::from([EACH, ONE, ONE]).with(vec![("LANES", lanes), ("THREADS", threads), ("EXPERTS", p.experts)])
+    let threads = (lanes * p.logits().div_ceil(4)).next_power_of_two().clamp(16, 256);
+    Launch::from([EACH, ONE, ONE]).with(vec![("LANES", lanes), ("THREADS", threads), ("EXPERTS", p.logits())])
 }
 
 fn cpu(args: &Args<'_>) {
@@ -38,7 +38,7 @@ fn cpu(args: &Args<'_>) {
     let mut chosen = args.u32_mut(6);
     for (t, x) in x.chunks_exact(p.hidden as usize).take(args.tokens()).enumerate() {
         let x = arithmetic::norm(x, &norm, p.norm_eps);
-        let logits: Vec<f32> = (0..p.experts as usize).map(|e| Format::F32.dot(&weights, &[], e, &x)).collect();
+        let logits: Vec<f32> = (0..p.logits() as usize).map(|e| Format::F32.dot(&weights, &[], e, &x)).collect();
         topk::choose(&p, &logits, &bias, t, &mut chosen);
     }
 }

@@ -24,8 +24,8 @@ impl Cache {
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (i, layer) in spec.layers.iter().enumerate() {
             layers.push(match &layer.attention {
-                Attention::Gqa { kv_heads, head, .. } => {
-                    let width = context * kv_heads * head;
+                Attention::Gqa(gqa) => {
+                    let width = context * gqa.kv_heads * gqa.head;
                     (floats(&format!("layers.{i}.keys"), width)?, floats(&format!("layers.{i}.values"), width)?)
                 }
                 Attention::Mla(m) => {

@@ -4,16 +4,16 @@ use crate::device::Limits;
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::model::needs::Need;
-use crate::weights::{ExpertLayout, Index, Precision, shared_experts};
+use crate::weights::{ExpertLayout, Group, Index, Precision};
 
 /// A need that the files meet, and the format it becomes.
 pub(crate) enum Chosen {
-    /// A vector in f32.
-    Vector { name: String, len: usize },
+    /// A vector in f32, of tensors behind each other: their names and lengths.
+    Vector { parts: Vec<(String, usize)> },
     /// A matrix, of tensors above each other: their names and rows.
     Matrix { parts: Vec<(String, usize)>, cols: usize, format: Format },
-    /// The experts of a layer, `shared` of them behind `count` routed ones.
-    Experts { prefix: String, count: usize, shared: usize, hidden: usize, width: usize, layout: ExpertLayout },
+    /// The experts of a layer.
+    Experts { group: Group, layout: ExpertLayout },
 }
 
 /// A matrix that could not have the precision asked for.
@@ -55,13 +55,17 @@ impl Choice {
 
     fn add(&mut self, index: &Index, need: Need, precision: Precision) -> Result<()> {
         let chosen = match need {
-            Need::Vector { name, len } => {
-                self.stored += index.tensor(&name, &[len])?.0.bytes();
-                Chosen::Vector { name, len }
+            Need::Vector { parts } => {
+                for (name, len) in &parts {
+                    self.stored += index.vector(name, *len)?.bytes();
+                }
+                Chosen::Vector { parts }
             }
-            Need::Router { name, rows, cols } => {
-                self.stored += index.tensor(&name, &[rows, cols])?.0.bytes();
-                Chosen::Matrix { parts: vec![(name, rows)], cols, format: Format::F32 }
+            Need::Router { parts, cols } => {
+                for (name, rows) in &parts {
+                    self.stored += index.tensor(name, &[*rows, cols])?.0.bytes();
+                }
+                Chosen::Matrix { parts, cols, format: Format::F32 }
             }
             Need::Matrix { parts, cols } => {
                 let mut common = None;
@@ -76,11 +80,12 @@ impl Choice {
                 }
                 Chosen::Matrix { parts, cols, format }
             }
-            Need::Experts { prefix, count, shared, hidden, width } => {
-                let layout = self.experts(index, &prefix, [count, shared, hidden, width], precision)?;
-                self.note(&format!("{prefix}.*.up"), precision, layout.up_format, hidden);
-                self.note(&format!("{prefix}.*.down"), precision, layout.down_format, width);
-                Chosen::Experts { prefix, count, shared, hidden, width, layout }
+            Need::Experts(group) => {
+                let layout = self.experts(index, &group, precision)?;
+                let Group { prefix, roles: [_, up, down], .. } = &group;
+                self.note(&format!("{prefix}.*.{up}"), precision, layout.up_format, group.hidden);
+                self.note(&format!("{prefix}.*.{down}"), precision, layout.down_format, group.width);
+                Chosen::Experts { group, layout }
             }
         };
         self.bytes = self.bytes.saturating_add(chosen.planes().iter().map(|(_, bytes)| bytes).sum());
@@ -89,27 +94,22 @@ impl Choice {
     }
 
     /// Layout of a layer's experts. Where files mix formats within a role, the role becomes f32, which holds them all.
-    fn experts(
-        &mut self,
-        index: &Index,
-        prefix: &str,
-        [count, shared, hidden, width]: [usize; 4],
-        precision: Precision,
-    ) -> Result<ExpertLayout> {
+    fn experts(&mut self, index: &Index, group: &Group, precision: Precision) -> Result<ExpertLayout> {
+        let Group { prefix, shared_prefix, roles, count, shared, shared_width, hidden, width } = group;
         if let Some(table) = index.experts.get(prefix) {
-            let wants = [count + shared, hidden, width];
+            let wants = [group.all(), *hidden, *width];
             let has = [table.records.len(), table.hidden, table.width];
             if has != wants {
                 let reason = format!("has [experts, hidden, width] {has:?}, the configuration asks for {wants:?}");
                 return Err(Error::tensor(&index.file, prefix, reason));
             }
             let layout = table.layout()?;
-            self.stored += layout.bytes() * (count + shared) as u64;
+            self.stored += layout.bytes() * group.all() as u64;
             return Ok(layout);
         }
         let mut role = |role: &str, shape: [usize; 2], together: [usize; 2]| -> Result<Format> {
-            let routed = (0..count).map(|i| (format!("{prefix}.{i}.{role}.weight"), shape));
-            let all = (shared > 0).then(|| (format!("{}.{role}.weight", shared_experts(prefix)), together));
+            let routed = (0..*count).map(|i| (format!("{prefix}.{i}.{role}.weight"), shape));
+            let all = (*shared > 0).then(|| (format!("{shared_prefix}.{role}.weight"), together));
             let mut common = None;
             for (name, shape) in routed.chain(all) {
                 let (stored, format) = index.tensor(&name, &shape)?;
@@ -118,13 +118,13 @@ impl Choice {
             }
             Ok(common.unwrap_or(Format::F32))
         };
-        let (rows, together) = ([width, hidden], [shared * width, hidden]);
-        let (gate, up) = (role("gate_proj", rows, together)?, role("up_proj", rows, together)?);
-        let down = role("down_proj", [hidden, width], [hidden, shared * width])?;
+        let (rows, together) = ([*width, *hidden], [*shared_width, *hidden]);
+        let (gate, up) = (role(roles[0], rows, together)?, role(roles[1], rows, together)?);
+        let down = role(roles[2], [*hidden, *width], [*hidden, *shared_width])?;
         let up = if gate == up { up } else { Format::F32 };
         // Each of several shared experts takes its columns of the one matrix that they are in the files.
-        let down = if shared > 1 && !down.cuts(width) { Format::F32 } else { down };
-        ExpertLayout::new(precision.expert(up, hidden), precision.expert(down, width), hidden, width)
+        let down = if *shared > 1 && !down.cuts(*width) { Format::F32 } else { down };
+        ExpertLayout::new(precision.expert(up, *hidden), precision.expert(down, *width), *hidden, *width)
     }
 
     fn note(&mut self, tensor: &str, precision: Precision, format: Format, cols: usize) {
@@ -149,16 +149,17 @@ impl Chosen {
     /// Names and sizes in bytes of its buffers.
     fn planes(&self) -> Vec<(&str, u64)> {
         match self {
-            Chosen::Vector { name, len } => vec![(name, 4 * *len as u64)],
+            Chosen::Vector { parts } => {
+                let name = parts.first().map_or("", |(name, _)| name);
+                vec![(name, parts.iter().map(|(_, len)| 4 * *len as u64).sum())]
+            }
             Chosen::Matrix { parts, cols, format } => {
                 let rows = parts.iter().map(|(_, rows)| rows).sum();
                 let (weights, scales) = crate::weights::plane_bytes(*format, rows, *cols);
                 let name = parts.first().map_or("", |(name, _)| name);
                 vec![(name, weights), (name, scales)]
             }
-            Chosen::Experts { prefix, count, shared, layout, .. } => {
-                vec![(prefix, layout.bytes() * (count + shared) as u64)]
-            }
+            Chosen::Experts { group, layout } => vec![(&group.prefix, layout.bytes() * group.all() as u64)],
         }
     }
 }

@@ -12,7 +12,7 @@ const BYTES: u64 = 4 << 20;
 /// Upper bounds of sizes, far above any public model: what a hostile file may make the engine reserve.
 pub(crate) mod limit {
     pub(crate) const LAYERS: usize = 1024;
-    pub(crate) const EXPERTS: usize = 1024;
+    pub(crate) const EXPERTS: usize = 512;
     pub(crate) const VOCAB: usize = 1 << 20;
     pub(crate) const HIDDEN: usize = 65_536;
     pub(crate) const WIDTH: usize = 1 << 20;
@@ -106,6 +106,15 @@ impl Config {
         };
         let number = value.as_f64().filter(|n| (least..=most).contains(n)).ok_or_else(refused)?;
         Ok(Some(number))
+    }
+
+    /// A list of finite numbers from `least` to `most`; absence as none.
+    pub(crate) fn numbers(&self, key: &str, least: f64, most: f64) -> Result<Vec<f64>> {
+        let Some(value) = self.get(key) else { return Ok(Vec::new()) };
+        let number = |v: &Value| v.as_f64().filter(|n| (least..=most).contains(n));
+        let numbers = value.as_array().and_then(|list| list.iter().map(number).collect());
+        let refused = || self.wrong(key, format!("is not a list of numbers from {least} to {most}"));
+        numbers.ok_or_else(refused)
     }
 
     /// True or false, or `default` when absent.

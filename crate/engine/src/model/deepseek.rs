@@ -50,17 +50,6 @@ pub(crate) fn experts(config: &Config, shared: usize) -> Result<Moe> {
     if shared * width > limit::WIDTH {
         return Err(config.wrong("n_shared_experts", format!("makes an MLP of width {}", shared * width)));
     }
-    Ok(Moe {
-        experts,
-        chosen: config.size("num_experts_per_tok", experts)?,
-        width,
-        shared,
-        sigmoid: false,
-        bias: false,
-        groups: 1,
-        top_groups: 1,
-        normalise: false,
-        eps: 0.0,
-        scale: 1.0,
-    })
+    let chosen = config.size("num_experts_per_tok", experts)?;
+    Ok(Moe::softmax(experts, chosen, width, false).sharing(shared * width))
 }

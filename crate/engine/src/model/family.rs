@@ -6,7 +6,10 @@ use crate::error::{Error, Result};
 use crate::format::TILE;
 use crate::kernel::Settings;
 use crate::model::config::{Config, limit};
-use crate::model::{ModelSpec, Rope, deepseek_v2, deepseek_v3, qwen3, qwen3_moe};
+use crate::model::{
+    ModelSpec, Names, Rope, deepseek_v2, deepseek_v3, ernie4_5_moe, granitemoe, llama, mixtral, olmoe, phimoe, qwen2,
+    qwen2_moe, qwen3, qwen3_moe,
+};
 
 /// A family of checkpoints.
 pub struct Family {
@@ -17,9 +20,18 @@ pub struct Family {
 }
 
 /// Every family.
-pub static MODELS: [Family; 4] = [
+pub static MODELS: [Family; 13] = [
     Family { model_type: "deepseek_v2", spec: deepseek_v2::spec },
     Family { model_type: "deepseek_v3", spec: deepseek_v3::spec },
+    Family { model_type: "ernie4_5_moe", spec: ernie4_5_moe::spec },
+    Family { model_type: "granitemoe", spec: granitemoe::spec },
+    Family { model_type: "granitemoeshared", spec: granitemoe::spec },
+    Family { model_type: "llama", spec: llama::spec },
+    Family { model_type: "mixtral", spec: mixtral::spec },
+    Family { model_type: "olmoe", spec: olmoe::spec },
+    Family { model_type: "phimoe", spec: phimoe::spec },
+    Family { model_type: "qwen2", spec: qwen2::spec },
+    Family { model_type: "qwen2_moe", spec: qwen2_moe::spec },
     Family { model_type: "qwen3", spec: qwen3::spec },
     Family { model_type: "qwen3_moe", spec: qwen3_moe::spec },
 ];
@@ -86,11 +98,17 @@ fn sampling(generation: &Config) -> Result<Settings> {
 pub(crate) fn common(config: &Config, family: &str, rope: Rope) -> Result<ModelSpec> {
     Ok(ModelSpec {
         family: family.into(),
+        names: Names::USUAL,
         hidden: config.size("hidden_size", limit::HIDDEN)?,
         vocab: config.size("vocab_size", limit::VOCAB)?,
         max_context: config.size("max_position_embeddings", limit::CONTEXT)?,
-        eps: eps(config)?,
+        eps: eps(config, 1e-6)?,
+        layer_norm: false,
+        head_bias: false,
         tied: config.flag("tie_word_embeddings", false)?,
+        embed_scale: 1.0,
+        residual_scale: 1.0,
+        logit_scale: 1.0,
         rope,
         layers: Vec::new(),
         eos: Vec::new(),
@@ -98,9 +116,9 @@ pub(crate) fn common(config: &Config, family: &str, rope: Rope) -> Result<ModelS
     })
 }
 
-/// Epsilon of the norms.
-fn eps(config: &Config) -> Result<f32> {
-    Ok(config.number("rms_norm_eps", 0.0, 1.0)?.unwrap_or(1e-6) as f32)
+/// Epsilon of the norms, in most families a millionth where a configuration does not say.
+pub(crate) fn eps(config: &Config, absent: f64) -> Result<f32> {
+    Ok(config.number("rms_norm_eps", 0.0, 1.0)?.unwrap_or(absent) as f32)
 }
 
 /// Number of layers, bounded also by the experts they have together.

@@ -53,7 +53,7 @@ impl Steps {
             b.chunk = 1;
         }
         let logits = b.scratch("logits", spec.vocab)?;
-        b.normed_linear("head".into(), &weights.head, &x, &weights.norm, &logits);
+        b.head(weights, &x, &logits)?;
         Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits })
     }
 

@@ -8,13 +8,13 @@ use crate::error::{Error, Result};
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::config::Config;
 use crate::model::family::read_spec;
-use crate::model::needs::{self, layer, needs};
+use crate::model::needs::{self, layer, needs, views};
 use crate::model::{
-    Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, LatentQueries, Layer, Mlp, ModelSpec,
-    Weights,
+    Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
+    Norm, QkNorm, Weights,
 };
 use crate::source::Source;
-use crate::weights::{Group, Matrix, Precision, Tensors, Verified};
+use crate::weights::{Matrix, Precision, Tensors, Verified};
 
 /// Name of the configuration file.
 pub(crate) const CONFIG: &str = "config.json";
@@ -91,7 +91,7 @@ impl Model {
         let folder = Verified::open(source).await?;
         let (spec, files) = read_model(&folder).await?;
         let context = context(&spec, options)?;
-        let tensors = Tensors::open(folder).await?;
+        let tensors = open(folder, &spec).await?;
         let choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
         choice.fits(device.limits())?;
         let mut reserved = Reserved::default();
@@ -133,17 +133,16 @@ impl Pending<'_> {
                 progress(Progress { stage, done, total: self.total });
             };
             match (chosen, place) {
-                (Chosen::Vector { name, len }, Place::Vector(vector)) => {
-                    self.tensors.vector(device, name, *len, vector, &mut on_read).await?;
+                (Chosen::Vector { parts }, Place::Vector(vector)) => {
+                    self.tensors.vector(device, parts, vector, &mut on_read).await?;
                 }
                 (Chosen::Matrix { parts, .. }, Place::Matrix(matrix)) => {
                     self.tensors.matrix(device, parts, matrix, &mut on_read).await?;
                 }
-                (Chosen::Experts { prefix, count, shared, hidden, width, .. }, Place::Experts(experts)) => {
+                (Chosen::Experts { group, .. }, Place::Experts(experts)) => {
                     let Experts { pool, layout, .. } = experts;
-                    let group = Group { prefix, count: *count, shared: *shared, hidden: *hidden, width: *width };
-                    for i in 0..count + shared {
-                        let record = self.tensors.record(&group, i, layout, &mut on_read).await?;
+                    for i in 0..group.all() {
+                        let record = self.tensors.record(group, i, layout, &mut on_read).await?;
                         device.write(pool, layout.bytes() * i as u64, &record)?;
                     }
                 }
@@ -161,6 +160,15 @@ pub(crate) async fn read_model(source: &dyn Source) -> Result<(ModelSpec, Files)
     let generation = files.generation_config.as_ref();
     let generation = generation.map(|text| Config::parse("generation_config.json", text.as_bytes())).transpose()?;
     Ok((read_spec(&config, generation.as_ref())?, files))
+}
+
+/// The tensors of a model, by the names that its needs have.
+pub(crate) async fn open<'a>(folder: Verified<'a>, spec: &ModelSpec) -> Result<Tensors<'a>> {
+    let mut tensors = Tensors::open(folder).await?;
+    for view in views(spec) {
+        tensors.index.view(&view)?;
+    }
+    Ok(tensors)
 }
 
 fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
@@ -187,9 +195,10 @@ impl Reserved {
     /// Takes memory for what was chosen.
     fn add(&mut self, device: &dyn Device, chosen: &Chosen) -> Result<Place> {
         Ok(match chosen {
-            Chosen::Vector { name, len } => {
-                let vector = device.buffer(name, 4 * *len as u64)?;
-                self.vectors.insert(name.clone(), vector.clone());
+            Chosen::Vector { parts } => {
+                let name = parts.first().map_or("", |(name, _)| name);
+                let vector = device.buffer(name, parts.iter().map(|(_, len)| 4 * *len as u64).sum())?;
+                self.vectors.insert(name.to_owned(), vector.clone());
                 Place::Vector(vector)
             }
             Chosen::Matrix { parts, cols, format } => {
@@ -199,8 +208,8 @@ impl Reserved {
                 self.matrices.insert(name.to_owned(), matrix.clone());
                 Place::Matrix(matrix)
             }
-            Chosen::Experts { prefix, count, shared, layout, .. } => {
-                let all = count + shared;
+            Chosen::Experts { group, layout } => {
+                let (prefix, all) = (&group.prefix, group.all());
                 let pool = device.buffer(prefix, layout.bytes() * all as u64)?;
                 let slots = device.buffer(&format!("{prefix}.slots"), 4 * all as u64)?;
                 let every: Vec<u32> = (0..all as u32).collect();
@@ -220,6 +229,11 @@ impl Reserved {
         self.vectors.remove(name).ok_or_else(|| absent(name))
     }
 
+    fn norm(&mut self, spec: &ModelSpec, name: &str) -> Result<Norm> {
+        let bias = spec.layer_norm.then(|| self.vector(&format!("{name}.bias"))).transpose()?;
+        Ok(Norm { weight: self.vector(&format!("{name}.weight"))?, bias })
+    }
+
     fn mlp(&mut self, at: &str) -> Result<Mlp> {
         Ok(Mlp {
             gate_up: self.matrix(&format!("{at}.gate_proj.weight"))?,
@@ -231,39 +245,48 @@ impl Reserved {
     fn assemble(mut self, device: &dyn Device, spec: &ModelSpec) -> Result<Weights> {
         let embed = self.matrix(needs::EMBED)?;
         let head = if spec.tied { embed.clone() } else { self.matrix(needs::HEAD)? };
-        let norm = self.vector(needs::NORM)?;
+        let head_bias = spec.head_bias.then(|| self.vector(needs::HEAD_BIAS)).transpose()?;
+        let norm = self.norm(spec, needs::NORM)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (i, l) in spec.layers.iter().enumerate() {
             let attention = match &l.attention {
-                Attention::Gqa { qk_norm, .. } => self.gqa(i, *qk_norm)?,
+                Attention::Gqa(gqa) => self.gqa(i, gqa)?,
                 Attention::Mla(mla) => self.mla(i, mla.q_rank.is_some())?,
             };
             let ffn = match &l.ffn {
                 Ffn::Dense(_) => FfnWeights::Dense(self.mlp(&layer(i, "mlp"))?),
                 Ffn::Moe(moe) => {
-                    let router = self.matrix(&layer(i, "mlp.gate.weight"))?;
-                    let bias = layer(i, "mlp.gate.e_score_correction_bias");
+                    let router = self.matrix(&layer(i, &format!("{}.weight", spec.names.router)))?;
+                    let bias = layer(i, spec.names.correction);
                     let bias =
                         if moe.bias { self.vector(&bias)? } else { device.buffer(&bias, 4 * moe.experts as u64)? };
-                    let prefix = layer(i, "mlp.experts");
+                    let prefix = layer(i, spec.names.experts);
                     let experts = self.experts.remove(&prefix).ok_or_else(|| absent(&prefix))?;
                     FfnWeights::Moe { router, bias, experts }
                 }
             };
             layers.push(Layer {
-                attention_norm: self.vector(&layer(i, "input_layernorm.weight"))?,
+                attention_norm: self.norm(spec, &layer(i, "input_layernorm"))?,
                 attention,
-                ffn_norm: self.vector(&layer(i, "post_attention_layernorm.weight"))?,
+                ffn_norm: self.norm(spec, &layer(i, "post_attention_layernorm"))?,
                 ffn,
             });
         }
-        Ok(Weights { embed, norm, head, layers })
+        Ok(Weights { embed, norm, head, head_bias, layers })
     }
 
-    fn gqa(&mut self, i: usize, qk_norm: bool) -> Result<AttentionWeights> {
-        let name = |part: &str| layer(i, &format!("self_attn.{part}.weight"));
-        let qk_norm = if qk_norm { Some((self.vector(&name("q_norm"))?, self.vector(&name("k_norm"))?)) } else { None };
-        Ok(AttentionWeights::Gqa { qkv: self.matrix(&name("q_proj"))?, o: self.matrix(&name("o_proj"))?, qk_norm })
+    fn gqa(&mut self, i: usize, gqa: &Gqa) -> Result<AttentionWeights> {
+        let name = |part: &str| layer(i, &format!("self_attn.{part}"));
+        let mut vector = |wanted: bool, part: &str| wanted.then(|| self.vector(&name(part))).transpose();
+        let normed = gqa.qk_norm != QkNorm::None;
+        let (q_norm, k_norm) = (vector(normed, "q_norm.weight")?, vector(normed, "k_norm.weight")?);
+        Ok(AttentionWeights::Gqa {
+            bias: vector(gqa.bias, "q_proj.bias")?,
+            o_bias: vector(gqa.o_bias, "o_proj.bias")?,
+            qk_norm: q_norm.zip(k_norm),
+            qkv: self.matrix(&name("q_proj.weight"))?,
+            o: self.matrix(&name("o_proj.weight"))?,
+        })
     }
 
     fn mla(&mut self, i: usize, low_rank: bool) -> Result<AttentionWeights> {

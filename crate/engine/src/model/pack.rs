@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::files::TEXTS;
-use crate::model::load::{CONFIG, read_model};
+use crate::model::load::{CONFIG, open, read_model};
 use crate::model::needs::needs;
 use crate::model::{Fallback, Progress, Stage};
 use crate::source::Source;
@@ -33,7 +33,7 @@ pub async fn pack(
         return Err(Error::Request { field: "source".into(), reason: "is a pack already".into() });
     }
     let (spec, _) = read_model(&folder).await?;
-    let tensors = Tensors::open(folder).await?;
+    let tensors = open(folder, &spec).await?;
     let choice = Choice::new(&tensors.index, needs(&spec), precision)?;
     let mut writer = Writer::new(sink);
     for (name, limit) in [(CONFIG, 4 << 20)].into_iter().chain(TEXTS).chain(LICENCES) {
@@ -90,7 +90,7 @@ enum What<'a> {
     /// This many rows from `first` on.
     Rows { plain: Plain<'a>, first: u64, rows: u64 },
     /// The expert of this number in its group.
-    Expert { group: Group<'a>, i: usize, layout: &'a ExpertLayout },
+    Expert { group: &'a Group, i: usize, layout: &'a ExpertLayout },
 }
 
 impl Item<'_> {
@@ -118,7 +118,10 @@ impl Item<'_> {
             }
             What::Rows { plain, first, rows } => {
                 writer.cut(self.bytes());
-                let (stored, _) = tensors.index.tensor(plain.name, &plain.shape)?;
+                let stored = match plain.shape.as_slice() {
+                    [len] => tensors.index.vector(plain.name, *len)?,
+                    shape => tensors.index.tensor(plain.name, shape)?.0,
+                };
                 let (mut row, mut scales) = (*first, Vec::new());
                 while row < first + rows {
                     let planes = tensors.rows(plain.name, stored, row, first + rows - row, plain.format).await?;
@@ -171,8 +174,9 @@ fn shards(list: &[Chosen]) -> Vec<Vec<Item<'_>>> {
 /// Tensors cut into runs of rows of at most a chunk, or experts one by one.
 fn items(chosen: &Chosen) -> Vec<Item<'_>> {
     match chosen {
-        Chosen::Vector { name, len } => {
-            runs(&Plain { name, shape: vec![*len], rows: 1, cols: *len, format: Format::F32 })
+        Chosen::Vector { parts } => {
+            let plain = |name, cols| Plain { name, shape: vec![cols], rows: 1, cols, format: Format::F32 };
+            parts.iter().flat_map(|(name, len)| runs(&plain(name, *len))).collect()
         }
         // Tensors keep their own names and places, whatever stands above what on a device.
         Chosen::Matrix { parts, cols, format } => {
@@ -180,14 +184,13 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
             let plain = |name, rows| Plain { name, shape: vec![rows, cols], rows, cols, format: *format };
             parts.iter().flat_map(|(name, rows)| runs(&plain(name, *rows))).collect()
         }
-        Chosen::Experts { prefix, count, shared, hidden, width, layout } => {
-            let group = Group { prefix, count: *count, shared: *shared, hidden: *hidden, width: *width };
+        Chosen::Experts { group, layout } => {
             let expert = |i| {
-                let (name, shape) = (format!("{prefix}.{i}.record"), vec![layout.stride as u64]);
+                let (name, shape) = (format!("{}.{i}.record", group.prefix), vec![layout.stride as u64]);
                 let entries = vec![Entry { name, dtype: "U32", shape, bytes: layout.bytes() }];
                 Item { what: What::Expert { group, i, layout }, entries }
             };
-            (0..count + shared).map(expert).collect()
+            (0..group.all()).map(expert).collect()
         }
     }
 }
@@ -239,7 +242,7 @@ fn note(manifest: &mut Manifest, item: &Item<'_>, shard: usize, at: u64) {
         What::Expert { group: Group { prefix, hidden, width, .. }, layout, .. } => {
             let (up, down, records) = (layout.up_format, layout.down_format, Vec::new());
             let empty = ExpertTable { up, down, hidden: *hidden, width: *width, records };
-            manifest.experts.entry((*prefix).into()).or_insert(empty).records.push((shard, at));
+            manifest.experts.entry(prefix.clone()).or_insert(empty).records.push((shard, at));
         }
         What::Rows { plain, rows, .. } => {
             let scales = if item.entries.len() == 2 { at + item.entries[0].bytes } else { 0 };

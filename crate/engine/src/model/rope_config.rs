@@ -64,8 +64,56 @@ pub(crate) fn rope_config(config: &Config, dims: usize, interleaved: bool, theta
             let yarn = RopeScaling::Yarn { factor, original, beta_fast, beta_slow, truncate, attention };
             Ok(RopeConfig { rope: rope(yarn), score_factor: score_factor(&s, factor)? })
         }
-        _ => Err(s.unsupported(kind_key, "rotary scaling is default, linear or yarn")),
+        // It stretches beyond `max_position_embeddings`, which is as far as a context goes here.
+        "dynamic" => Ok(RopeConfig { rope: rope(RopeScaling::Plain), score_factor: 1.0 }),
+        "llama3" => {
+            let given = |key: &str, least: f64, most: f64| {
+                s.number(key, least, most)?.ok_or_else(|| s.wrong(key, "is missing"))
+            };
+            let factor = given("factor", 1e-3, 1e6)?;
+            let original = given("original_max_position_embeddings", 1.0, limit::CONTEXT as f64)?;
+            let (low, high) = (given("low_freq_factor", 1e-3, 1e6)?, given("high_freq_factor", 1e-3, 1e6)?);
+            if low >= high {
+                return Err(s.wrong("low_freq_factor", format!("{low} is not below high_freq_factor, {high}")));
+            }
+            let scaling = RopeScaling::Llama3 { factor, original, low, high };
+            Ok(RopeConfig { rope: rope(scaling), score_factor: 1.0 })
+        }
+        "longrope" => Ok(RopeConfig { rope: rope(long(config, &s, dims)?), score_factor: 1.0 }),
+        _ => Err(s.unsupported(kind_key, "rotary scaling is default, linear, dynamic, yarn, llama3 or longrope")),
     }
+}
+
+/// LongRoPE. Phi's experts have factors of cosines and sines for both lists (`short_mscale`, `long_mscale`); others one for both,
+/// which grows with the stretch unless it is given.
+fn long(config: &Config, s: &Config, dims: usize) -> Result<RopeScaling> {
+    let context = limit::CONTEXT as f64;
+    let original = match s.number("original_max_position_embeddings", 2.0, context)? {
+        Some(original) => original,
+        None => config
+            .number("original_max_position_embeddings", 2.0, context)?
+            .ok_or_else(|| s.wrong("original_max_position_embeddings", "is missing"))?,
+    };
+    let stretch = match s.number("factor", 1e-3, 1e6)? {
+        Some(factor) => factor,
+        None => config.size("max_position_embeddings", limit::CONTEXT)? as f64 / original,
+    };
+    let grown = if stretch <= 1.0 { 1.0 } else { (1.0 + stretch.ln() / original.ln()).sqrt() };
+    let grown = s.number("attention_factor", 0.0, 1e3)?.unwrap_or(grown);
+    let factors = |key| {
+        let factors = s.numbers(key, 1e-3, 1e6)?;
+        if factors.len() != dims / 2 {
+            return Err(s.wrong(key, format!("has {} factors for {} pairs", factors.len(), dims / 2)));
+        }
+        Ok(factors)
+    };
+    Ok(RopeScaling::Long {
+        original,
+        short: factors("short_factor")?,
+        long: factors("long_factor")?,
+        short_scale: s.number("short_mscale", 1e-3, 1e3)?.unwrap_or(grown),
+        long_scale: s.number("long_mscale", 1e-3, 1e3)?.unwrap_or(grown),
+    })
 }
 
 /// DeepSeek-V3 multiplies its scores by the square of this term.

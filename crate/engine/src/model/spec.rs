@@ -1,12 +1,15 @@
 //! What a family's configuration says about the computation: one spec for all families.
 
 use crate::kernel::Settings;
+use crate::model::Names;
 
 /// A model's computation. Sizes are counts of floats unless said otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
     /// Name of the family, as in the configuration's `model_type`.
     pub family: String,
+    /// What its tensors are called.
+    pub names: Names,
     /// Hidden size, `H`.
     pub hidden: usize,
     /// Vocabulary, `V`.
@@ -15,8 +18,18 @@ pub struct ModelSpec {
     pub max_context: usize,
     /// Epsilon of the layer norms.
     pub eps: f32,
+    /// Whether norms are LayerNorm, with a bias (else RMSNorm).
+    pub layer_norm: bool,
     /// Whether the output head is the embedding table.
     pub tied: bool,
+    /// Whether it has a bias.
+    pub head_bias: bool,
+    /// Factor of embeddings (config `embedding_multiplier`).
+    pub embed_scale: f32,
+    /// Factor of what attention and feed-forward add to the residual stream (config `residual_multiplier`).
+    pub residual_scale: f32,
+    /// Factor of the logits (one over config `logits_scaling`).
+    pub logit_scale: f32,
     /// Rotary embedding.
     pub rope: Rope,
     /// Layers, first to last.
@@ -40,20 +53,41 @@ pub struct LayerSpec {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attention {
     /// Grouped-query attention.
-    Gqa {
-        /// Query heads.
-        heads: usize,
-        /// Key-value heads.
-        kv_heads: usize,
-        /// Size of a head.
-        head: usize,
-        /// Whether queries and keys are normed by head before the rotation.
-        qk_norm: bool,
-        /// Positions a token sees, itself included; `None` for all before it.
-        window: Option<usize>,
-    },
+    Gqa(Gqa),
     /// Multi-head latent attention.
     Mla(Mla),
+}
+
+/// Grouped-query attention (Ainslie et al. 2023); with as many key-value heads as query heads, plain multi-head attention.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gqa {
+    /// Query heads.
+    pub heads: usize,
+    /// Key-value heads.
+    pub kv_heads: usize,
+    /// Size of a head.
+    pub head: usize,
+    /// How queries and keys are normed before the rotation.
+    pub qk_norm: QkNorm,
+    /// Queries, keys and values have biases.
+    pub bias: bool,
+    /// The output has one.
+    pub o_bias: bool,
+    /// Positions a token sees, itself included; `None` for all before it.
+    pub window: Option<usize>,
+    /// Factor of the scores.
+    pub scale: f32,
+}
+
+/// Norm of queries and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    /// None.
+    None,
+    /// Each head by itself, with one weight for all heads.
+    Head,
+    /// All heads of a token together.
+    Whole,
 }
 
 /// Sizes of multi-head latent attention (DeepSeek-V2 §2.1).
@@ -95,6 +129,10 @@ pub struct Moe {
     pub width: usize,
     /// Shared experts, `s`, each as wide as a routed one: every token has them.
     pub shared: usize,
+    /// Width of the one MLP that they are together; where it is no multiple of `width`, the last one is part zeros.
+    pub shared_width: usize,
+    /// What they make is multiplied by a sigmoid of the token.
+    pub shared_gate: bool,
     /// Scores are a sigmoid of each logit (else a softmax of all).
     pub sigmoid: bool,
     /// A correction bias is added to the scores for choosing.
@@ -109,6 +147,37 @@ pub struct Moe {
     pub eps: f32,
     /// Factor of the chosen weights.
     pub scale: f32,
+    /// Tolerance of sparsemixer (config `router_jitter_noise`), which routes instead of all this if above 0.
+    pub jitter: f32,
+}
+
+impl Moe {
+    /// Routing by a softmax and no more, without shared experts.
+    #[must_use]
+    pub fn softmax(experts: usize, chosen: usize, width: usize, normalise: bool) -> Self {
+        Moe {
+            experts,
+            chosen,
+            width,
+            shared: 0,
+            shared_width: 0,
+            shared_gate: false,
+            sigmoid: false,
+            bias: false,
+            groups: 1,
+            top_groups: 1,
+            normalise,
+            eps: 0.0,
+            scale: 1.0,
+            jitter: 0.0,
+        }
+    }
+
+    /// The same with shared experts that are together one MLP of this width.
+    #[must_use]
+    pub fn sharing(self, shared_width: usize) -> Self {
+        Moe { shared: shared_width.div_ceil(self.width), shared_width, ..self }
+    }
 }
 
 /// Rotary position embedding.
@@ -131,6 +200,31 @@ pub enum RopeScaling {
     Plain,
     /// All frequencies divided by a factor.
     Linear(f64),
+    /// By wavelength (Llama 3.1): short ones are kept, long ones divided by a factor, those between in between.
+    Llama3 {
+        /// Context stretch.
+        factor: f64,
+        /// Context before stretching, in whose turns the bounds are.
+        original: f64,
+        /// Turns below which a frequency is divided (config `low_freq_factor`).
+        low: f64,
+        /// Turns above which it is kept (config `high_freq_factor`).
+        high: f64,
+    },
+    /// Each frequency divided by a factor of its own (LongRoPE, Ding et al. 2024): by one list for contexts as long as in
+    /// training, and by another for longer ones, even for their first tokens.
+    Long {
+        /// Longest context of the first list.
+        original: f64,
+        /// Factors up to it, one a pair.
+        short: Vec<f64>,
+        /// Factors beyond it.
+        long: Vec<f64>,
+        /// Factor of cosines and sines up to it.
+        short_scale: f64,
+        /// Factor beyond it.
+        long_scale: f64,
+    },
     /// YaRN (Peng et al. 2023).
     Yarn {
         /// Context stretch.

@@ -7,22 +7,32 @@ use crate::weights::{ExpertLayout, Matrix};
 pub struct Weights {
     /// Embedding table `[V, H]`.
     pub embed: Matrix,
-    /// Final norm `[H]`.
-    pub norm: Buffer,
+    /// Final norm.
+    pub norm: Norm,
     /// Output head `[V, H]`; a clone of `embed` when tied.
     pub head: Matrix,
+    /// Its bias `[V]`.
+    pub head_bias: Option<Buffer>,
     /// Layers, first to last.
     pub layers: Vec<Layer>,
 }
 
+/// A norm: RMSNorm, or LayerNorm if it has a bias.
+pub struct Norm {
+    /// `[H]`.
+    pub weight: Buffer,
+    /// `[H]`.
+    pub bias: Option<Buffer>,
+}
+
 /// One layer.
 pub struct Layer {
-    /// Norm before attention `[H]`.
-    pub attention_norm: Buffer,
+    /// Norm before attention.
+    pub attention_norm: Norm,
     /// Attention.
     pub attention: AttentionWeights,
-    /// Norm before the feed-forward `[H]`.
-    pub ffn_norm: Buffer,
+    /// Norm before the feed-forward.
+    pub ffn_norm: Norm,
     /// Feed-forward.
     pub ffn: FfnWeights,
 }
@@ -33,9 +43,13 @@ pub enum AttentionWeights {
     Gqa {
         /// Queries, keys and values `[(heads + 2·kv_heads)·head, H]`.
         qkv: Matrix,
+        /// Its bias.
+        bias: Option<Buffer>,
         /// Output `[H, heads·head]`.
         o: Matrix,
-        /// Head norms of queries and keys `[head]`.
+        /// Its bias `[H]`.
+        o_bias: Option<Buffer>,
+        /// Norms of queries and keys, of a head or of all.
         qk_norm: Option<(Buffer, Buffer)>,
     },
     /// Multi-head latent attention.
@@ -67,7 +81,7 @@ pub enum FfnWeights {
     Dense(Mlp),
     /// Routed experts, and shared ones behind them.
     Moe {
-        /// Router `[E, H]`.
+        /// Router `[E, H]`, and the shared experts' gate below it where there is one.
         router: Matrix,
         /// Correction bias `[E]`, zeros where the family has none.
         bias: Buffer,

@@ -182,6 +182,13 @@ impl Index {
         Ok((stored, format))
     }
 
+    /// The vector `name` of exactly this length, which files may also have as a single row.
+    pub fn vector(&self, name: &str, len: usize) -> Result<&Stored> {
+        let row = self.tensors.get(name).is_some_and(|stored| stored.shape == [1, len as u64]);
+        let shape: &[usize] = if row { &[1, len] } else { &[len] };
+        self.tensor(name, shape).map(|(stored, _)| stored)
+    }
+
     /// The record of expert `i` of the layer whose experts are called `prefix`, in a pack.
     #[must_use]
     pub fn record(&self, prefix: &str, i: usize) -> Option<RecordAt> {

@@ -3,6 +3,7 @@
 //! Everything a file says is checked before memory is taken for it; nothing is read whole.
 
 mod dtype;
+mod group;
 mod index;
 mod manifest;
 mod matrix;
@@ -17,6 +18,7 @@ mod upload;
 mod verified;
 
 pub use dtype::Dtype;
+pub(crate) use group::{Group, View};
 pub(crate) use index::exists;
 pub use index::{Index, Part, RecordAt, Stored};
 pub use manifest::{CHUNK, Chunk, ExpertTable, File, MANIFEST, Manifest, Piece, SHARD, TensorAt, VERSION};
@@ -28,5 +30,4 @@ pub use precision::Precision;
 pub use shard::Sink;
 pub(crate) use shard::{Entry, Writer, header};
 pub use tensors::Tensors;
-pub(crate) use upload::{Group, shared_experts};
 pub(crate) use verified::Verified;

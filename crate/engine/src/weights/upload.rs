@@ -1,11 +1,13 @@
 //! From files to a device, a few rows or one expert at a time: memory stays small whatever the size of a tensor.
 
+use std::ops::Range;
+
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
 use crate::weights::planes::{Planes, convert, finite};
-use crate::weights::{ExpertLayout, Matrix, Tensors};
+use crate::weights::{ExpertLayout, Group, Matrix, Tensors};
 
 /// Told how many bytes of the files were used.
 pub(crate) type OnRead<'a> = &'a mut dyn FnMut(u64);
@@ -47,19 +49,23 @@ impl Tensors<'_> {
         Ok(())
     }
 
-    /// Fills a vector of `len` floats, in f32.
+    /// Fills a vector of tensors behind each other, each a name and its length, in f32.
     pub(crate) async fn vector(
         &self,
         device: &dyn Device,
-        name: &str,
-        len: usize,
+        parts: &[(String, usize)],
         vector: &Buffer,
         on_read: OnRead<'_>,
     ) -> Result<()> {
-        let (stored, _) = self.index.tensor(name, &[len])?;
-        let planes = self.rows(name, stored, 0, u64::MAX, Format::F32).await?;
-        device.write(vector, 0, &planes.weights)?;
-        on_read(stored.bytes());
+        let mut at = 0;
+        for (name, len) in parts {
+            let stored = self.index.vector(name, *len)?;
+            let planes = self.rows(name, stored, 0, u64::MAX, Format::F32).await?;
+            // The padding of rows is left behind.
+            device.write(vector, at, &planes.weights[..4 * len])?;
+            at += 4 * *len as u64;
+            on_read(stored.bytes());
+        }
         Ok(())
     }
 
@@ -67,12 +73,12 @@ impl Tensors<'_> {
     /// up and down matrices, which of a shared one are parts of larger ones.
     pub(crate) async fn record(
         &self,
-        group: &Group<'_>,
+        group: &Group,
         i: usize,
         layout: &ExpertLayout,
         on_read: OnRead<'_>,
     ) -> Result<Vec<u8>> {
-        let Group { prefix, count, shared, hidden, width } = *group;
+        let Group { prefix, roles: [gate_role, up_role, down_role], hidden, .. } = group;
         if let Some(at) = self.index.record(prefix, i) {
             let record = self.files.read(&at.file, at.offset..at.offset + layout.bytes()).await?;
             if !record_finite(layout, &record) {
@@ -87,89 +93,74 @@ impl Tensors<'_> {
         record.try_reserve_exact(layout.bytes() as usize).map_err(short)?;
         record.resize(layout.bytes() as usize, 0);
         let (up, down) = (layout.up_format, layout.down_format);
-        let (name, part, parts) = match i.checked_sub(count) {
-            None => (format!("{prefix}.{i}"), 0, 1),
-            Some(part) => (shared_experts(prefix), part, shared),
-        };
-        let up_place = |phase| Place { format: up, weights: 0, scales: layout.up_scales, step: 2, phase };
-        let (rows, columns) = ([width, hidden], [hidden, width]);
+        let (name, width, part) = group.slice(i);
+        let up_place =
+            |phase| Place { format: up, cols: *hidden, weights: 0, scales: layout.up_scales, step: 2, phase };
         let (weights, scales) = (layout.down_weights, layout.down_scales);
-        let down_place = Place { format: down, weights, scales, step: 1, phase: 0 };
-        for (role, shape, place, of) in [
-            ("gate_proj", rows, up_place(0), [part, 0]),
-            ("up_proj", rows, up_place(1), [part, 0]),
-            ("down_proj", columns, down_place, [0, part]),
+        let down_place = Place { format: down, cols: group.width, weights, scales, step: 1, phase: 0 };
+        for (role, shape, rows, cols, place) in [
+            (gate_role, [width, *hidden], part.clone(), 0..*hidden, up_place(0)),
+            (up_role, [width, *hidden], part.clone(), 0..*hidden, up_place(1)),
+            (down_role, [*hidden, width], 0..*hidden, part.clone(), down_place),
         ] {
-            let whole = if role == "down_proj" { [hidden, parts * width] } else { [parts * width, hidden] };
-            let name = format!("{name}.{role}.weight");
-            let bytes = self.place(&name, whole, (of, shape), &place, &mut record).await?;
-            on_read(bytes / parts as u64);
+            let bytes = self.place(&format!("{name}.{role}.weight"), shape, (rows, cols), &place, &mut record).await?;
+            // The slices of a shared MLP add up to all of it.
+            let share = |columns: usize| (u128::from(bytes) * columns as u128 / width as u128) as u64;
+            on_read(share(part.end) - share(part.start));
         }
         Ok(record)
     }
 
-    /// Spreads a part of a matrix, the one of number `of` down and across of those of `shape`, over a record. The bytes of the
-    /// whole matrix in the files.
+    /// Spreads these rows and columns of a matrix over a record. The bytes of the whole matrix in the files.
     async fn place(
         &self,
         name: &str,
         whole: [usize; 2],
-        (of, [rows, cols]): ([usize; 2], [usize; 2]),
+        (rows, cols): (Range<usize>, Range<usize>),
         place: &Place,
         record: &mut [u8],
     ) -> Result<u64> {
         let (stored, _) = self.index.tensor(name, &whole)?;
-        let (row_weights, row_scales) =
-            (4 * place.format.row_words(cols), place.format.row_scales(cols as u64) as usize);
-        let (all_weights, all_scales) =
-            (4 * place.format.row_words(whole[1]), place.format.row_scales(whole[1] as u64) as usize);
-        // Where scales would stand for more columns than those wanted, the columns are cut out as floats first.
-        let whole_rows = cols == whole[1] || place.format.cuts(cols);
-        let (read_as, across) = if whole_rows { (place.format, of[1]) } else { (Format::F32, 0) };
-        let mut first = 0;
-        while first < rows {
-            let (from, most) = (of[0] * rows + first, rows - first);
-            let mut planes = self.rows(name, stored, from as u64, most as u64, read_as).await?;
-            let (mut line_weights, mut line_scales) = (all_weights, all_scales);
+        let bytes_of = |cols: usize| (4 * place.format.row_words(cols), place.format.row_scales(cols as u64) as usize);
+        let (row_weights, row_scales) = bytes_of(place.cols);
+        let (mut line_weights, mut line_scales) = bytes_of(whole[1]);
+        // Where scales would stand for more columns than those wanted, or the last of them are zeros, the columns are cut out as
+        // floats first.
+        let whole_rows = cols.len() == place.cols
+            && (cols.len() == whole[1] || place.format.cuts(place.cols) && whole[1].is_multiple_of(place.cols));
+        let (read_as, across) = if whole_rows { (place.format, cols.start / place.cols) } else { (Format::F32, 0) };
+        let mut row = rows.start;
+        while row < rows.end {
+            let mut planes = self.rows(name, stored, row as u64, (rows.end - row) as u64, read_as).await?;
             if !whole_rows {
-                let lines = planes.weights.chunks_exact(4 * whole[1]);
-                let cut = lines.flat_map(|line| &line[4 * of[1] * cols..][..4 * cols]).copied().collect();
+                let mut cut = Vec::with_capacity(planes.rows * 4 * place.cols);
+                for line in planes.weights.chunks_exact(4 * whole[1]) {
+                    cut.extend_from_slice(&line[4 * cols.start..4 * cols.end]);
+                    cut.resize(cut.len() + 4 * (place.cols - cols.len()), 0);
+                }
                 let cut = Planes { rows: planes.rows, weights: cut, scales: Vec::new() };
                 let wrong = |reason| Error::tensor(&self.index.file, name, reason);
-                planes = convert(Format::F32, place.format, cut, cols).map_err(wrong)?;
+                planes = convert(Format::F32, place.format, cut, place.cols).map_err(wrong)?;
                 (line_weights, line_scales) = (row_weights, row_scales);
             }
             for r in 0..planes.rows {
-                let to = (first + r) * place.step + place.phase;
+                let to = (row - rows.start + r) * place.step + place.phase;
                 record[4 * place.weights + to * row_weights..][..row_weights]
                     .copy_from_slice(&planes.weights[r * line_weights + across * row_weights..][..row_weights]);
                 record[4 * place.scales + to * row_scales..][..row_scales]
                     .copy_from_slice(&planes.scales[r * line_scales + across * row_scales..][..row_scales]);
             }
-            first += planes.rows;
+            row += planes.rows;
         }
         Ok(stored.bytes())
     }
 }
 
-/// Name of the MLP that a layer's shared experts are together, beside the routed ones called `prefix`.
-pub(crate) fn shared_experts(prefix: &str) -> String {
-    format!("{}shared_experts", prefix.trim_end_matches("experts"))
-}
-
-/// The experts of a layer: `count` routed ones, called `{prefix}.0` and on, then `shared` ones.
-#[derive(Clone, Copy)]
-pub(crate) struct Group<'a> {
-    pub(crate) prefix: &'a str,
-    pub(crate) count: usize,
-    pub(crate) shared: usize,
-    pub(crate) hidden: usize,
-    pub(crate) width: usize,
-}
-
 /// Where a matrix goes in a record: row `r` becomes row `r·step + phase` of the planes at these words.
 struct Place {
     format: Format,
+    /// Columns there: zeros follow where the matrix has fewer.
+    cols: usize,
     weights: usize,
     scales: usize,
     step: usize,

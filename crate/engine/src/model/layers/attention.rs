@@ -4,21 +4,13 @@ use crate::device::Buffer;
 use crate::error::Result;
 use crate::kernel;
 use crate::model::layers::{Builder, product};
-use crate::model::{AttentionWeights, Layer, Mla};
+use crate::model::{AttentionWeights, Gqa, Layer, Mla, QkNorm};
 
 /// Epsilon of the norms inside latent attention, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
 
 /// Most splits of a token's attention: more would cost the merge more than they save.
 const MOST_SPLITS: u32 = 16;
-
-/// Sizes of grouped-query attention.
-pub(super) struct Gqa {
-    pub(super) heads: usize,
-    pub(super) kv_heads: usize,
-    pub(super) head: usize,
-    pub(super) window: Option<usize>,
-}
 
 impl Builder<'_> {
     /// Attention of layer `i`, in as many splits as keep the device busy with one token.
@@ -48,25 +40,30 @@ impl Builder<'_> {
         if self.chunk == 1 { busy.clamp(1, MOST_SPLITS) } else { 1 }
     }
 
-    /// Grouped-query attention: `x += W_o · softmax(q·kᵀ/√d)·v`.
+    /// Grouped-query attention: `x += W_o · softmax(q·kᵀ·scale)·v`.
     pub(super) fn gqa(&mut self, i: usize, layer: &Layer, s: &Gqa, x: &Buffer) -> Result<()> {
-        let AttentionWeights::Gqa { qkv: w_qkv, o: w_o, qk_norm } = &layer.attention else {
+        let AttentionWeights::Gqa { qkv: w_qkv, bias, o: w_o, o_bias, qk_norm } = &layer.attention else {
             unreachable!("weights are loaded by the spec")
         };
         let q_width = s.heads * s.head;
         let qkv = self.scratch("qkv", w_qkv.rows)?;
-        self.normed_linear(format!("layers.{i}.qkv"), w_qkv, x, &layer.attention_norm, &qkv);
+        let n = self.normed(&format!("layers.{i}.attention"), x, &layer.attention_norm)?;
+        self.linear(format!("layers.{i}.qkv"), (w_qkv, bias.as_ref()), &n, &qkv);
         let q = self.scratch("q", q_width)?;
         let params = kernel::Heads {
             heads: s.heads as u32,
             kv_heads: s.kv_heads as u32,
             width: s.head as u32,
-            dims: self.rope.dims as u32,
-            interleaved: u32::from(self.rope.interleaved),
-            norm: u32::from(qk_norm.is_some()),
-            eps: self.eps,
+            dims: self.spec.rope.dims as u32,
+            interleaved: u32::from(self.spec.rope.interleaved),
+            norm: match s.qk_norm {
+                QkNorm::None => 0,
+                QkNorm::Head => 1,
+                QkNorm::Whole => 2,
+            },
+            eps: self.spec.eps,
         };
-        let (q_norm, k_norm) = qk_norm.as_ref().map_or((&layer.attention_norm, &layer.attention_norm), |(q, k)| (q, k));
+        let (q_norm, k_norm) = qk_norm.as_ref().map_or((&qkv, &qkv), |(q, k)| (q, k));
         let (keys, values) = &self.cache.layers[i];
         let bindings = [&self.cache.state, &self.cache.rope, &qkv, q_norm, k_norm, &q, keys, values];
         self.step(format!("layers.{i}.heads"), &kernel::HEADS, None, &params, &bindings);
@@ -78,13 +75,13 @@ impl Builder<'_> {
             v_width: s.head as u32,
             k_stride: stride,
             v_stride: stride,
-            scale: (s.head as f32).sqrt().recip(),
+            scale: s.scale,
             window: s.window.unwrap_or(0) as u32,
             ..whole()
         };
         let mixed = self.scratch("mixed", q_width)?;
         self.attend(i, params, &q, &mixed)?;
-        self.linear(format!("layers.{i}.o"), w_o, &mixed, x, true);
+        self.add(format!("layers.{i}.o"), (w_o, o_bias.as_ref()), &mixed, x);
         Ok(())
     }
 
@@ -95,13 +92,14 @@ impl Builder<'_> {
         };
         let (cached, q_width) = (s.rank + s.rope, s.heads * (s.nope + s.rope));
         let down = self.scratch("down", w_down.rows)?;
-        self.normed_linear(format!("layers.{i}.down"), w_down, x, &layer.attention_norm, &down);
+        let n = self.normed(&format!("layers.{i}.attention"), x, &layer.attention_norm)?;
+        self.linear(format!("layers.{i}.down"), (w_down, None), &n, &down);
         let (q, q_stride) = match queries {
             None => (down.clone(), w_down.rows),
             Some(queries) => {
                 let (q, up) = (self.scratch("q", q_width)?, &queries.up);
                 let params = kernel::Matmul { x_stride: w_down.rows as u32, norm: 1, eps: LATENT_EPS, ..product(up) };
-                self.product(format!("layers.{i}.q"), up, params, &down, &queries.norm, &q);
+                self.product(format!("layers.{i}.q"), (up, None), params, &down, &queries.norm, &q);
                 (q, q_width)
             }
         };
@@ -114,7 +112,7 @@ impl Builder<'_> {
             q_stride: q_stride as u32,
             kv_stride: w_down.rows as u32,
             kv_offset: (w_down.rows - cached) as u32,
-            interleaved: u32::from(self.rope.interleaved),
+            interleaved: u32::from(self.spec.rope.interleaved),
             eps: LATENT_EPS,
         };
         let absorbed = self.scratch("absorbed", s.heads * cached)?;
@@ -153,9 +151,9 @@ impl Builder<'_> {
                 y_step: sizes.value,
                 ..product(kv_b)
             };
-            self.product(format!("layers.{i}.values"), kv_b, params, &latents, &kv_b.weights, &mixed);
+            self.product(format!("layers.{i}.values"), (kv_b, None), params, &latents, &kv_b.weights, &mixed);
         }
-        self.linear(format!("layers.{i}.o"), o, &mixed, x, true);
+        self.add(format!("layers.{i}.o"), (o, None), &mixed, x);
         Ok(())
     }
 }

@@ -3,27 +3,28 @@
 use crate::device::Buffer;
 use crate::error::Result;
 use crate::kernel;
-use crate::model::layers::{Builder, MATVEC_TOKENS, product};
-use crate::model::{Experts, Layer, Matrix, Mlp, Moe};
+use crate::model::layers::{Builder, Input, MATVEC_TOKENS, product};
+use crate::model::{Experts, Matrix, Mlp, Moe};
 
 impl Builder<'_> {
-    /// Inside of a gated MLP: `silu(W_gate·n) ⊙ (W_up·n)`, `n = norm(x)`.
-    pub(super) fn mlp_hidden(&mut self, label: &str, mlp: &Mlp, layer: &Layer, x: &Buffer) -> Result<Buffer> {
+    /// Inside of a gated MLP: `silu(W_gate·n) ⊙ (W_up·n)`.
+    pub(super) fn mlp_hidden(&mut self, label: &str, mlp: &Mlp, n: &Input) -> Result<Buffer> {
         let hidden = self.scratch("ffn", mlp.down.cols)?;
         let plain = product(&mlp.gate_up);
-        let params = kernel::Matmul { norm: 1, eps: self.eps, gated: 1, y_stride: plain.rows / 2, ..plain };
-        self.product(format!("{label}.gate_up"), &mlp.gate_up, params, x, &layer.ffn_norm, &hidden);
+        let params =
+            kernel::Matmul { norm: n.normed(), eps: self.spec.eps, gated: 1, y_stride: plain.rows / 2, ..plain };
+        self.product(format!("{label}.gate_up"), (&mlp.gate_up, None), params, &n.x, n.weight(), &hidden);
         Ok(hidden)
     }
 
-    /// Experts: `x += Σ_j weight_j · expert_j(n)`, `n = norm(x)`, over those chosen and those shared; the choice stays on the
+    /// Experts: `x += Σ_j weight_j · expert_j(n)`, over those chosen and those shared; the choice stays on the
     /// device.
     pub(super) fn moe(
         &mut self,
         i: usize,
         moe: &Moe,
         (router, bias, experts): (&Matrix, &Buffer, &Experts),
-        norm: &Buffer,
+        n: &Input,
         x: &Buffer,
     ) -> Result<()> {
         let at_work = moe.chosen + moe.shared;
@@ -37,20 +38,24 @@ impl Builder<'_> {
             top_groups: moe.top_groups as u32,
             normalise: u32::from(moe.normalise),
             eps: moe.eps,
-            scale: moe.scale,
+            scale: moe.scale * self.spec.residual_scale,
             shared_experts: moe.shared as u32,
+            shared_weight: self.spec.residual_scale,
+            shared_gate: u32::from(moe.shared_gate),
             hidden: router.cols as u32,
-            norm_eps: self.eps,
+            norm_eps: self.spec.eps,
+            jitter: moe.jitter,
         };
-        if kernel::routes(router.rows, router.cols, self.chunk) {
-            let bindings = [x, norm, &router.weights, &router.scales, bias, &chosen];
+        let routes = kernel::routes(router.rows, router.cols, self.chunk);
+        if let Some(norm) = n.norm.as_ref().filter(|_| routes) {
+            let bindings = [&n.x, norm, &router.weights, &router.scales, bias, &chosen];
             self.step(format!("layers.{i}.router"), &kernel::ROUTER, None, &params, &bindings);
         } else {
-            let logits = self.scratch("router", moe.experts)?;
-            self.normed_linear(format!("layers.{i}.router"), router, x, norm, &logits);
+            let logits = self.scratch("router", router.rows)?;
+            self.linear(format!("layers.{i}.router"), (router, None), n, &logits);
             self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
         }
-        let routed = Routed { i, moe, at_work, experts, norm, chosen: &chosen, inner: &inner, x };
+        let routed = Routed { i, moe, at_work, experts, n, chosen: &chosen, inner: &inner, x };
         if self.chunk > MATVEC_TOKENS {
             return self.many_experts(&routed);
         }
@@ -63,15 +68,16 @@ impl Builder<'_> {
         let (i, layout) = (r.i, &r.experts.layout);
         let [chosen, slots, pool] = [r.chosen, &r.experts.slots, &r.experts.pool];
         let up = kernel::ExpertsUp {
-            hidden: (r.norm.bytes() / 4) as u32,
+            hidden: self.spec.hidden as u32,
             width: r.moe.width as u32,
             chosen: r.at_work as u32,
             stride: layout.stride as u32,
             weights: 0,
             scales: layout.up_scales as u32,
-            eps: self.eps,
+            eps: self.spec.eps,
+            norm: r.n.normed(),
         };
-        let bindings = [r.x, r.norm, chosen, slots, pool, r.inner];
+        let bindings = [&r.n.x, r.n.weight(), chosen, slots, pool, r.inner];
         self.step(format!("layers.{i}.up"), &kernel::EXPERTS_UP, Some(layout.up_format), &up, &bindings);
         let kernel::ExpertsUp { hidden, width, chosen: k, stride, .. } = up;
         let (weights, scales) = (layout.down_weights as u32, layout.down_scales as u32);
@@ -82,7 +88,7 @@ impl Builder<'_> {
 
     /// The chosen experts for many tokens: each expert is read once for all that chose it.
     fn many_experts(&mut self, r: &Routed<'_>) -> Result<()> {
-        let (i, moe, layout, hidden) = (r.i, r.moe, &r.experts.layout, r.norm.bytes() as usize / 4);
+        let (i, moe, layout, hidden) = (r.i, r.moe, &r.experts.layout, self.spec.hidden);
         let experts = moe.experts + moe.shared;
         let made = self.scratch("made", r.at_work * hidden)?;
         let sorted = self.words("sorted", experts + 1 + self.chunk * r.at_work)?;
@@ -103,8 +109,8 @@ impl Builder<'_> {
             weights: 0,
             scales: layout.up_scales as u32,
             gated: 1,
-            norm: 1,
-            eps: self.eps,
+            norm: r.n.normed(),
+            eps: self.spec.eps,
         };
         let down = kernel::ExpertsMatmul {
             rows: hidden as u32,
@@ -117,9 +123,9 @@ impl Builder<'_> {
             ..up
         };
         for (part, format, params, x, y) in
-            [("up", layout.up_format, up, r.x, r.inner), ("down", layout.down_format, down, r.inner, &made)]
+            [("up", layout.up_format, up, &r.n.x, r.inner), ("down", layout.down_format, down, r.inner, &made)]
         {
-            let bindings = [x, r.norm, &sorted, &r.experts.slots, &r.experts.pool, y];
+            let bindings = [x, r.n.weight(), &sorted, &r.experts.slots, &r.experts.pool, y];
             self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
         }
         let combine = kernel::Combine { hidden: hidden as u32, chosen: r.at_work as u32 };
@@ -135,7 +141,7 @@ struct Routed<'a> {
     /// Experts of a token: chosen and shared.
     at_work: usize,
     experts: &'a Experts,
-    norm: &'a Buffer,
+    n: &'a Input,
     /// Pairs (expert, weight) of each token.
     chosen: &'a Buffer,
     /// What gates and ups make.

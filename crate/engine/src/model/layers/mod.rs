@@ -11,18 +11,37 @@ use crate::device::{Buffer, Device, Step};
 use crate::error::Result;
 use crate::format::Format;
 use crate::kernel::{self, Kernel};
-use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Rope};
-use attention::Gqa;
+use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Norm, Weights};
 
 /// Tokens up to which `matvec` is used; above it `matmul`'s tiles.
 const MATVEC_TOKENS: usize = 4;
+
+/// A matrix and its bias.
+type Product<'a> = (&'a Matrix, Option<&'a Buffer>);
+
+/// What products read: `x`, or the RMSNorm of it by a weight.
+struct Input {
+    x: Buffer,
+    norm: Option<Buffer>,
+}
+
+impl Input {
+    /// As kernels ask it.
+    fn normed(&self) -> u32 {
+        u32::from(self.norm.is_some())
+    }
+
+    /// The norm's weight, or anything.
+    fn weight(&self) -> &Buffer {
+        self.norm.as_ref().unwrap_or(&self.x)
+    }
+}
 
 /// Collects steps. Each method is one or a few lines of a paper.
 pub(super) struct Builder<'a> {
     device: &'a dyn Device,
     cache: &'a Cache,
-    rope: &'a Rope,
-    eps: f32,
+    spec: &'a ModelSpec,
     /// Tokens in a play, at most.
     pub(super) chunk: usize,
     /// Scratch buffers by name: layers run one after another and share them.
@@ -34,8 +53,8 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(device: &'a dyn Device, cache: &'a Cache, spec: &'a ModelSpec, chunk: usize) -> Result<Self> {
-        let (rope, eps, unused) = (&spec.rope, spec.eps, device.buffer("unused", 16)?);
-        Ok(Builder { device, cache, rope, eps, chunk, scratch: BTreeMap::new(), unused, steps: Vec::new() })
+        let unused = device.buffer("unused", 16)?;
+        Ok(Builder { device, cache, spec, chunk, scratch: BTreeMap::new(), unused, steps: Vec::new() })
     }
 
     /// The steps so far, which the next ones do not follow.
@@ -72,7 +91,7 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn embed(&mut self, table: &Matrix, tokens: &Buffer, x: &Buffer) {
-        let params = kernel::Embed { width: table.cols as u32 };
+        let params = kernel::Embed { width: table.cols as u32, scale: self.spec.embed_scale };
         let bindings = [tokens, &table.weights, &table.scales, x];
         self.step("embed".into(), &kernel::EMBED, Some(table.format), &params, &bindings);
     }
@@ -86,20 +105,51 @@ impl<'a> Builder<'a> {
         Ok(last)
     }
 
-    /// `y = W·x`, or `y += W·x`.
-    fn linear(&mut self, label: String, m: &Matrix, x: &Buffer, y: &Buffer, accumulate: bool) {
-        let params = kernel::Matmul { accumulate: u32::from(accumulate), ..product(m) };
-        self.product(label, m, params, x, &m.weights, y);
+    /// `x += r·(W·y + b)`, `r` the factor of residuals.
+    fn add(&mut self, label: String, product: Product<'_>, y: &Buffer, x: &Buffer) {
+        let params = kernel::Matmul { accumulate: 1, scale: self.spec.residual_scale, ..self::product(product.0) };
+        self.product(label, product, params, y, &product.0.weights, x);
     }
 
-    /// `y = W·norm(x)`.
-    pub(super) fn normed_linear(&mut self, label: String, m: &Matrix, x: &Buffer, norm: &Buffer, y: &Buffer) {
-        let params = kernel::Matmul { norm: 1, eps: self.eps, ..product(m) };
-        self.product(label, m, params, x, norm, y);
+    /// What products read of `x` under a norm: RMSNorm is theirs to make, LayerNorm is made first.
+    fn normed(&mut self, label: &str, x: &Buffer, norm: &Norm) -> Result<Input> {
+        let Some(bias) = &norm.bias else { return Ok(Input { x: x.clone(), norm: Some(norm.weight.clone()) }) };
+        let y = self.scratch("normed", self.spec.hidden)?;
+        let params = kernel::LayerNorm { width: self.spec.hidden as u32, eps: self.spec.eps };
+        self.step(format!("{label}.norm"), &kernel::LAYER_NORM, None, &params, &[x, &norm.weight, bias, &y]);
+        Ok(Input { x: y, norm: None })
     }
 
-    fn product(&mut self, label: String, m: &Matrix, params: kernel::Matmul, x: &Buffer, norm: &Buffer, y: &Buffer) {
-        let bindings = [&self.cache.state, x, norm, &m.weights, &m.scales, y];
+    /// `y = W·n + b`.
+    fn linear(&mut self, label: String, product: Product<'_>, n: &Input, y: &Buffer) {
+        self.scaled(label, product, n, 1.0, y);
+    }
+
+    /// `y = r·(W·n + b)`.
+    fn scaled(&mut self, label: String, product: Product<'_>, n: &Input, scale: f32, y: &Buffer) {
+        let params = kernel::Matmul { norm: n.normed(), eps: self.spec.eps, scale, ..self::product(product.0) };
+        self.product(label, product, params, &n.x, n.weight(), y);
+    }
+
+    /// Logits of `x`.
+    pub(super) fn head(&mut self, weights: &Weights, x: &Buffer, y: &Buffer) -> Result<()> {
+        let n = self.normed("head", x, &weights.norm)?;
+        self.scaled("head".into(), (&weights.head, weights.head_bias.as_ref()), &n, self.spec.logit_scale, y);
+        Ok(())
+    }
+
+    fn product(
+        &mut self,
+        label: String,
+        (m, bias): Product<'_>,
+        params: kernel::Matmul,
+        x: &Buffer,
+        norm: &Buffer,
+        y: &Buffer,
+    ) {
+        let params = kernel::Matmul { bias: u32::from(bias.is_some()), ..params };
+        let unused = self.unused.clone();
+        let bindings = [&self.cache.state, x, norm, &m.weights, &m.scales, y, bias.unwrap_or(&unused)];
         if self.chunk <= MATVEC_TOKENS {
             self.step(label, &kernel::MATVEC, Some(m.format), &params, &bindings[1..]);
         } else {
@@ -110,19 +160,17 @@ impl<'a> Builder<'a> {
     /// `x += attention(norm(x)); x += ffn(norm(x))`.
     pub(super) fn layer(&mut self, i: usize, layer: &Layer, spec: &LayerSpec, x: &Buffer) -> Result<()> {
         match &spec.attention {
-            Attention::Gqa { heads, kv_heads, head, window, .. } => {
-                let sizes = Gqa { heads: *heads, kv_heads: *kv_heads, head: *head, window: *window };
-                self.gqa(i, layer, &sizes, x)?;
-            }
+            Attention::Gqa(gqa) => self.gqa(i, layer, gqa, x)?,
             Attention::Mla(mla) => self.mla(i, layer, mla, x)?,
         }
+        let n = self.normed(&format!("layers.{i}.ffn"), x, &layer.ffn_norm)?;
         match (&layer.ffn, &spec.ffn) {
             (FfnWeights::Moe { router, bias, experts }, Ffn::Moe(moe)) => {
-                self.moe(i, moe, (router, bias, experts), &layer.ffn_norm, x)?;
+                self.moe(i, moe, (router, bias, experts), &n, x)?;
             }
             (FfnWeights::Dense(mlp), _) => {
-                let hidden = self.mlp_hidden(&format!("layers.{i}.ffn"), mlp, layer, x)?;
-                self.linear(format!("layers.{i}.ffn.down"), &mlp.down, &hidden, x, true);
+                let hidden = self.mlp_hidden(&format!("layers.{i}.ffn"), mlp, &n)?;
+                self.add(format!("layers.{i}.ffn.down"), (&mlp.down, None), &hidden, x);
             }
             (FfnWeights::Moe { .. }, Ffn::Dense(_)) => unreachable!("weights are loaded by the spec"),
         }

@@ -1,0 +1,48 @@
+//! Names of tensors in a family's public checkpoints: most families share most of them.
+
+/// What a family calls its tensors. Those of a layer stand behind `model.layers.N.`; what is a projection has `.weight` and
+/// perhaps `.bias` behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Router `[E, H]`, without `.weight`.
+    pub router: &'static str,
+    /// Correction bias of the router `[E]`.
+    pub correction: &'static str,
+    /// Gate of the shared experts `[1, H]`, without `.weight`.
+    pub shared_gate: &'static str,
+    /// Routed experts are numbered behind this.
+    pub experts: &'static str,
+    /// The MLP that shared experts are.
+    pub shared: &'static str,
+    /// Gate, up and down of an expert.
+    pub roles: [&'static str; 3],
+    /// Tensors that hold several of the others; see [`Stacks`].
+    pub stacks: Option<Stacks>,
+}
+
+/// Tensors that hold all experts of a layer, where files have those: gates above ups `[E, 2I, H]`, and downs `[E, H, I]`; of
+/// shared experts `[2S, H]` and `[H, S]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stacks {
+    /// Gates and ups of the routed experts.
+    pub up: &'static str,
+    /// Downs of the routed experts.
+    pub down: &'static str,
+    /// Gates and ups of the shared ones.
+    pub shared_up: &'static str,
+    /// Down of the shared ones.
+    pub shared_down: &'static str,
+}
+
+impl Names {
+    /// Those of Qwen's families, which DeepSeek's have too.
+    pub(crate) const USUAL: Names = Names {
+        router: "mlp.gate",
+        correction: "mlp.gate.e_score_correction_bias",
+        shared_gate: "mlp.shared_expert_gate",
+        experts: "mlp.experts",
+        shared: "mlp.shared_experts",
+        roles: ["gate_proj", "up_proj", "down_proj"],
+        stacks: None,
+    };
+}
