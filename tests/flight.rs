@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use folder::folder;
 use moebius_engine::device::{Cpu, Device};
 use moebius_engine::model::{LoadOptions, Model};
-use moebius_engine::session::{Host, Next, Request, Sampling, Session};
+use moebius_engine::session::{Host, Next, Request, Sampling, Session, Token};
 use moebius_tests::{ids, json};
 use pollster::block_on;
 
@@ -38,7 +38,7 @@ fn session_on(device: Rc<dyn Device>, name: &str, context: usize) -> Session {
     block_on(Session::new(model)).unwrap()
 }
 
-fn generate(session: &mut Session, request: &Request<'_>, sink: &mut dyn FnMut(u32) -> Next) -> Vec<u32> {
+fn generate(session: &mut Session, request: &Request<'_>, sink: &mut dyn FnMut(Token) -> Next) -> Vec<u32> {
     block_on(session.generate(request, &Hurry::default(), sink)).unwrap().tokens
 }
 

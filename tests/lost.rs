@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use folder::folder;
 use moebius_engine::device::{Cpu, Device, Gpu};
 use moebius_engine::model::{LoadOptions, Model};
-use moebius_engine::session::{Host, Next, Recover, Report, Request, Sampling, Session};
+use moebius_engine::session::{Host, Next, Recover, Report, Request, Sampling, Session, Token};
 use moebius_engine::{Error, Result};
 use moebius_tests::{ids, json};
 use pollster::block_on;
@@ -124,8 +124,8 @@ fn run(
     force: (usize, &[u32]),
 ) -> (Result<Report>, Vec<u32>) {
     let mut given = Vec::new();
-    let mut sink = |id| {
-        given.push(id);
+    let mut sink = |token: Token| {
+        given.push(token.id);
         if given.len() == force.0 { Next::Force(force.1.to_vec()) } else { Next::Go }
     };
     (block_on(session.generate(request, fate, &mut sink)), given)

@@ -12,7 +12,7 @@ use folder::folder;
 use moebius_engine::chat::{Chat, ChatRequest, CompletionRequest, Finish};
 use moebius_engine::device::Cpu;
 use moebius_engine::model::{LoadOptions, Model};
-use moebius_engine::session::{Host, Next, Report, Request, Sampling, Session};
+use moebius_engine::session::{Host, Next, Report, Request, Sampling, Session, Token};
 use moebius_engine::source::Memory;
 use moebius_engine::{Error, Result};
 use moebius_tests::{ids, json};
@@ -138,8 +138,8 @@ fn forced_tokens_come_next() {
     let prompt = ids(&json("qwen3_moe/golden.json")["prompt"]);
     let mut session = session("qwen3_moe", 128);
     let mut seen = Vec::new();
-    let mut sink = |id| {
-        seen.push(id);
+    let mut sink = |token: Token| {
+        seen.push(token.id);
         if seen.len() == 2 { Next::Force(vec![11, 12]) } else { Next::Go }
     };
     let report = block_on(session.generate(&request(&prompt, 6), &Clock::new(usize::MAX), &mut sink)).unwrap();
@@ -290,6 +290,42 @@ fn an_answer_streams_what_it_returns() {
 }
 
 #[test]
+fn log_probabilities_are_those_of_the_logits() {
+    let mut chat = chat(&folder("qwen3_moe"));
+    let golden = json("qwen3_moe/golden.json");
+    let host = Clock::new(usize::MAX);
+    let asked = json!({"prompt": golden["prompt"], "max_tokens": 12, "temperature": 0, "logprobs": 0, "return_token_ids": true});
+    let asked = CompletionRequest::parse(&asked.to_string()).unwrap();
+    let whole = block_on(chat.complete(&asked, &host, &mut |_| ControlFlow::Continue(()))).unwrap();
+    let choice = &whole.choices[0];
+    let (ids, said) = (choice.token_ids.clone().unwrap(), choice.logprobs.clone().unwrap());
+    // A control token, which the answer begins with here, is no text.
+    assert!(said.tokens.concat().ends_with(&choice.text) && said.token_logprobs.len() == 12);
+    let mut prompt: Vec<u32> = serde_json::from_value(golden["prompt"].clone()).unwrap();
+    for (id, said) in ids.iter().zip(said.token_logprobs) {
+        let logits = block_on(chat.session.logits(&prompt, &host)).unwrap();
+        let total: f64 = logits.iter().map(|v| f64::from(*v).exp()).sum();
+        let want = f64::from(logits[*id as usize]) - total.ln();
+        assert!((want - f64::from(said)).abs() < 1e-4, "token {id}: {want} and {said}");
+        prompt.push(*id);
+    }
+    let messages = json!([{"role": "user", "content": "Hello"}]);
+    let asked = ask(json!({"messages": messages, "max_tokens": 30, "temperature": 1, "seed": 5, "logprobs": true}));
+    let (mut streamed, mut thought) = (Vec::new(), Vec::new());
+    let mut sink = |chunk: moebius_engine::chat::ChatChunk| {
+        let said = chunk.choices[0].logprobs.clone().unwrap();
+        streamed.extend(said.content);
+        thought.extend(said.reasoning_content);
+        ControlFlow::Continue(())
+    };
+    let reply = block_on(chat.respond(&asked, &host, &mut sink)).unwrap();
+    let all = reply.choices[0].logprobs.clone().unwrap();
+    assert_eq!((&streamed, &thought), (&all.content, &all.reasoning_content));
+    assert_eq!(streamed.len() + thought.len(), reply.usage.completion_tokens);
+    assert!(streamed.iter().all(|token| token.logprob <= 0.0 && token.logprob.is_finite()));
+}
+
+#[test]
 fn a_second_turn_reuses_the_first() {
     let mut chat = chat(&folder("deepseek_v3_lite"));
     let mut messages = vec![json!({"role": "user", "content": "Tell me of the tide, at some length, please."})];
@@ -432,7 +468,8 @@ fn requests_are_refused_by_field() {
         (with("stop", json!(5)), "stop"),
         (with("n", json!(2)), "n"),
         (with("tools", json!([{}])), "tools"),
-        (with("logprobs", json!(true)), "logprobs"),
+        (with("logprobs", json!(5)), "logprobs"),
+        (with("top_logprobs", json!(3)), "top_logprobs"),
         (with("presence_penalty", json!(0.5)), "presence_penalty"),
         (with("reasoning_budget", json!(-2)), "reasoning_budget"),
         (with("chat_template_kwargs", json!({"messages": []})), "chat_template_kwargs.messages"),

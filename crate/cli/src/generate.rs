@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 use moebius_engine::Result;
-use moebius_engine::session::{Next, Request, Sampling};
+use moebius_engine::session::{Next, Request, Sampling, Token};
 use serde_json::json;
 
 use crate::host::Terminal;
@@ -27,9 +27,9 @@ pub(crate) async fn generate(arguments: &args::Generate) -> Result<()> {
         stop_at_end: !arguments.ignore_eos,
         not_first: None,
     };
-    let show = |id: u32| {
+    let show = |token: Token| {
         if !arguments.json {
-            print!("{id} ");
+            print!("{} ", token.id);
             // What cannot be shown at once is shown at the end.
             drop(stdout().flush());
         }

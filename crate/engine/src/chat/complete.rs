@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use crate::chat::respond::usage;
 use crate::chat::writer::Writer;
-use crate::chat::{Chat, Completion, CompletionRequest, Finish, PromptInput, TextChoice};
+use crate::chat::{Chat, Completion, CompletionRequest, Finish, PromptInput, TextChoice, TextLogprobs};
 use crate::error::Result;
-use crate::session::{Host, Next, Request};
+use crate::session::{Host, Next, Request, Token};
 
 impl Chat {
     /// Continues the request's prompt. Every piece goes to `sink` as it comes; breaking ends the text with
@@ -28,19 +28,27 @@ impl Chat {
             }
         };
         let mut writer = Writer::plain(&self.tokenizer, &request.common.stop);
-        let completion = |text: String, finish_reason| Completion {
+        let completion = |text: String, logprobs, finish_reason| Completion {
             id: id.clone(),
             object: "text_completion",
             created,
             model: self.name.clone(),
-            choices: vec![TextChoice { index: 0, text, token_ids: None, logprobs: None, finish_reason }],
+            choices: vec![TextChoice { index: 0, text, token_ids: None, logprobs, finish_reason }],
             usage: None,
             timings: None,
         };
         let (mut whole, mut aborted) = (String::new(), false);
-        let mut send = |text: String| {
+        let (mut wanted, mut coming) = (request.common.logprobs.then(TextLogprobs::default), TextLogprobs::default());
+        let mut send = |text: String, coming: &mut TextLogprobs| {
             whole += &text;
-            if text.is_empty() { ControlFlow::Continue(()) } else { sink(completion(text, None)) }
+            if text.is_empty() {
+                return ControlFlow::Continue(());
+            }
+            let logprobs = wanted.as_mut().map(|all| {
+                all.extend(coming);
+                std::mem::take(coming)
+            });
+            sink(completion(text, logprobs, None))
         };
         let asked = Request {
             prompt,
@@ -49,20 +57,28 @@ impl Chat {
             stop_at_end: !request.common.ignore_eos,
             not_first: None,
         };
-        let mut take = |token| {
-            let piece = writer.push(token);
-            aborted = send(piece.content).is_break();
+        let mut take = |token: Token| {
+            let piece = writer.push(token.id);
+            if request.common.logprobs {
+                coming.push(&self.tokenizer, token);
+            }
+            aborted = send(piece.content, &mut coming).is_break();
             if piece.stopped || aborted { Next::Stop } else { Next::Go }
         };
         let report = self.session.generate(&asked, host, &mut take).await?;
-        let _ = send(writer.finish().content);
+        let _ = send(writer.finish().content, &mut coming);
+        // Those of tokens that gave no text, or none yet.
+        let rest = wanted.as_mut().map(|all| {
+            all.extend(&coming);
+            coming
+        });
         let finish = Some(if aborted { Finish::Abort } else { report.finish });
         let (usage, timings) = (Some(usage(prompt.len(), &report, 0)), Some(report.timings));
-        let _ = sink(Completion { timings, ..completion(String::new(), finish) });
+        let _ = sink(Completion { timings, ..completion(String::new(), rest, finish) });
         if request.common.include_usage {
-            let _ = sink(Completion { choices: Vec::new(), usage, ..completion(String::new(), None) });
+            let _ = sink(Completion { choices: Vec::new(), usage, ..completion(String::new(), None, None) });
         }
-        let mut all = Completion { usage, timings, ..completion(whole, finish) };
+        let mut all = Completion { usage, timings, ..completion(whole, wanted, finish) };
         if request.return_token_ids {
             all.choices[0].token_ids = Some(report.tokens);
         }

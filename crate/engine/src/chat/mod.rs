@@ -2,6 +2,7 @@
 
 mod complete;
 mod fields;
+mod logprobs;
 mod reply;
 mod request;
 mod respond;
@@ -16,6 +17,7 @@ use crate::session::{Host, Session, Template, Tokenizer};
 use crate::source::Source;
 
 pub use crate::session::{Finish, Timings};
+pub use logprobs::{ChatLogprobs, TextLogprobs, TokenLogprob};
 pub use reply::{
     Answer, ChatChoice, ChatChunk, ChatCompletion, ChunkChoice, Completion, CompletionDetails, Delta, PromptDetails,
     TextChoice, Usage,

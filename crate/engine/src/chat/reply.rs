@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::chat::{ChatLogprobs, TextLogprobs};
 use crate::session::{Finish, Timings};
 
 /// Tokens used by a request.
@@ -59,8 +60,8 @@ pub struct ChatChoice {
     pub index: u32,
     /// The answer.
     pub message: Answer,
-    /// Never given.
-    pub logprobs: Option<()>,
+    /// How likely its tokens were, when asked for.
+    pub logprobs: Option<ChatLogprobs>,
     /// Why it ended.
     pub finish_reason: Finish,
 }
@@ -107,8 +108,8 @@ pub struct ChunkChoice {
     pub index: u32,
     /// What is new.
     pub delta: Delta,
-    /// Never given.
-    pub logprobs: Option<()>,
+    /// How likely the tokens since the last chunk were, when asked for.
+    pub logprobs: Option<ChatLogprobs>,
     /// Why it ended, in the last choice.
     pub finish_reason: Option<Finish>,
 }
@@ -158,8 +159,8 @@ pub struct TextChoice {
     /// Ids of its tokens; in the whole, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_ids: Option<Vec<u32>>,
-    /// Never given.
-    pub logprobs: Option<()>,
+    /// How likely its tokens, or those since the last chunk, were, when asked for.
+    pub logprobs: Option<TextLogprobs>,
     /// Why it ended, in the whole and in the last choice.
     pub finish_reason: Option<Finish>,
 }

@@ -30,6 +30,8 @@ pub struct Common {
     pub include_usage: bool,
     /// Whether end tokens are tokens like others (the name it has in vLLM and llama.cpp).
     pub ignore_eos: bool,
+    /// Whether the reply says how likely each chosen token was; the others' (`top_logprobs`) are not to be had.
+    pub logprobs: bool,
 }
 
 /// How a request has tokens chosen. What it leaves open is as the model's files have it.
@@ -109,7 +111,8 @@ impl ChatRequest {
     /// Reads a request from JSON.
     pub fn parse(json: &str) -> Result<Self> {
         let mut fields = object(json)?;
-        let common = Common::take(&mut fields)?;
+        let mut common = Common::take(&mut fields)?;
+        common.logprobs = fields.take("logprobs")?.unwrap_or(false);
         let values: Vec<Value> = fields.need("messages")?;
         let messages = messages(values)?;
         let mut enable_thinking = fields.take("enable_thinking")?;
@@ -151,7 +154,14 @@ impl CompletionRequest {
     /// Reads a request from JSON.
     pub fn parse(json: &str) -> Result<Self> {
         let mut fields = object(json)?;
-        let common = Common::take(&mut fields)?;
+        let mut common = Common::take(&mut fields)?;
+        // How many of the others are wanted too.
+        if let Some(others) = fields.take::<u32>("logprobs")? {
+            if others > 0 {
+                return Err(wrong("logprobs", format!("{others}: only the chosen token's (0) are to be had")));
+            }
+            common.logprobs = true;
+        }
         let prompt = match fields.need::<Value>("prompt")? {
             Value::String(text) => PromptInput::Text(text),
             value => {
@@ -196,7 +206,6 @@ impl Common {
         }
         common.ignore_eos = fields.take("ignore_eos")?.unwrap_or(false);
         fields.neutral("n", &json!(1))?;
-        fields.neutral("logprobs", &json!(false))?;
         fields.neutral("logit_bias", &json!({}))?;
         fields.neutral("frequency_penalty", &json!(0))?;
         fields.neutral("presence_penalty", &json!(0))?;

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use crate::chat::writer::{Piece, Writer};
 use crate::chat::{
-    Answer, Chat, ChatChoice, ChatChunk, ChatCompletion, ChatRequest, ChunkChoice, CompletionDetails, Delta, Finish,
-    PromptDetails, Usage,
+    Answer, Chat, ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChatRequest, ChunkChoice, CompletionDetails,
+    Delta, Finish, PromptDetails, Usage,
 };
 use crate::error::{Error, Result};
-use crate::session::{Host, Next, Prompt, Report, Request, Variables};
+use crate::session::{Host, Next, Prompt, Report, Request, Token, Variables};
 
 impl Chat {
     /// The prompt of a request.
@@ -35,19 +35,20 @@ impl Chat {
         let ids = self.tokenizer.encode_prompt(&prompt)?;
         let thinking = prompt.ends_thinking();
         let mut writer = Writer::answer(&self.tokenizer, &request.common.stop, thinking);
-        let chunk = |delta, finish_reason| ChatChunk {
+        let chunk = |delta, logprobs, finish_reason| ChatChunk {
             id: id.clone(),
             object: "chat.completion.chunk",
             created,
             model: self.name.clone(),
-            choices: vec![ChunkChoice { index: 0, delta, logprobs: None, finish_reason }],
+            choices: vec![ChunkChoice { index: 0, delta, logprobs, finish_reason }],
             usage: None,
             timings: None,
         };
         let (mut whole, mut thought, mut aborted) = (Piece::default(), thinking, false);
         // The first chunk says who speaks, and that is all an empty answer has.
         let mut role = Some("assistant");
-        let mut send = |piece: Piece| {
+        let (mut wanted, mut coming) = (request.common.logprobs.then(ChatLogprobs::default), ChatLogprobs::default());
+        let mut send = |piece: Piece, coming: &mut ChatLogprobs| {
             let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let (content, reasoning_content) = (text(&piece.content), text(&piece.reasoning));
             whole.content += &piece.content;
@@ -55,7 +56,11 @@ impl Chat {
             if content.is_none() && reasoning_content.is_none() {
                 return ControlFlow::Continue(());
             }
-            sink(chunk(Delta { role: role.take(), content, reasoning_content }, None))
+            let logprobs = wanted.as_mut().map(|all| {
+                all.extend(coming);
+                std::mem::take(coming)
+            });
+            sink(chunk(Delta { role: role.take(), content, reasoning_content }, logprobs, None))
         };
         let close: Vec<u32> = match writer.close {
             Some(close) => std::iter::once(close).chain(self.tokenizer.encode("\n")?).collect(),
@@ -70,11 +75,15 @@ impl Chat {
             // A model asked to think sometimes closes at once.
             not_first: writer.close.filter(|_| thinking),
         };
-        let mut take = |token| {
-            let piece = writer.push(token);
+        let mut take = |token: Token| {
+            let before = writer.thinking;
+            let piece = writer.push(token.id);
             thought |= writer.thinking;
             let stopped = piece.stopped;
-            aborted = send(piece).is_break();
+            if request.common.logprobs {
+                coming.push(&self.tokenizer, token, before);
+            }
+            aborted = send(piece, &mut coming).is_break();
             if stopped || aborted {
                 return Next::Stop;
             }
@@ -85,17 +94,22 @@ impl Chat {
             Next::Go
         };
         let report = self.session.generate(&asked, host, &mut take).await?;
-        let _ = send(writer.finish());
+        let _ = send(writer.finish(), &mut coming);
+        // Those of tokens that gave no text, or none yet.
+        let rest = wanted.as_mut().map(|all| {
+            all.extend(&coming);
+            coming
+        });
         let finish_reason = if aborted { Finish::Abort } else { report.finish };
         let reasoning_tokens = writer.reasoning_tokens;
         let usage = usage(ids.len(), &report, reasoning_tokens);
         let timings = report.timings;
         let _ = sink(ChatChunk {
             timings: Some(timings),
-            ..chunk(Delta { role, ..Delta::default() }, Some(finish_reason))
+            ..chunk(Delta { role, ..Delta::default() }, rest, Some(finish_reason))
         });
         if request.common.include_usage {
-            let last = chunk(Delta::default(), None);
+            let last = chunk(Delta::default(), None, None);
             let _ = sink(ChatChunk { choices: Vec::new(), usage: Some(usage), ..last });
         }
         let message = Answer {
@@ -104,7 +118,7 @@ impl Chat {
             reasoning_content: thought.then_some(whole.reasoning),
             refusal: None,
         };
-        let choices = [ChatChoice { index: 0, message, logprobs: None, finish_reason }];
+        let choices = [ChatChoice { index: 0, message, logprobs: wanted, finish_reason }];
         let model = self.name.clone();
         Ok(ChatCompletion { id, object: "chat.completion", created, model, choices, usage, timings })
     }

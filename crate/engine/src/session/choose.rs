@@ -6,6 +6,7 @@ use crate::device::{Buffer, Device, Plan, Reading, Step};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Settings};
 use crate::model::{Cache, Steps};
+use crate::session::Token;
 
 /// Bytes of a choice: id, log-probability, and two words for the kernels' use.
 const RESULT: u64 = 16;
@@ -85,7 +86,7 @@ impl Choice {
         device.write(&self.seen, 0, bytemuck::cast_slice(&self.bits))
     }
 
-    /// Has the next token chosen, after the plays of `forward`, and asks for it: see [`Choice::id`].
+    /// Has the next token chosen, after the plays of `forward`, and asks for it: see [`Choice::token`].
     pub(super) fn begin(
         &self,
         device: &dyn Device,
@@ -99,12 +100,12 @@ impl Choice {
     }
 
     /// The token that was chosen. Logits that are not numbers are an error, never a token.
-    pub(super) async fn id(&self, reading: Reading) -> Result<u32> {
+    pub(super) async fn token(&self, reading: Reading) -> Result<Token> {
         let words: [u32; 4] = bytemuck::pod_read_unaligned(&reading.await?);
         let (id, logprob) = (words[0], f32::from_bits(words[1]));
         if id as usize >= self.vocab || !logprob.is_finite() {
             return Err(Error::Device(format!("logits are not numbers: token {id} with log-probability {logprob}")));
         }
-        Ok(id)
+        Ok(Token { id, logprob: Some(logprob) })
     }
 }

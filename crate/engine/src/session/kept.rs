@@ -17,6 +17,15 @@ use crate::source::Source;
 /// Tokens of a prompt that are played at once.
 pub const CHUNK: usize = 64;
 
+/// A token of an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Token {
+    /// Its id.
+    pub id: u32,
+    /// Its natural log-probability among those it was drawn from; none where it was forced.
+    pub logprob: Option<f32>,
+}
+
 /// What a sink says to a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -99,7 +108,7 @@ impl Session {
         &mut self,
         request: &Request<'_>,
         host: &dyn Host,
-        sink: &mut dyn FnMut(u32) -> Next,
+        sink: &mut dyn FnMut(Token) -> Next,
     ) -> Result<Report> {
         let start = host.now();
         let seed = request.sampling.seed.unwrap_or_else(|| start.to_bits());

@@ -13,7 +13,7 @@ mod token_loop;
 mod tokenizer;
 
 pub use host::Host;
-pub use kept::{CHUNK, Next, Request, Session};
+pub use kept::{CHUNK, Next, Request, Session, Token};
 pub use recover::Recover;
 pub use report::{Finish, Report, Timings};
 pub use sampling::Sampling;

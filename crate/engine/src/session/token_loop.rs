@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::device::Reading;
 use crate::error::Result;
 use crate::session::rig::Rig;
-use crate::session::{Finish, Host, Next, Report, Request, Session, Timings};
+use crate::session::{Finish, Host, Next, Report, Request, Session, Timings, Token};
 
 /// Milliseconds of work that may wait on a device beyond one token: it serves others too, and what is in flight at the end is
 /// lost. One always waits, so that the device need not.
@@ -71,7 +71,7 @@ impl Session {
         answer: &mut Answer,
         request: &Request<'_>,
         host: &dyn Host,
-        sink: &mut dyn FnMut(u32) -> Next,
+        sink: &mut dyn FnMut(Token) -> Next,
     ) -> Result<Finish> {
         answer.resume(host);
         let done = self.answer_on(answer, request, host, sink).await;
@@ -87,7 +87,7 @@ impl Session {
         answer: &mut Answer,
         request: &Request<'_>,
         host: &dyn Host,
-        sink: &mut dyn FnMut(u32) -> Next,
+        sink: &mut dyn FnMut(Token) -> Next,
     ) -> Result<Finish> {
         let settings = &request.sampling.settings;
         let greedy = settings.temperature == 0.0;
@@ -116,14 +116,15 @@ impl Session {
         }
         let mut pace = None;
         loop {
-            let id = self.next(answer, &mut flight, request.max_new).await?;
+            let token = self.next(answer, &mut flight, request.max_new).await?;
+            let id = token.id;
             let (since, before) = *pace.get_or_insert_with(|| (host.now(), answer.tokens.len()));
             answer.first.get_or_insert(since);
             if request.stop_at_end && self.ends.contains(&id) {
                 return Ok(Finish::Stop);
             }
             answer.tokens.push(id);
-            match sink(id) {
+            match sink(token) {
                 Next::Go => {}
                 Next::Stop => return Ok(Finish::Stop),
                 Next::Force(ids) => {
@@ -149,9 +150,9 @@ impl Session {
     }
 
     /// The next token of an answer of at most `most`, with as many after it under way as may be.
-    async fn next(&self, answer: &mut Answer, flight: &mut Flight, most: usize) -> Result<u32> {
+    async fn next(&self, answer: &mut Answer, flight: &mut Flight, most: usize) -> Result<Token> {
         if let Some(id) = answer.forced.pop_front() {
-            return Ok(id);
+            return Ok(Token { id, logprob: None });
         }
         let Rig { choice, decode: (forward, chooser), .. } = &self.rig;
         let device = self.model.device.as_ref();
@@ -165,7 +166,7 @@ impl Session {
             flight.coming.push_back(choice.begin(device, &forward.plays(1), chooser, flight.greedy)?);
         }
         match flight.coming.pop_front() {
-            Some(reading) => choice.id(reading).await,
+            Some(reading) => choice.token(reading).await,
             None => unreachable!("one was asked for above"),
         }
     }
