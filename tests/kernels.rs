@@ -1,4 +1,4 @@
-//! Every kernel on the GPU against its scalar twin, over the same cases.
+//! Every kernel on the GPU, and on every path of the CPU, against its scalar twin, over the same cases.
 
 mod adapter;
 mod cases;
@@ -9,8 +9,8 @@ mod tolerance;
 use std::time::Instant;
 
 use cases::Case;
-use moebius_engine::device::{Cpu, Device};
-use moebius_engine::kernel::{Access, KERNELS};
+use moebius_engine::device::{Cpu, Device, Simd};
+use moebius_engine::kernel::{Access, KERNELS, Path};
 
 #[test]
 fn every_kernel_has_cases() {
@@ -25,12 +25,25 @@ fn every_kernel_has_cases() {
 #[test]
 fn every_kernel_agrees_with_its_twin() {
     let Some(gpu) = adapter::gpu("kernels") else { return };
+    all_agree(&gpu);
+}
+
+#[test]
+fn every_path_of_the_cpu_agrees_with_the_twins() {
+    for path in Path::all() {
+        println!("on {}", path.name);
+        all_agree(&Simd::on(path));
+    }
+}
+
+/// Runs all cases of all kernels.
+fn all_agree(device: &dyn Device) {
     let mut failures = Vec::new();
     for kernel in KERNELS {
         let (mut count, mut most, start) = (0, 0f32, Instant::now());
         for case in cases::cases(kernel) {
             count += 1;
-            match agree(&gpu, &case) {
+            match agree(device, &case) {
                 Ok(used) => most = most.max(used),
                 Err(e) => failures.push(format!("{} {}: {e}", kernel.name, case.name)),
             }
@@ -42,15 +55,19 @@ fn every_kernel_agrees_with_its_twin() {
 }
 
 /// Runs a case on both devices and compares all buffers: outputs by their kind, and inputs exactly.
-fn agree(gpu: &dyn Device, case: &Case) -> Result<f32, String> {
+fn agree(device: &dyn Device, case: &Case) -> Result<f32, String> {
     let run = |device| {
         let buffers = launch::launch(device, case.kernel, case.format, &case.params, case.tokens, &case.buffers);
         pollster::block_on(buffers).map_err(|e| e.to_string())
     };
-    let (want, got) = (run(&Cpu)?, run(gpu)?);
-    let bound = tolerance::bound(case.kernel.name, case.format);
-    let floats =
-        |got: &[u32], want: &[u32]| compare::floats(bytemuck::cast_slice(got), bytemuck::cast_slice(want), bound);
+    let (want, got) = (run(&Cpu)?, run(device)?);
+    let floats = |got: &[u32], want: &[u32]| {
+        let bound = match device.kind() {
+            "cpu" => tolerance::rounded(case.kernel.name, case.format, want.len()),
+            _ => tolerance::bound(case.kernel.name, case.format),
+        };
+        compare::floats(bytemuck::cast_slice(got), bytemuck::cast_slice(want), bound)
+    };
     let mut used = 0f32;
     for ((binding, got), want) in case.kernel.bindings.iter().zip(&got).zip(&want) {
         // Of pairs (expert, weight) and of (id, log-probability, number kept), the odd words are floats.

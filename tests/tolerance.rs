@@ -31,3 +31,18 @@ pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
     };
     Bound { relative, of_largest }
 }
+
+/// The same on the CPU's vectors, for a buffer of `outputs` floats: inputs of products with whole-number weights are rounded to
+/// 16 bits in blocks of 32 there.
+pub(crate) fn rounded(kernel: &str, format: Option<Format>, outputs: usize) -> Bound {
+    let Bound { relative, of_largest } = bound(kernel, format);
+    let product =
+        matches!(kernel, "matvec" | "matmul" | "experts_up" | "experts_down" | "experts_matmul" | "mla_attention");
+    if !(product && format.is_some_and(Format::is_block)) {
+        return Bound { relative, of_largest };
+    }
+    // Each input is off by up to half of 1/32639 of its block's largest, and what they add up to is one part in 50,000 of what a
+    // sum that does not cancel is; gates multiply two of them. Where there are few sums, even the largest may all but cancel.
+    let most = if outputs < 16 { 2e-3 } else { 1e-4 };
+    Bound { relative: relative + 1e-4, of_largest: of_largest + most }
+}

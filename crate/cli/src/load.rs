@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use moebius_engine::device::{Cpu, Device, Gpu, Profile};
+use moebius_engine::device::{Device, Gpu, Profile, Simd};
 use moebius_engine::model::{Files, LoadOptions, Model, Progress};
 use moebius_engine::session::{Recover, Session, Timings, Tokenizer};
 use moebius_engine::weights::Precision;
@@ -89,14 +89,14 @@ pub(crate) fn show_timings(t: &Timings) {
 
 async fn device(wanted: Option<DeviceKind>) -> Result<Rc<dyn Device>> {
     if wanted == Some(DeviceKind::Cpu) {
-        return Ok(Rc::new(Cpu));
+        return Ok(Rc::new(Simd::new()));
     }
     match Gpu::new(Profile::ALL).await {
-        Ok(gpu) if wanted.is_none() && gpu.software => Ok(Rc::new(Cpu)),
+        Ok(gpu) if wanted.is_none() && gpu.software => Ok(Rc::new(Simd::new())),
         Ok(gpu) => Ok(Rc::new(gpu)),
         Err(reason) if wanted.is_none() => {
             eprintln!("{reason}; running on the CPU");
-            Ok(Rc::new(Cpu))
+            Ok(Rc::new(Simd::new()))
         }
         Err(other) => Err(other),
     }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Reflect};
-use moebius_engine::device::{Compiler, Cpu, Device, Draft, Gpu, Profile};
+use moebius_engine::device::{Compiler, Device, Draft, Gpu, Profile, Simd};
 use moebius_engine::kernel::Access;
 use moebius_engine::{Error, Result};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -77,7 +77,7 @@ impl Place {
 
     /// The CPU, and why.
     pub(crate) fn cpu(why: String) -> Self {
-        let device = Rc::new(Cpu);
+        let device = Rc::new(Simd::new());
         Place { name: device.name(), device, why }
     }
 

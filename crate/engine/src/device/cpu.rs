@@ -22,7 +22,18 @@ pub struct Args<'a> {
     tokens: u32,
 }
 
-impl Args<'_> {
+impl<'a> Args<'a> {
+    /// Arguments of a step in a play of `tokens` tokens.
+    pub(super) fn new(step: &'a Step, tokens: u32) -> Self {
+        Args { step, tokens }
+    }
+
+    /// Where binding `i` is, and its words.
+    pub(super) fn span(&self, i: usize) -> (*mut u32, usize) {
+        let mut words = self.words(i).borrow_mut();
+        (words.as_mut_ptr(), words.len())
+    }
+
     /// Tokens in this play.
     #[must_use]
     pub fn tokens(&self) -> usize {
@@ -126,7 +137,7 @@ impl Device for Cpu {
                 return Err(Error::Device("a plan of another device".into()));
             };
             for step in steps {
-                (step.kernel.cpu)(&Args { step, tokens: *tokens });
+                (step.kernel.cpu)(&Args::new(step, *tokens));
             }
         }
         Ok(())

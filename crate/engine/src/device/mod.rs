@@ -1,19 +1,24 @@
-//! Devices: where buffers live and plans run. The scalar CPU is the truth, wgpu the speed.
+//! Devices: where buffers live and plans run. The scalar CPU is the truth; wgpu, and vectors where there is no GPU, the speed.
 
+mod call;
 mod cpu;
 mod gpu;
 mod plan;
 mod profile;
+mod simd;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use async_trait::async_trait;
 
+pub use call::Call;
+pub(crate) use call::Scratch;
 pub use cpu::{Args, Cpu};
 pub use gpu::{Alter, Compiler, Draft, Gpu};
 pub use plan::{Dim, Grid, Step};
 pub use profile::Profile;
+pub use simd::Simd;
 
 use crate::error::Result;
 
@@ -36,6 +41,14 @@ impl Buffer {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Where its words are, of a CPU's.
+    fn words(&self) -> Option<*const cpu::Words> {
+        match &self.storage {
+            Storage::Cpu(words) => Some(std::rc::Rc::as_ptr(words).cast()),
+            Storage::Gpu(_) => None,
+        }
     }
 }
 

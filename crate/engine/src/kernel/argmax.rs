@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, read, write};
+use super::{Kernel, Launch, ONE, fast, read, write};
 use crate::device::{Args, Profile};
 
 /// Parameters.
@@ -21,6 +21,7 @@ pub static ARGMAX: Kernel = Kernel {
     bindings: &[read("logits"), write("state"), write("tokens"), write("result")],
     launch,
     cpu,
+    fast: Some(fast::argmax),
 };
 
 fn launch(_: &[u8], profile: &Profile) -> Launch {

@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, STATE, of, read, write};
+use super::{EACH, Kernel, Launch, STATE, fast, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Below every score: the largest of none.
@@ -60,6 +60,7 @@ pub static ATTENTION: Kernel = Kernel {
     bindings: &[STATE, read("q"), read("keys"), read("values"), write("y"), write("marks")],
     launch,
     cpu,
+    fast: Some(fast::attention),
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {

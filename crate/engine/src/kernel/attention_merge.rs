@@ -25,6 +25,7 @@ pub static ATTENTION_MERGE: Kernel = Kernel {
     bindings: &[read("x"), read("marks"), write("y")],
     launch,
     cpu,
+    fast: None,
 };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {

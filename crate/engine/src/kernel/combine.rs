@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, by, of, read, write};
+use super::{EACH, Kernel, Launch, ONE, by, fast, of, read, write};
 use crate::device::{Args, Profile};
 
 /// Parameters.
@@ -16,8 +16,14 @@ pub struct Params {
 }
 
 /// `x [T, k, H]`, `chosen [T, k, 2]`, `y [T, H]`. Grid: floats by 64, tokens.
-pub static COMBINE: Kernel =
-    Kernel { name: "combine", per_format: false, bindings: &[read("x"), read("chosen"), write("y")], launch, cpu };
+pub static COMBINE: Kernel = Kernel {
+    name: "combine",
+    per_format: false,
+    bindings: &[read("x"), read("chosen"), write("y")],
+    launch,
+    cpu,
+    fast: Some(fast::combine),
+};
 
 fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);

@@ -22,6 +22,7 @@ pub static EMBED: Kernel = Kernel {
     bindings: &[read("tokens"), read("weights"), read("scales"), write("x")],
     launch,
     cpu,
+    fast: None,
 };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {

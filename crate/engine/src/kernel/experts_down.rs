@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, arithmetic, of, read, write};
+use super::{EACH, Kernel, Launch, ONE, arithmetic, fast, of, read, write};
 use crate::device::{Args, Profile};
 
 /// Parameters; records as in `experts_up`.
@@ -30,6 +30,7 @@ pub static EXPERTS_DOWN: Kernel = Kernel {
     bindings: &[read("x"), read("chosen"), read("slots"), read("pool"), write("y")],
     launch,
     cpu,
+    fast: Some(fast::experts_down),
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, arithmetic, by, matmul, of, read, write};
+use super::{Kernel, Launch, ONE, arithmetic, by, fast, matmul, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Parameters; records as in `experts_up`.
@@ -39,6 +39,7 @@ pub static EXPERTS_MATMUL: Kernel = Kernel {
     bindings: &[read("x"), read("norm"), read("sorted"), read("slots"), read("pool"), write("y")],
     launch,
     cpu,
+    fast: Some(fast::experts_matmul),
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {

@@ -23,6 +23,7 @@ pub static EXPERTS_SORT: Kernel = Kernel {
     bindings: &[STATE, read("chosen"), write("sorted")],
     launch,
     cpu,
+    fast: None,
 };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {

@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, arithmetic, of, read, write};
+use super::{EACH, Kernel, Launch, arithmetic, fast, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Parameters. An expert is a *record* of `stride` words in the pool, at `slots[expert]·stride`. Row `2i` of its
@@ -36,6 +36,7 @@ pub static EXPERTS_UP: Kernel = Kernel {
     bindings: &[read("x"), read("norm"), read("chosen"), read("slots"), read("pool"), write("y")],
     launch,
     cpu,
+    fast: Some(fast::experts_up),
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {

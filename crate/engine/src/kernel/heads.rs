@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, of, read, write};
+use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, fast, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Parameters.
@@ -43,6 +43,7 @@ pub static HEADS: Kernel = Kernel {
     ],
     launch,
     cpu,
+    fast: Some(fast::heads),
 };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {

@@ -15,7 +15,7 @@ pub struct Params {
 
 /// `state`, `x [T, width]`, `y [width]`. Grid: floats by 64.
 pub static LAST: Kernel =
-    Kernel { name: "last", per_format: false, bindings: &[STATE, read("x"), write("y")], launch, cpu };
+    Kernel { name: "last", per_format: false, bindings: &[STATE, read("x"), write("y")], launch, cpu, fast: None };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);

@@ -23,6 +23,7 @@ pub static LAYER_NORM: Kernel = Kernel {
     bindings: &[read("x"), read("weight"), read("bias"), write("y")],
     launch,
     cpu,
+    fast: None,
 };
 
 fn launch(_: &[u8], _: &Profile) -> Launch {

@@ -1,6 +1,6 @@
 //! Matrix times many vectors: as `matvec`, tiled over rows and tokens, for prefill.
 
-use super::{Kernel, Launch, STATE, by, matvec, of, read, write};
+use super::{Kernel, Launch, STATE, by, fast, matvec, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Rows and tokens of a tile on the GPU.
@@ -16,6 +16,7 @@ pub static MATMUL: Kernel = Kernel {
     bindings: &[STATE, read("x"), read("norm"), read("weights"), read("scales"), write("y"), read("bias")],
     launch,
     cpu,
+    fast: Some(fast::matmul),
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {

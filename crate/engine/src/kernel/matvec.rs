@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, arithmetic, of, read, write};
+use super::{EACH, Kernel, Launch, arithmetic, fast, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Parameters, shared with `matmul`. Strides and steps are in floats. A batch is several products of one launch, each with
@@ -76,6 +76,7 @@ pub static MATVEC: Kernel = Kernel {
     bindings: &[read("x"), read("norm"), read("weights"), read("scales"), write("y"), read("bias")],
     launch,
     cpu,
+    fast: Some(fast::matvec),
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {

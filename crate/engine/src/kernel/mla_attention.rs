@@ -1,7 +1,7 @@
 //! Latent attention for few tokens: `attention` in the latent space, then each head's values from its mixed latent,
 //! `W_uv,h · l_h` (DeepSeek-V2 §2.1), read from `kv_b_proj` as stored.
 
-use super::{EACH, Kernel, Launch, ONE, STATE, attention, of, read, write};
+use super::{EACH, Kernel, Launch, ONE, STATE, attention, fast, of, read, write};
 use crate::device::{Args, Profile};
 
 /// As `attention` with one split, whose `y` is the mixed latents here, and `marks` unused; then planes
@@ -22,6 +22,7 @@ pub static MLA_ATTENTION: Kernel = Kernel {
     ],
     launch,
     cpu,
+    fast: Some(fast::mla_attention),
 };
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {

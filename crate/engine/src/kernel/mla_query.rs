@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, of, read, write};
+use super::{EACH, Kernel, Launch, ONE, STATE, arithmetic, fast, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Parameters. Strides and offsets are in floats.
@@ -51,6 +51,7 @@ pub static MLA_QUERY: Kernel = Kernel {
     ],
     launch,
     cpu,
+    fast: Some(fast::mla_query),
 };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {

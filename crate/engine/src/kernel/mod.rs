@@ -14,6 +14,7 @@ mod experts_down;
 mod experts_matmul;
 mod experts_sort;
 mod experts_up;
+mod fast;
 mod heads;
 mod last;
 mod layer_norm;
@@ -29,7 +30,7 @@ mod topk;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::device::{Args, Dim, Grid, Profile};
+use crate::device::{Args, Call, Dim, Grid, Profile, Scratch};
 
 pub use argmax::{ARGMAX, Params as Argmax};
 pub use attention::{ATTENTION, Params as Attention};
@@ -40,6 +41,7 @@ pub use experts_down::{EXPERTS_DOWN, Params as ExpertsDown};
 pub use experts_matmul::{EXPERTS_MATMUL, Params as ExpertsMatmul};
 pub use experts_sort::{EXPERTS_SORT, Params as ExpertsSort};
 pub use experts_up::{EXPERTS_UP, Params as ExpertsUp};
+pub use fast::Path;
 pub use heads::{HEADS, Params as Heads};
 pub use last::{LAST, Params as Last};
 pub use layer_norm::{LAYER_NORM, Params as LayerNorm};
@@ -65,7 +67,12 @@ pub struct Kernel {
     pub launch: fn(&[u8], &Profile) -> Launch,
     /// The scalar twin.
     pub cpu: fn(&Args<'_>),
+    /// The same on vectors, where it is worth having.
+    pub(crate) fast: Option<Fast>,
 }
+
+/// Does one part of a kernel call.
+pub(crate) type Fast = fn(&Call<'_>, &mut Scratch);
 
 /// How a kernel is launched on the GPU.
 pub struct Launch {

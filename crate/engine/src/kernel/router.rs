@@ -1,6 +1,6 @@
 //! The router whole: logits `W · norm(x)`, and the choice of experts from them as `topk` makes it; for small routers.
 
-use super::{EACH, Kernel, Launch, ONE, arithmetic, of, read, topk, write};
+use super::{EACH, Kernel, Launch, ONE, arithmetic, fast, of, read, topk, write};
 use crate::device::{Args, Profile};
 use crate::format::Format;
 
@@ -11,6 +11,7 @@ pub static ROUTER: Kernel = Kernel {
     bindings: &[read("x"), read("norm"), read("weights"), read("scales"), read("bias"), write("chosen")],
     launch,
     cpu,
+    fast: Some(fast::router),
 };
 
 /// Whether routing is this one launch rather than a product and `topk`: where a workgroup reads the `[experts, hidden]` weights in

@@ -61,6 +61,7 @@ pub static SAMPLE: Kernel = Kernel {
     bindings: &[read("settings"), write("seen"), write("logits"), write("state"), write("tokens"), write("result")],
     launch,
     cpu,
+    fast: None,
 };
 
 fn launch(_: &[u8], profile: &Profile) -> Launch {

@@ -49,8 +49,14 @@ impl Params {
 
 /// `logits [T, E]` (or `E + 1`), `bias [E]` (added for choosing only), `chosen [T, k + s, 2]`: expert id, bits of its weight, in
 /// order of falling biased score, the lower id first among equals; then the shared ones. Grid: tokens.
-pub static TOPK: Kernel =
-    Kernel { name: "topk", per_format: false, bindings: &[read("logits"), read("bias"), write("chosen")], launch, cpu };
+pub static TOPK: Kernel = Kernel {
+    name: "topk",
+    per_format: false,
+    bindings: &[read("logits"), read("bias"), write("chosen")],
+    launch,
+    cpu,
+    fast: None,
+};
 
 fn launch(params: &[u8], _: &Profile) -> Launch {
     Launch::from([EACH, ONE, ONE]).with(vec![("EXPERTS", of::<Params>(params).logits())])

@@ -1,0 +1,42 @@
+//! Choices on vectors: of experts, and of the next token. Both are small, and done by one part.
+
+use super::multiply::Multiply;
+use super::products::grown;
+use crate::device::{Call, Scratch};
+use crate::format::Format;
+use crate::kernel::{Argmax, TopK, go_on, topk};
+
+pub(in crate::kernel) fn router(call: &Call<'_>, scratch: &mut Scratch) {
+    if !call.first() {
+        return;
+    }
+    let p: TopK = call.params();
+    let (x, norm, weights, bias, chosen) = (call.f32(1), call.f32(2), call.u32(3), call.f32(5), call.out(6));
+    let (cols, rows, tokens) = (p.hidden as usize, p.logits() as usize, call.tokens());
+    let x = |t: usize| &x[t * cols..][..cols];
+    scratch.inputs(call.path, Format::F32, Some((&norm[..cols], p.norm_eps)), (0..tokens).map(x), cols);
+    scratch.which.clear();
+    scratch.which.extend(0..tokens as u32);
+    let (format, scales, inputs, which) = (Format::F32, &[], &scratch.inputs, &scratch.which);
+    let logits = grown(&mut scratch.products, tokens * rows);
+    (call.path.multiply)(&Multiply { format, weights, scales, cols, rows: 0..rows, inputs, which }, logits);
+    // SAFETY: one part alone writes this.
+    let chosen = unsafe { chosen.u32(0, tokens * (p.chosen + p.shared_experts) as usize * 2) };
+    for (t, logits) in logits.chunks_exact(rows).enumerate() {
+        topk::choose(&p, logits, bias, t, chosen);
+    }
+}
+
+pub(in crate::kernel) fn argmax(call: &Call<'_>, _: &mut Scratch) {
+    if !call.first() {
+        return;
+    }
+    let logits = &call.f32(1)[..call.params::<Argmax>().vocab as usize];
+    let (largest, total) = (call.path.exps)(logits);
+    // Not found where there is no number: then the sum is none either, which whoever reads it sees.
+    let best = logits.iter().position(|v| *v == largest).unwrap_or(0) as u32;
+    // SAFETY: one part alone writes these.
+    let (state, tokens, result) = unsafe { (call.out(2).u32(0, 2), call.out(3).u32(0, 1), call.out(4).u32(0, 4)) };
+    go_on(state, tokens, best);
+    result.copy_from_slice(&[best, (-total.ln() as f32).to_bits(), 0, 0]);
+}

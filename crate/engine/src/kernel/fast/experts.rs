@@ -1,0 +1,91 @@
+//! The experts on vectors: for few tokens each reads its own, for many each expert is read once.
+
+use super::multiply::Multiply;
+use super::products::{GRAIN, grown};
+use crate::device::{Call, Scratch};
+use crate::kernel::{ExpertsDown, ExpertsMatmul, ExpertsUp, arithmetic};
+
+pub(in crate::kernel) fn experts_up(call: &Call<'_>, scratch: &mut Scratch) {
+    let p: ExpertsUp = call.params();
+    let (x, norm) = (call.f32(1), call.f32(2));
+    let (chosen, slots, pool, y) = (call.u32(3), call.u32(4), call.u32(5), call.out(6));
+    let (cols, width, k, format) = (p.hidden as usize, p.width as usize, p.chosen as usize, call.format());
+    let norm = (p.norm == 1).then(|| (&norm[..cols], p.eps));
+    let share = call.share(width, GRAIN);
+    // Gates and ups lie in turn.
+    let rows = 2 * share.start..2 * share.end;
+    let x = |t: usize| &x[t * cols..][..cols];
+    scratch.inputs(call.path, format, norm, (0..call.tokens()).map(x), cols);
+    for j in 0..call.tokens() * k {
+        let record = arithmetic::record(pool, slots, chosen[2 * j], p.stride);
+        let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
+        let (rows, inputs, which) = (rows.clone(), &scratch.inputs, &[(j / k) as u32]);
+        let products = grown(&mut scratch.products, rows.len());
+        (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
+        // SAFETY: these rows are this part's.
+        let y = unsafe { y.f32(j * width + share.start, share.len()) };
+        gate(call, products, &mut scratch.row, y);
+    }
+}
+
+/// `y = silu(gate) · up` of gates and ups in turn.
+fn gate(call: &Call<'_>, products: &[f32], row: &mut Vec<f32>, y: &mut [f32]) {
+    let ups = grown(row, y.len());
+    for ((two, gate), up) in products.chunks_exact(2).zip(&mut *y).zip(&mut *ups) {
+        (*gate, *up) = (two[0], two[1]);
+    }
+    (call.path.gate)(y, ups);
+}
+
+pub(in crate::kernel) fn experts_down(call: &Call<'_>, scratch: &mut Scratch) {
+    let p: ExpertsDown = call.params();
+    let (x, chosen, slots, pool, y) = (call.f32(1), call.u32(2), call.u32(3), call.u32(4), call.out(5));
+    let (hidden, cols, k, format) = (p.hidden as usize, p.width as usize, p.chosen as usize, call.format());
+    let share = call.share(hidden, GRAIN);
+    scratch.inputs(call.path, format, None, (0..call.tokens() * k).map(|j| &x[j * cols..][..cols]), cols);
+    for j in 0..call.tokens() * k {
+        let weight = f32::from_bits(chosen[2 * j + 1]);
+        let record = arithmetic::record(pool, slots, chosen[2 * j], p.stride);
+        let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
+        let (rows, inputs, which) = (share.clone(), &scratch.inputs, &[j as u32]);
+        let products = grown(&mut scratch.products, rows.len());
+        (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
+        // SAFETY: these rows are this part's.
+        let y = unsafe { y.f32(j / k * hidden + share.start, share.len()) };
+        (call.path.add_scaled)(y, weight, products);
+    }
+}
+
+pub(in crate::kernel) fn experts_matmul(call: &Call<'_>, scratch: &mut Scratch) {
+    let p: ExpertsMatmul = call.params();
+    let (x, norm) = (call.f32(1), call.f32(2));
+    let (sorted, slots, pool, y) = (call.u32(3), call.u32(4), call.u32(5), call.out(6));
+    let (cols, format) = (p.cols as usize, call.format());
+    let outputs = (p.rows >> p.gated) as usize;
+    let share = call.share(outputs, GRAIN);
+    let rows = share.start << p.gated..share.end << p.gated;
+    let (firsts, pairs) = sorted.split_at(p.experts as usize + 1);
+    let inputs = (firsts[p.experts as usize] / p.sharing) as usize;
+    let norm = (p.norm == 1).then(|| (&norm[..cols], p.eps));
+    scratch.inputs(call.path, format, norm, (0..inputs).map(|i| &x[i * cols..][..cols]), cols);
+    for (e, ends) in firsts.windows(2).enumerate() {
+        let pairs = &pairs[ends[0] as usize..ends[1] as usize];
+        let record = arithmetic::record(pool, slots, e as u32, p.stride);
+        let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
+        scratch.which.clear();
+        scratch.which.extend(pairs.iter().map(|pair| pair / p.sharing));
+        let (rows, inputs, which) = (rows.clone(), &scratch.inputs, &scratch.which);
+        let products = grown(&mut scratch.products, pairs.len() * rows.len());
+        let height = rows.len().max(1);
+        (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
+        for (pair, products) in pairs.iter().zip(products.chunks_exact(height)) {
+            // SAFETY: these rows are this part's, and a pair is of one expert.
+            let y = unsafe { y.f32(*pair as usize * outputs + share.start, share.len()) };
+            if p.gated == 1 {
+                gate(call, products, &mut scratch.row, y);
+            } else {
+                y.copy_from_slice(products);
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `matvec` and `matmul` on vectors: the same code, since inputs are taken as many at a time as there are.
+
+use super::multiply::Multiply;
+use crate::device::{Call, Scratch};
+use crate::kernel::matvec::Params;
+
+/// Rows that are given to a part at least: less would not pay.
+pub(super) const GRAIN: usize = 8;
+
+pub(in crate::kernel) fn matvec(call: &Call<'_>, scratch: &mut Scratch) {
+    run(call, scratch, 1);
+}
+
+pub(in crate::kernel) fn matmul(call: &Call<'_>, scratch: &mut Scratch) {
+    run(call, scratch, 2);
+}
+
+/// The product, with the bindings from `x` on starting at `first`.
+fn run(call: &Call<'_>, scratch: &mut Scratch, first: usize) {
+    let p: Params = call.params();
+    let (x, norm) = (call.f32(first), call.f32(first + 1));
+    let (weights, scales, y) = (call.u32(first + 2), call.u32(first + 3), call.out(first + 4));
+    let (cols, format, tokens) = (p.cols as usize, call.format(), call.tokens());
+    let bias = call.f32(first + 5);
+    let norm = (p.norm == 1).then(|| (&norm[..cols], p.eps));
+    let share = call.share(p.outputs() as usize, GRAIN);
+    let (count, gated) = (share.len(), p.gated == 1);
+    scratch.which.clear();
+    scratch.which.extend(0..tokens as u32);
+    for i in 0..p.batch as usize {
+        let x = |t: usize| &x[t * p.x_stride as usize + i * p.x_step as usize..][..cols];
+        scratch.inputs(call.path, format, norm, (0..tokens).map(x), cols);
+        let products = grown(&mut scratch.products, (1 + usize::from(gated)) * tokens * count);
+        for (half, products) in products.chunks_exact_mut((tokens * count).max(1)).enumerate() {
+            let first = p.row_first as usize + i * p.row_step as usize + half * p.rows as usize / 2;
+            let (rows, inputs, which) = (first + share.start..first + share.end, &scratch.inputs, &scratch.which);
+            (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
+        }
+        let (products, ups) = products.split_at_mut(tokens * count);
+        if gated {
+            (call.path.gate)(products, ups);
+        }
+        for t in 0..tokens {
+            let start = t * p.y_stride as usize + i * p.y_step as usize + share.start;
+            // SAFETY: these rows are this part's.
+            let y = unsafe { y.f32(start, count) };
+            let made = &mut products[t * count..][..count];
+            if p.bias == 1 {
+                (call.path.add_scaled)(made, 1.0, &bias[share.clone()]);
+            }
+            if p.accumulate == 0 {
+                y.fill(0.0);
+            }
+            (call.path.add_scaled)(y, p.scale, made);
+        }
+    }
+}
+
+/// The first `count` floats of working space that grows as it must.
+pub(super) fn grown(space: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if space.len() < count {
+        space.resize(count, 0.0);
+    }
+    &mut space[..count]
+}
