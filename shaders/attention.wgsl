@@ -15,6 +15,7 @@ struct Params {
     value: u32,
     row_first: u32,
     row_step: u32,
+    half: u32,
 }
 
 #ifdef subgroups

@@ -13,6 +13,7 @@ struct Params {
     interleaved: u32,
     norm: u32,
     eps: f32,
+    half: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,8 +23,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read> q_norm: array<f32>; // [width], or [heads, width]
 @group(0) @binding(5) var<storage, read> k_norm: array<f32>; // [width], or [kv_heads, width]
 @group(0) @binding(6) var<storage, read_write> q: array<f32>; // [T, heads, width]
-@group(0) @binding(7) var<storage, read_write> keys: array<f32>; // [context, kv_heads, width]
-@group(0) @binding(8) var<storage, read_write> values: array<f32>; // [context, kv_heads, width]
+@group(0) @binding(7) var<storage, read_write> keys: array<u32>; // [context, kv_heads, width], floats or halves
+@group(0) @binding(8) var<storage, read_write> values: array<u32>; // [context, kv_heads, width], likewise
+
+// The cache is halves, two to a word.
+override HALF: bool = false;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -31,8 +35,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let place = state.position + group.y;
     if (group.x >= params.heads + params.kv_heads) {
         let dest = (place * params.kv_heads + group.x - params.heads - params.kv_heads) * params.width;
-        for (var i = local; i < params.width; i += THREADS) {
-            values[dest + i] = x[source + i];
+        for (var i = 2u * local; i < params.width; i += 2u * THREADS) {
+            let next = x[source + min(i + 1u, params.width - 1u)];
+            if (HALF) {
+                values[(dest + i) >> 1u] = pack2x16float(vec2<f32>(x[source + i], next));
+            } else {
+                values[dest + i] = bitcast<u32>(x[source + i]);
+                if (i + 1u < params.width) {
+                    values[dest + i + 1u] = bitcast<u32>(next);
+                }
+            }
         }
         return;
     }
@@ -50,32 +62,56 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         inverse = 1.0 / sqrt(reduce_sum(local, squares) / f32(span) + params.eps);
     }
-    for (var i = local; i < (params.dims >> 1u); i += THREADS) {
-        let ends = pair(i, params.dims);
-        let before = vec2<f32>(normed(source, at, ends.x, is_key, inverse), normed(source, at, ends.y, is_key, inverse));
-        let turned = turn(place, i, params.dims, before);
-        put(place, group, ends.x, is_key, turned.x);
-        put(place, group, ends.y, is_key, turned.y);
+    let head = Head(place, source, at, is_key, inverse);
+    if (!is_key) {
+        let dest = (group.y * params.heads + group.x) * params.width;
+        for (var i = local; i < params.width; i += THREADS) {
+            q[dest + i] = turned(head, i);
+        }
+        return;
     }
-    for (var i = params.dims + local; i < params.width; i += THREADS) {
-        put(place, group, i, is_key, normed(source, at, i, is_key, inverse));
+    let dest = (place * params.kv_heads + group.x - params.heads) * params.width;
+    for (var i = 2u * local; i < params.width; i += 2u * THREADS) {
+        let one = turned(head, i);
+        let next = turned(head, min(i + 1u, params.width - 1u));
+        if (HALF) {
+            keys[(dest + i) >> 1u] = pack2x16float(vec2<f32>(one, next));
+        } else {
+            keys[dest + i] = bitcast<u32>(one);
+            if (i + 1u < params.width) {
+                keys[dest + i + 1u] = bitcast<u32>(next);
+            }
+        }
     }
 }
 
-fn normed(source: u32, at: u32, i: u32, is_key: bool, inverse: f32) -> f32 {
+// A head of a token: its position, where it starts in `x` and among what is normed together, and the factor of its norm.
+struct Head {
+    place: u32,
+    source: u32,
+    at: u32,
+    is_key: bool,
+    inverse: f32,
+}
+
+// Float i of a head, normed and turned.
+fn turned(head: Head, i: u32) -> f32 {
+    if (i >= params.dims) {
+        return normed(head, i);
+    }
+    let n = select(i % (params.dims >> 1u), i >> 1u, params.interleaved == 1u);
+    let ends = pair(n, params.dims);
+    let both = turn(head.place, n, params.dims, vec2<f32>(normed(head, ends.x), normed(head, ends.y)));
+    return select(both.y, both.x, i == ends.x);
+}
+
+fn normed(head: Head, i: u32) -> f32 {
+    let v = x[head.source + i];
     if (params.norm == 0u) {
-        return x[source + i];
+        return v;
     }
-    if (is_key) {
-        return x[source + i] * inverse * k_norm[at + i];
+    if (head.is_key) {
+        return v * head.inverse * k_norm[head.at + i];
     }
-    return x[source + i] * inverse * q_norm[at + i];
-}
-
-fn put(place: u32, group: vec3<u32>, i: u32, is_key: bool, v: f32) {
-    if (is_key) {
-        keys[(place * params.kv_heads + group.x - params.heads) * params.width + i] = v;
-    } else {
-        q[(group.y * params.heads + group.x) * params.width + i] = v;
-    }
+    return v * head.inverse * q_norm[head.at + i];
 }

@@ -18,6 +18,7 @@ struct Params {
     value: u32,
     row_first: u32,
     row_step: u32,
+    half: u32,
 }
 
 @group(0) @binding(7) var<storage, read> weights: array<vec4<u32>>; // plane [heads·(nope + value), rank]

@@ -20,6 +20,7 @@ struct Params {
     kv_offset: u32,
     interleaved: u32,
     eps: f32,
+    half: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -31,7 +32,10 @@ struct Params {
 @group(0) @binding(6) var<storage, read> weights: array<vec4<u32>>; // plane [heads·(nope + value), rank]
 @group(0) @binding(7) var<storage, read> scales: array<u32>; // plane [heads·(nope + value), rank/32]
 @group(0) @binding(8) var<storage, read_write> y: array<f32>; // [T, heads, rank + rope]
-@group(0) @binding(9) var<storage, read_write> cache: array<f32>; // [context, rank + rope]
+@group(0) @binding(9) var<storage, read_write> cache: array<u32>; // [context, rank + rope], floats or halves
+
+// The cache is halves, two to a word.
+override HALF: bool = false;
 
 // Columns in a pass: 16 blocks.
 const PASS = 512u;
@@ -147,14 +151,29 @@ fn latent(token: u32, local: u32) {
         squares += kv[source + i] * kv[source + i];
     }
     let inverse = 1.0 / sqrt(reduce_sum(local, squares) / f32(params.rank) + params.eps);
-    for (var i = local; i < params.rank; i += THREADS) {
-        cache[dest + i] = kv[source + i] * inverse * kv_norm[i];
+    let width = params.rank + params.rope;
+    for (var i = 2u * local; i < width; i += 2u * THREADS) {
+        let one = kept(token, source, inverse, i);
+        let next = kept(token, source, inverse, min(i + 1u, width - 1u));
+        if (HALF) {
+            cache[(dest + i) >> 1u] = pack2x16float(vec2<f32>(one, next));
+        } else {
+            cache[dest + i] = bitcast<u32>(one);
+            if (i + 1u < width) {
+                cache[dest + i + 1u] = bitcast<u32>(next);
+            }
+        }
     }
-    for (var i = local; i < (params.rope >> 1u); i += THREADS) {
-        let ends = pair(i, params.rope);
-        let first = source + params.rank;
-        let turned = turn(state.position + token, i, params.rope, vec2<f32>(kv[first + ends.x], kv[first + ends.y]));
-        cache[dest + params.rank + ends.x] = turned.x;
-        cache[dest + params.rank + ends.y] = turned.y;
+}
+
+// Float i of what is kept of a token: of its normed latent, then of its turned key.
+fn kept(token: u32, source: u32, inverse: f32, i: u32) -> f32 {
+    if (i < params.rank) {
+        return kv[source + i] * inverse * kv_norm[i];
     }
+    let n = select((i - params.rank) % (params.rope >> 1u), (i - params.rank) >> 1u, params.interleaved == 1u);
+    let ends = pair(n, params.rope);
+    let first = source + params.rank;
+    let both = turn(state.position + token, n, params.rope, vec2<f32>(kv[first + ends.x], kv[first + ends.y]));
+    return select(both.y, both.x, i - params.rank == ends.x);
 }

@@ -20,12 +20,22 @@ pub(crate) struct Case {
     pub tokens: u32,
     /// A buffer for each binding, outputs included.
     pub buffers: Vec<Vec<u32>>,
+    /// The cache is f16.
+    pub half: bool,
 }
 
 impl Case {
     fn new(kernel: &'static Kernel, params: &impl Pod, tokens: usize, name: impl Into<String>) -> Self {
         let params = bytemuck::bytes_of(params).to_vec();
-        Case { name: name.into(), kernel, format: None, params, tokens: tokens as u32, buffers: Vec::new() }
+        Case {
+            name: name.into(),
+            kernel,
+            format: None,
+            params,
+            tokens: tokens as u32,
+            buffers: Vec::new(),
+            half: false,
+        }
     }
 
     fn format(mut self, format: Format) -> Self {
@@ -41,6 +51,12 @@ impl Case {
 
     fn floats(self, floats: &[f32]) -> Self {
         self.words(bytemuck::cast_slice(floats))
+    }
+
+    /// The same in a cache, of halves or not.
+    fn cached(mut self, half: u32, floats: &[f32]) -> Self {
+        self.half = half == 1;
+        if self.half { self.words(&Format::F16.encode(floats, 1, floats.len()).0) } else { self.floats(floats) }
     }
 
     fn state(self, position: usize) -> Self {
@@ -152,7 +168,8 @@ const LATENT: [(usize, usize, usize, usize, usize); 3] = [(1, 4, 2, 1, 1), (3, 5
 fn mla_attention(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for rank in widths(format, &[32, 288], &[6, 50]) {
-        for (heads, rope, value, position, tokens) in [(1, 4, 4, 0, 1), (5, 8, 7, 3, 1), (8, 2, 33, 90, 2)] {
+        for (heads, rope, value, position, tokens) in [(1, 4, 4, 0, 1), (5, 8, 7, 3, 1), (8, 4, 33, 90, 2)] {
+            let half = u32::from(heads != 5 && rank % 4 == 0);
             let p = kernel::Attention {
                 heads: heads as u32,
                 kv_heads: 1,
@@ -167,11 +184,16 @@ fn mla_attention(format: Format, r: &mut Random) -> Vec<Case> {
                 value: value as u32,
                 row_first: 3,
                 row_step: value as u32 + 2,
+                half,
             };
-            let name = format!("rank {rank} rope {rope} heads {heads} value {value} at {position}+{tokens}");
+            let name =
+                format!("rank {rank} rope {rope} heads {heads} value {value} half {half} at {position}+{tokens}");
             let latents = r.floats((position + tokens) * (rank + rope), 1.0);
             let case = Case::new(&kernel::MLA_ATTENTION, &p, tokens, name).format(format).state(position);
-            let case = case.floats(&r.floats(tokens * heads * (rank + rope), 3.0)).floats(&latents).floats(&latents);
+            let case = case
+                .floats(&r.floats(tokens * heads * (rank + rope), 3.0))
+                .cached(half, &latents)
+                .cached(half, &latents);
             let case = case.output(tokens * heads * rank).output(0);
             let case = case.matrix(r, 3 + heads * (value + 2), rank);
             cases.push(case.output(tokens * heads * value));
@@ -184,7 +206,7 @@ fn mla_query(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for rank in widths(format, &[32, 64, 544], &[5, 50]) {
         for (i, (heads, nope, rope, value, tokens)) in LATENT.into_iter().enumerate() {
-            let position = 5 * i;
+            let (position, half) = (5 * i, u32::from(i % 2 == 1 && (rank | rope) % 4 == 0));
             let (q_stride, kv_stride) = (heads * (nope + rope) + i, rank + rope + 3 * i);
             let p = kernel::MlaQuery {
                 heads: heads as u32,
@@ -197,13 +219,15 @@ fn mla_query(format: Format, r: &mut Random) -> Vec<Case> {
                 kv_offset: 2 * i as u32,
                 interleaved: i as u32 % 2,
                 eps: 1e-6,
+                half,
             };
-            let name = format!("rank {rank} heads {heads} nope {nope} rope {rope} value {value} tokens {tokens}");
+            let name =
+                format!("rank {rank} heads {heads} nope {nope} rope {rope} value {value} tokens {tokens} half {half}");
             let case = Case::new(&kernel::MLA_QUERY, &p, tokens, name).format(format).state(position);
             let case = case.floats(&turns(position + tokens, rope, r)).floats(&r.floats(tokens * q_stride, 1.0));
             let case = case.floats(&r.floats(tokens * kv_stride, 1.0)).floats(&r.floats(rank, 1.0));
             let case = case.matrix(r, heads * (nope + value), rank).output(tokens * heads * (rank + rope));
-            cases.push(case.output((position + tokens) * (rank + rope)));
+            cases.push(Case { half: half == 1, ..case.output((position + tokens) * (rank + rope)) });
         }
     }
     cases
@@ -220,6 +244,7 @@ fn heads(r: &mut Random) -> Vec<Case> {
         for (position, tokens, interleaved, norm) in
             [(0, 1, 0, 0), (5, 3, 0, 1), (9, 2, 1, 0), (2, 1, 1, 1), (3, 2, 0, 2)]
         {
+            let half = u32::from(tokens > 1 && width % 4 == 0);
             let p = kernel::Heads {
                 heads: heads as u32,
                 kv_heads: kv_heads as u32,
@@ -228,9 +253,10 @@ fn heads(r: &mut Random) -> Vec<Case> {
                 interleaved,
                 norm,
                 eps: 1e-6,
+                half,
             };
             let name = format!(
-                "heads {heads}/{kv_heads} width {width} dims {dims} at {position}+{tokens} interleaved {interleaved} norm {norm}"
+                "heads {heads}/{kv_heads} width {width} dims {dims} at {position}+{tokens} interleaved {interleaved} norm {norm} half {half}"
             );
             let case = Case::new(&kernel::HEADS, &p, tokens, name).state(position);
             let case = case.floats(&turns(position + tokens, dims, r));
@@ -239,7 +265,7 @@ fn heads(r: &mut Random) -> Vec<Case> {
             let case = case.floats(&r.floats(queries, 1.0)).floats(&r.floats(keys, 1.0));
             let case = case.output(tokens * heads * width);
             let cached = (position + tokens) * kv_heads * width;
-            cases.push(case.output(cached).output(cached));
+            cases.push(Case { half: half == 1, ..case.output(cached).output(cached) });
         }
     }
     cases
@@ -264,6 +290,7 @@ fn attention(r: &mut Random) -> Vec<Case> {
         for (position, tokens, window, splits) in [
             (0, 1, 0, 1),
             (0, 5, 0, 1),
+            (90, 4, 0, 1),
             (62, 3, 0, 1),
             (130, 2, 0, 1),
             (70, 3, 3, 1),
@@ -271,8 +298,10 @@ fn attention(r: &mut Random) -> Vec<Case> {
             (2, 2, 9, 1),
             (3, 1, 0, 16),
             (300, 1, 0, 5),
+            (301, 2, 0, 6),
             (130, 2, 70, 7),
         ] {
+            let half = u32::from(tokens % 2 == 0 && (k_width | v_width) % 4 == 0);
             let (k_stride, v_stride) = (kv_heads * k_width + 4, kv_heads * v_width + if v_width == 5 { 1 } else { 4 });
             let p = kernel::Attention {
                 heads: heads as u32,
@@ -285,15 +314,17 @@ fn attention(r: &mut Random) -> Vec<Case> {
                 window,
                 splits: splits as u32,
                 tokens: tokens as u32,
+                half,
                 ..bytemuck::Zeroable::zeroed()
             };
             let name = format!(
-                "heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window} splits {splits}"
+                "heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window} splits {splits} half {half}"
             );
             let context = position + tokens;
             let case = Case::new(&kernel::ATTENTION, &p, tokens, name).state(position);
-            let case = case.floats(&r.floats(tokens * heads * k_width, 3.0)).floats(&r.floats(context * k_stride, 3.0));
-            let case = case.floats(&r.floats(context * v_stride, 1.0)).output(tokens * splits * heads * v_width);
+            let case =
+                case.floats(&r.floats(tokens * heads * k_width, 3.0)).cached(half, &r.floats(context * k_stride, 3.0));
+            let case = case.cached(half, &r.floats(context * v_stride, 1.0)).output(tokens * splits * heads * v_width);
             cases.push(case.output(if splits > 1 { 2 * tokens * splits * heads } else { 0 }));
         }
     }

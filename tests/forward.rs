@@ -40,7 +40,7 @@ fn logits_are_the_same_on_both_devices() {
             Precision::Mxfp4,
         ] {
             let play = |device: &Rc<dyn Device>, chunk| {
-                let options = LoadOptions { precision, context: Some(64) };
+                let options = LoadOptions { precision, context: Some(64), ..LoadOptions::default() };
                 let folder = folder(name);
                 let model = pollster::block_on(Model::load(&folder, device.clone(), &options, &mut |_| {}));
                 Run::new(model.unwrap(), chunk).play(tokens).concat()

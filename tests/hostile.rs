@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use folder::folder;
 use moebius_engine::Error;
 use moebius_engine::device::{Buffer, Cpu, Device, Limits, Plan, Reading, Step};
+use moebius_engine::format::Format;
 use moebius_engine::model::{LoadOptions, Model};
 use moebius_engine::source::{Memory, Source};
 use moebius_engine::weights::{Manifest, Precision};
@@ -42,7 +43,7 @@ impl Device for Untouched {
     }
 
     fn limits(&self) -> Limits {
-        Limits { binding: self.binding, workgroups: 1, ahead: 1 }
+        Limits { binding: self.binding, workgroups: 1, ahead: 1, cache: Format::F32 }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer, Error> {

@@ -12,6 +12,7 @@ use std::slice::from_ref;
 
 use folder::folder;
 use moebius_engine::device::{Cpu, Device, Simd};
+use moebius_engine::format::Format;
 use moebius_engine::kernel::Path;
 use moebius_engine::model::{LoadOptions, Model, Progress, Stage};
 use moebius_engine::source::Source;
@@ -46,7 +47,11 @@ const MODELS: [&str; 16] = [
 const LOGITS: f64 = 1e-3;
 
 fn load(source: &dyn Source, device: Rc<dyn Device>, precision: Precision) -> Model {
-    let options = LoadOptions { precision, context: Some(128) };
+    load_as(source, device, LoadOptions { precision, ..LoadOptions::default() })
+}
+
+fn load_as(source: &dyn Source, device: Rc<dyn Device>, options: LoadOptions) -> Model {
+    let options = LoadOptions { context: Some(128), ..options };
     pollster::block_on(Model::load(source, device, &options, &mut |_| {})).unwrap()
 }
 
@@ -118,6 +123,30 @@ fn the_gpu_agrees_with_transformers() {
     let gpu: Rc<dyn Device> = Rc::new(gpu);
     for name in MODELS {
         golden(name, &gpu, 16);
+    }
+}
+
+/// What keys and values in f16 may change: they are rounded to 11 bits.
+const CACHE: f64 = 2e-2;
+
+#[test]
+fn a_cache_in_f16_loses_little() {
+    let mut devices: Vec<Rc<dyn Device>> = vec![Rc::new(Cpu)];
+    devices.extend(paths().into_iter().take(1));
+    devices.extend(adapter::gpu("a_cache_in_f16_loses_little").map(|gpu| Rc::new(gpu) as Rc<dyn Device>));
+    for (device, name) in devices.iter().flat_map(|device| ["qwen3_moe", "deepseek_v3"].map(|name| (device, name))) {
+        let prompt = ids(&json(&format!("{name}/golden.json"))["prompt"]);
+        let run = |cache| {
+            let options = LoadOptions { cache: Some(cache), ..LoadOptions::default() };
+            let mut run = Run::new(load_as(&folder(name), device.clone(), options), 16);
+            assert_eq!(run.cache.format, cache, "{name}");
+            run.play(&prompt).concat()
+        };
+        let (whole, halves) = (run(Format::F32), run(Format::F16));
+        let whole: Vec<f64> = whole.iter().map(|v| f64::from(*v)).collect();
+        let lost = difference(&whole, &halves);
+        println!("{name} with its cache in f16 on {}: {lost:.1e} deviations", device.name());
+        assert!(lost > 0.0 && lost < CACHE, "{name} on {}: {lost}", device.name());
     }
 }
 

@@ -5,7 +5,7 @@ use moebius_engine::model::{Cache, Forward, Logits, Model};
 /// A model with its cache and forward pass.
 pub(crate) struct Run {
     pub(crate) model: Model,
-    cache: Cache,
+    pub(crate) cache: Cache,
     forward: Forward,
     /// Tokens played so far.
     position: usize,
@@ -15,7 +15,7 @@ impl Run {
     /// Compiles `model` for chunks of up to `chunk` tokens.
     pub(crate) fn new(model: Model, chunk: usize) -> Self {
         let device = model.device.clone();
-        let cache = Cache::new(device.as_ref(), &model.spec, model.context).unwrap();
+        let cache = Cache::new(device.as_ref(), &model.spec, model.context, model.cache).unwrap();
         let forward = Forward::compile(&model, &cache, chunk, Logits::All);
         let forward = pollster::block_on(forward).unwrap();
         Run { model, cache, forward, position: 0 }

@@ -171,7 +171,7 @@ fn turning_keeps_lengths_and_depends_on_the_distance_alone() {
     let (q, k) = (r.floats(dims, 1.0), r.floats(dims, 1.0));
     for interleaved in [0, 1] {
         let turned = |x: &[f32], position: u32| -> Vec<f32> {
-            let p = kernel::Heads { heads: 1, kv_heads: 1, width: 8, dims: 8, interleaved, norm: 0, eps: 0.0 };
+            let p = kernel::Heads { heads: 1, kv_heads: 1, width: 8, dims: 8, interleaved, norm: 0, eps: 0.0, half: 0 };
             let qkv = words(&[x, x, x].concat());
             let rest = [qkv, vec![0; 8], vec![0; 8], vec![0; 8], vec![0; 8 * context], vec![0; 8 * context]];
             let buffers: Vec<_> =
@@ -198,7 +198,7 @@ fn queries_and_keys_are_normed_by_head_or_all_together() {
     let mut r = Random::new(12);
     let (x, q_norm, k_norm) = (r.floats(4 * 6, 1.0), r.floats(12, 1.0), r.floats(6, 1.0));
     for norm in [0, 1, 2] {
-        let p = kernel::Heads { heads: 2, kv_heads: 1, width: 6, dims: 2, interleaved: 0, norm, eps: 0.5 };
+        let p = kernel::Heads { heads: 2, kv_heads: 1, width: 6, dims: 2, interleaved: 0, norm, eps: 0.5, half: 0 };
         let buffers = [
             state(0, 1, 0),
             words(&turns(1, 2)),
@@ -249,6 +249,7 @@ fn absorbed_queries_and_values_equal_the_long_way() {
         kv_offset: 0,
         interleaved: 0,
         eps: 0.0,
+        half: 0,
     };
     let format = Some(Format::F32);
     // At position 0 nothing turns.

@@ -14,6 +14,7 @@ export { CODES, MoebiusError } from './protocol.js';
  * @property {string | URL} model folder of a model, relative to the page
  * @property {import('./protocol.js').DeviceChoice} [device] default `auto`
  * @property {number} [context] most tokens that prompt and reply share; default is the model's own, within reason
+ * @property {'f32' | 'f16'} [cache] what keys and values are kept in; default is what suits the device
  * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, also when a dead worker or a lost GPU is replaced
  * @property {(device: import('./protocol.js').Device) => void} [onMoved] called when the GPU was lost and the model was loaded
  *   again, on another one or on the CPU; what was running goes on
@@ -192,10 +193,10 @@ export class Engine {
       const what = event.message ? `stopped: ${event.message}` : 'could not be started';
       if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}.`));
     });
-    const { device = 'auto', context = null } = this.#options;
+    const { device = 'auto', context = null, cache = null } = this.#options;
     try {
       /** @type {Info} */
-      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context }));
+      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context, cache }));
       this.#info = info;
       return info;
     } catch (error) {

@@ -34,7 +34,8 @@
 
 /**
  * Page to worker. Every request has an `id`, which its answers repeat.
- * @typedef {{type: 'load', id: number, url: string, device: DeviceChoice, context: number | null}
+ * @typedef {{type: 'load', id: number, url: string, device: DeviceChoice, context: number | null,
+ *      cache: 'f32' | 'f16' | null}
  *   | {type: 'complete', id: number, kind: Kind, body: object}
  *   | {type: 'logits', id: number, tokens: number[]}
  *   | {type: 'tokenize', id: number, text: string}

@@ -60,7 +60,7 @@ async function act(message) {
   const { id } = message;
   if (message.type === 'load') {
     await init();
-    engine = await Engine.load(message.url, message.device, message.context ?? undefined, progress, moved);
+    engine = await Engine.load(message.url, message.device, message.context ?? undefined, message.cache ?? undefined, progress, moved);
     return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()) };
   }
   if (!engine) throw { code: 'request', message: 'no model is loaded' };

@@ -7,7 +7,8 @@
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>; // [T, heads, k_width]
-@group(0) @binding(3) var<storage, read> keys: array<vec4<f32>>; // [context, k_stride]
+@group(0) @binding(3) var<storage, read> keys: array<vec4<u32>>; // [context, k_stride], floats or halves
+@group(0) @binding(4) var<storage, read> values: array<vec4<u32>>; // [context, v_stride], likewise
 @group(0) @binding(6) var<storage, read_write> marks: array<vec2<f32>>; // [T, splits, heads]: maximum, sum; unless one split
 
 // Below every score: WGSL promises nothing about infinities.
@@ -15,6 +16,27 @@ const LOWEST = -3.0e38;
 
 // More than one split.
 override SPLIT: bool = false;
+// Keys and values are halves, two to a word.
+override HALF: bool = false;
+
+fn halves(words: vec4<u32>, odd: bool) -> vec4<f32> {
+    let two = select(words.xy, words.zw, odd);
+    return vec4<f32>(unpack2x16float(two.x), unpack2x16float(two.y));
+}
+
+fn key_quad(i: u32) -> vec4<f32> {
+    if (HALF) {
+        return halves(keys[i >> 1u], (i & 1u) == 1u);
+    }
+    return bitcast<vec4<f32>>(keys[i]);
+}
+
+fn value_quad(i: u32) -> vec4<f32> {
+    if (HALF) {
+        return halves(values[i >> 1u], (i & 1u) == 1u);
+    }
+    return bitcast<vec4<f32>>(values[i]);
+}
 
 // Four heads of a workgroup: their key-value head, the first one's number in its group, and all of their numbers. Heads past
 // the group's end repeat its last one, and are not written.
@@ -53,7 +75,6 @@ fn start_of(token: u32) -> u32 {
 override THREADS: u32 = 64u;
 #import lanes
 
-@group(0) @binding(4) var<storage, read> values: array<vec4<f32>>; // [context, v_stride]
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>; // [T, splits, heads, v_width]
 
 // A quad of each head's mix.
@@ -107,7 +128,7 @@ fn attend(group: vec3<u32>, local: u32, invocation: u32) {
         let key = (min(place + lane, last) * params.k_stride + heads.kv * params.k_width) >> 2u;
         var score = vec4<f32>(0.0);
         for (var i = 0u; i < (params.k_width >> 2u); i++) {
-            let k = keys[key + i];
+            let k = key_quad(key + i);
             // Neighbours in fours load the four heads' queries for each other.
             let own = q[query + i];
             score += vec4<f32>(
@@ -130,15 +151,15 @@ fn attend(group: vec3<u32>, local: u32, invocation: u32) {
         for (var j = 0u; j < LANES; j++) {
             let its = subgroupShuffle(share, leader + j);
             let value = (min(place + j, last) * params.v_stride + heads.kv * params.v_width) >> 2u;
-            m0 = mixed(m0, its, values[value + min(quad, quads - 1u)]);
+            m0 = mixed(m0, its, value_quad(value + min(quad, quads - 1u)));
             if (slots > 1u) {
-                m1 = mixed(m1, its, values[value + min(quad + LANES, quads - 1u)]);
+                m1 = mixed(m1, its, value_quad(value + min(quad + LANES, quads - 1u)));
             }
             if (slots > 2u) {
-                m2 = mixed(m2, its, values[value + min(quad + 2u * LANES, quads - 1u)]);
+                m2 = mixed(m2, its, value_quad(value + min(quad + 2u * LANES, quads - 1u)));
             }
             if (slots > 3u) {
-                m3 = mixed(m3, its, values[value + min(quad + 3u * LANES, quads - 1u)]);
+                m3 = mixed(m3, its, value_quad(value + min(quad + 3u * LANES, quads - 1u)));
             }
         }
     }
@@ -178,7 +199,6 @@ fn put(heads: Heads, row: u32, quad: u32, mix: Mix) {
 }
 #else
 // A workgroup takes a token, or a split of it, and walks its positions in tiles of 64.
-@group(0) @binding(4) var<storage, read> values: array<f32>; // [context, v_stride]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, splits, heads, v_width]
 
 const TILE = 64u;
@@ -228,7 +248,7 @@ fn attend(group: vec3<u32>, local: u32) {
             var at = tile * params.v_stride + heads.kv * params.v_width + d;
             var sum = vec4<f32>(0.0);
             for (var s = 0u; s < seen; s++) {
-                sum += shares[s] * values[at];
+                sum += shares[s] * value_quad(at >> 2u)[at & 3u];
                 at += params.v_stride;
             }
             put(heads, row, d, rows(row, d) * kept + sum);
@@ -268,13 +288,13 @@ fn products(a: vec4<u32>, b: u32) -> vec4<f32> {
     var sums = vec4<f32>(0.0);
     if (((params.k_width | b | params.k_stride) & 3u) == 0u) {
         for (var i = 0u; i < (params.k_width >> 2u); i++) {
-            let key = keys[(b >> 2u) + i];
+            let key = key_quad((b >> 2u) + i);
             let at = (a >> vec4<u32>(2u)) + i;
             sums += vec4<f32>(dot(q[at.x], key), dot(q[at.y], key), dot(q[at.z], key), dot(q[at.w], key));
         }
     } else {
         for (var i = 0u; i < params.k_width; i++) {
-            let key = keys[(b + i) >> 2u][(b + i) & 3u];
+            let key = key_quad((b + i) >> 2u)[(b + i) & 3u];
             sums += vec4<f32>(query(a.x + i), query(a.y + i), query(a.z + i), query(a.w + i)) * key;
         }
     }

@@ -64,6 +64,27 @@ pub(crate) struct Model {
     /// Tokens of context [default: 4096, or the model's own if less]
     #[arg(long, value_name = "N")]
     pub(crate) context: Option<usize>,
+    /// What keys and values are kept in [default: f16 on a GPU, f32 on the CPU]
+    #[arg(long)]
+    pub(crate) cache: Option<CacheFormat>,
+}
+
+/// What keys and values are kept in.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CacheFormat {
+    /// 32-bit floats
+    F32,
+    /// 16-bit floats, half as large
+    F16,
+}
+
+impl From<CacheFormat> for moebius_engine::format::Format {
+    fn from(format: CacheFormat) -> Self {
+        match format {
+            CacheFormat::F32 => moebius_engine::format::Format::F32,
+            CacheFormat::F16 => moebius_engine::format::Format::F16,
+        }
+    }
 }
 
 /// Where to run.

@@ -17,7 +17,11 @@ use crate::disk::Disk;
 pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
     let folder = Disk::open(&arguments.path)?;
     let device = device(arguments.device).await?;
-    let options = LoadOptions { precision: Precision::Stored, context: arguments.context };
+    let options = LoadOptions {
+        precision: Precision::Stored,
+        context: arguments.context,
+        cache: arguments.cache.map(Into::into),
+    };
     let mut percent = Percent::new("loading");
     let model = Model::load(&folder, device, &options, &mut |p| percent.show(p)).await?;
     percent.end();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use js_sys::Function;
 use moebius_engine::chat::{Chat, ChatRequest, CompletionRequest};
+use moebius_engine::format::Format;
 use moebius_engine::model::{Attention, Ffn};
 use moebius_engine::{Error, Result};
 use serde::Serialize;
@@ -30,19 +31,22 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads the model in the folder at `url`, which ends with a slash. `device` is `auto`, `gpu` or `cpu`;
+    /// Loads the model in the folder at `url`, which ends with a slash. `device` is `auto`, `gpu` or `cpu`,
+    /// `cache` `f32` or `f16`;
     /// `onprogress` is called with bytes loaded, bytes in all, and the file. A GPU that is lost is replaced, or the CPU takes
     /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on.
     pub async fn load(
         url: String,
         device: String,
         context: Option<usize>,
+        cache: Option<String>,
         onprogress: Function,
         onmoved: Function,
     ) -> std::result::Result<Engine, JsValue> {
         keep_panics();
         let page = Page::new()?;
-        let home = Home { url, choice: device, context, onprogress, onmoved, device: RefCell::default() };
+        let cache = cache.map(|name| cache_format(&name)).transpose().map_err(|error| fault(&error))?;
+        let home = Home { url, choice: device, context, cache, onprogress, onmoved, device: RefCell::default() };
         let home = Rc::new(home);
         let chat = open(&home).await.map_err(|error| fault(&error))?;
         let info = info(&chat).to_string();
@@ -138,6 +142,12 @@ fn tell(stream: bool, onchunk: &Function, chunk: &impl Serialize) -> ControlFlow
 
 fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::Request { field: "reply".into(), reason: e.to_string() })
+}
+
+/// The format for `cache`.
+fn cache_format(name: &str) -> Result<Format> {
+    let known = Format::from_name(name).filter(|format| matches!(format, Format::F32 | Format::F16));
+    known.ok_or_else(|| Error::Request { field: "cache".into(), reason: format!("{name:?} is not f32 or f16") })
 }
 
 fn busy() -> JsValue {

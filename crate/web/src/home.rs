@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use js_sys::Function;
+use moebius_engine::format::Format;
 use moebius_engine::model::LoadOptions;
 use moebius_engine::session::{Recover, Session};
 use moebius_engine::{Error, Result};
@@ -22,6 +23,8 @@ pub(crate) struct Home {
     pub(crate) choice: String,
     /// Tokens of context.
     pub(crate) context: Option<usize>,
+    /// What keys and values are kept in.
+    pub(crate) cache: Option<Format>,
     /// See [`Fetch::new`].
     pub(crate) onprogress: Function,
     /// Called with the device, as JSON, when the model was loaded again.
@@ -53,7 +56,7 @@ impl Home {
 
     async fn session_on(&self, place: &Place) -> Result<Session> {
         let source = Fetch::new(self.url.clone(), self.onprogress.clone());
-        let options = LoadOptions { context: self.context, ..LoadOptions::default() };
+        let options = LoadOptions { context: self.context, cache: self.cache, ..LoadOptions::default() };
         let session = Session::load(&source, Rc::clone(&place.device), &options, &mut |_| {}).await;
         session.map_err(|error| source.explain(error))
     }

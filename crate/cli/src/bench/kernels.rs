@@ -32,7 +32,7 @@ impl Kernel {
 /// The kernels of a play of `tokens` tokens at `position`, the slowest first.
 pub(super) async fn kernels(model: &Model, position: usize, tokens: usize) -> Result<Vec<Kernel>> {
     let device = model.device.as_ref();
-    let cache = Cache::new(device, &model.spec, model.context)?;
+    let cache = Cache::new(device, &model.spec, model.context, model.cache)?;
     let steps = Steps::new(model, &cache, tokens, Logits::Last)?;
     let state: Vec<u8> = [position as u32, tokens as u32, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
     device.write(&cache.state, 0, &state)?;

@@ -95,7 +95,7 @@ impl Device for Cpu {
     }
 
     fn limits(&self) -> Limits {
-        Limits { binding: u64::from(u32::MAX), workgroups: 1, ahead: 1 }
+        Limits { binding: u64::from(u32::MAX), workgroups: 1, ahead: 1, cache: Format::F32 }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {

@@ -21,6 +21,7 @@ pub use profile::Profile;
 pub use simd::Simd;
 
 use crate::error::Result;
+use crate::format::Format;
 
 /// Memory on a device, a whole number of 32-bit words; freed when the last clone is dropped.
 #[derive(Clone)]
@@ -75,6 +76,8 @@ pub struct Limits {
     pub workgroups: u32,
     /// Tokens that may be in flight: 1 where a play is done when it returns.
     pub ahead: usize,
+    /// What keys and values are best kept in: f16 where memory is short and bytes are what a token waits for.
+    pub cache: Format,
 }
 
 /// A place that holds buffers and plays plans. Operations take effect in the order of the calls. Each of them may say that

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use half::f16;
+
 /// `x · σ(x)`.
 pub(super) fn silu(x: f32) -> f32 {
     x / (1.0 + (-x).exp())
@@ -33,5 +35,26 @@ pub(super) fn rotate(x: &mut [f32], turns: &[f32], interleaved: bool) {
         let (a, b) = if interleaved { (2 * i, 2 * i + 1) } else { (i, i + half) };
         let (cos, sin) = (turns[2 * i], turns[2 * i + 1]);
         (x[a], x[b]) = (x[a] * cos - x[b] * sin, x[b] * cos + x[a] * sin);
+    }
+}
+
+/// Floats `at` to `at + len` of a cache, which are two halves a word where `half` is 1.
+pub(super) fn cached(words: &[u32], half: u32, at: usize, len: usize) -> Cow<'_, [f32]> {
+    if half == 0 {
+        return bytemuck::cast_slice(&words[at..at + len]).into();
+    }
+    let halves: &[f16] = bytemuck::cast_slice(words);
+    halves[at..at + len].iter().map(|h| h.to_f32()).collect()
+}
+
+/// Writes floats from `at` on of such a cache.
+pub(super) fn store(words: &mut [u32], half: u32, at: usize, values: &[f32]) {
+    if half == 0 {
+        bytemuck::cast_slice_mut(words)[at..at + values.len()].copy_from_slice(values);
+        return;
+    }
+    let halves: &mut [f16] = bytemuck::cast_slice_mut(words);
+    for (h, v) in halves[at..].iter_mut().zip(values) {
+        *h = f16::from_f32(*v);
     }
 }

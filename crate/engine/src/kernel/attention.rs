@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, STATE, fast, of, read, write};
+use super::{EACH, Kernel, Launch, STATE, arithmetic, fast, of, read, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Below every score: the largest of none.
@@ -41,6 +41,8 @@ pub struct Params {
     pub row_first: u32,
     /// Rows from one head's part to the next.
     pub row_step: u32,
+    /// 1: keys and values are f16, two to a word; 0: f32. Widths and strides are then multiples of four.
+    pub half: u32,
 }
 
 impl Params {
@@ -69,7 +71,7 @@ fn launch(params: &[u8], profile: &Profile) -> Launch {
 
 /// How a launch of these parameters is laid out.
 pub(super) fn lay_out(p: &Params, profile: &Profile) -> Launch {
-    let constants = vec![("SPLIT", u32::from(p.splits > 1))];
+    let constants = vec![("SPLIT", u32::from(p.splits > 1)), ("HALF", p.half)];
     let quads = (p.k_width | p.v_width | p.k_stride | p.v_stride).is_multiple_of(4);
     if !(profile.subgroups() && quads) {
         return Launch { grid: [Dim::Fixed(p.fours()), EACH, Dim::Fixed(p.splits)], constants, subgroups: false };
@@ -87,7 +89,7 @@ pub(super) fn lay_out(p: &Params, profile: &Profile) -> Launch {
 
 pub(super) fn cpu(args: &Args<'_>) {
     let p: Params = args.params();
-    let (state, q, keys, values) = (args.u32(1), args.f32(2), args.f32(3), args.f32(4));
+    let (state, q, keys, values) = (args.u32(1), args.f32(2), args.u32(3), args.u32(4));
     let mut y = args.f32_mut(5);
     let (heads, kw, vw) = (p.heads as usize, p.k_width as usize, p.v_width as usize);
     let (position, window, splits) = (state[0] as usize, p.window as usize, p.splits as usize);
@@ -104,8 +106,8 @@ pub(super) fn cpu(args: &Args<'_>) {
             let q = &q[(t * heads + h) * kw..][..kw];
             scores.clear();
             scores.extend(seen.clone().map(|s| {
-                let k = &keys[s * p.k_stride as usize + group * kw..][..kw];
-                q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>() * p.scale
+                let k = arithmetic::cached(&keys, p.half, s * p.k_stride as usize + group * kw, kw);
+                q.iter().zip(k.iter()).map(|(q, k)| q * k).sum::<f32>() * p.scale
             }));
             let largest = scores.iter().copied().fold(LOWEST, f32::max);
             let mut total = 0.0;
@@ -118,8 +120,8 @@ pub(super) fn cpu(args: &Args<'_>) {
             y.fill(0.0);
             let whole = if splits > 1 { 1.0 } else { total };
             for (s, score) in seen.clone().zip(&scores) {
-                let v = &values[s * p.v_stride as usize + group * vw..][..vw];
-                for (y, v) in y.iter_mut().zip(v) {
+                let v = arithmetic::cached(&values, p.half, s * p.v_stride as usize + group * vw, vw);
+                for (y, v) in y.iter_mut().zip(v.iter()) {
                     *y += score / whole * v;
                 }
             }

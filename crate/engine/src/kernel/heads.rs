@@ -23,6 +23,8 @@ pub struct Params {
     pub norm: u32,
     /// Added to the mean of squares (config `rms_norm_eps`).
     pub eps: f32,
+    /// 1: the cache is f16, two to a word, and widths are even; 0: f32.
+    pub half: u32,
 }
 
 /// `state`, `turns [context, dims/2, 2]` (cosine, sine), `x [T, heads + 2·kv_heads, width]` (queries, keys, values),
@@ -48,14 +50,14 @@ pub static HEADS: Kernel = Kernel {
 
 fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
-    [Dim::Fixed(p.heads + 2 * p.kv_heads), EACH, ONE].into()
+    Launch::from([Dim::Fixed(p.heads + 2 * p.kv_heads), EACH, ONE]).with(vec![("HALF", p.half)])
 }
 
 fn cpu(args: &Args<'_>) {
     let p: Params = args.params();
     let (state, turns, x) = (args.u32(1), args.f32(2), args.f32(3));
     let norms = [args.f32(4), args.f32(5)];
-    let (mut q, mut keys, mut values) = (args.f32_mut(6), args.f32_mut(7), args.f32_mut(8));
+    let (mut q, mut keys, mut values) = (args.f32_mut(6), args.u32_mut(7), args.u32_mut(8));
     let (heads, kv_heads, width) = (p.heads as usize, p.kv_heads as usize, p.width as usize);
     let all = (heads + 2 * kv_heads) * width;
     for (t, x) in x.chunks_exact(all).take(args.tokens()).enumerate() {
@@ -78,7 +80,9 @@ fn cpu(args: &Args<'_>) {
             }
         };
         turned(x_q, &norms[0], &mut q[t * heads * width..][..heads * width]);
-        turned(x_k, &norms[1], &mut keys[place * kv_heads * width..][..kv_heads * width]);
-        values[place * kv_heads * width..][..kv_heads * width].copy_from_slice(x_v);
+        let mut key = vec![0.0; kv_heads * width];
+        turned(x_k, &norms[1], &mut key);
+        arithmetic::store(&mut keys, p.half, place * kv_heads * width, &key);
+        arithmetic::store(&mut values, p.half, place * kv_heads * width, x_v);
     }
 }

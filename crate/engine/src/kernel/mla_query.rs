@@ -30,6 +30,8 @@ pub struct Params {
     pub interleaved: u32,
     /// Added to the mean of squares of the latent.
     pub eps: f32,
+    /// 1: the cache is f16, two to a word, and widths are even; 0: f32.
+    pub half: u32,
 }
 
 /// `state`, `turns [context, rope/2, 2]` (cosine, sine), `q [T, q_stride]`, `kv [T, kv_stride]`, `kv_norm [rank]`, planes
@@ -58,14 +60,15 @@ fn launch(params: &[u8], _: &Profile) -> Launch {
     let p: Params = of(params);
     // A rank that is not whole blocks has a last one that must not be written whole.
     let subgroups = p.rank.is_multiple_of(32);
-    Launch { subgroups, ..[Dim::Fixed(p.heads + 1), EACH, ONE].into() }
+    let launch = Launch::from([Dim::Fixed(p.heads + 1), EACH, ONE]).with(vec![("HALF", p.half)]);
+    Launch { subgroups, ..launch }
 }
 
 fn cpu(args: &Args<'_>) {
     let p: Params = args.params();
     let (state, turns, q, kv, kv_norm) = (args.u32(1), args.f32(2), args.f32(3), args.f32(4), args.f32(5));
     let (weights, scales) = (args.u32(6), args.u32(7));
-    let (mut y, mut cache) = (args.f32_mut(8), args.f32_mut(9));
+    let (mut y, mut cache) = (args.f32_mut(8), args.u32_mut(9));
     let (nope, rope, rank) = (p.nope as usize, p.rope as usize, p.rank as usize);
     let mut row = vec![0.0; rank];
     for t in 0..args.tokens() {
@@ -86,9 +89,9 @@ fn cpu(args: &Args<'_>) {
             arithmetic::rotate(turned, turns, p.interleaved == 1);
         }
         let kv = &kv[t * p.kv_stride as usize + p.kv_offset as usize..][..rank + rope];
-        let (latent, key) = cache[place * (rank + rope)..][..rank + rope].split_at_mut(rank);
-        latent.copy_from_slice(&arithmetic::norm(&kv[..rank], &kv_norm, p.eps));
-        key.copy_from_slice(&kv[rank..]);
-        arithmetic::rotate(key, turns, p.interleaved == 1);
+        let mut kept = arithmetic::norm(&kv[..rank], &kv_norm, p.eps);
+        kept.extend_from_slice(&kv[rank..]);
+        arithmetic::rotate(&mut kept[rank..], turns, p.interleaved == 1);
+        arithmetic::store(&mut cache, p.half, place * (rank + rope), &kept);
     }
 }

@@ -5,7 +5,7 @@ use bytemuck::Pod;
 
 use super::{
     Argmax, Attention, AttentionMerge, Combine, Embed, ExpertsDown, ExpertsMatmul, ExpertsSort, ExpertsUp, Heads,
-    Kernel, Last, LayerNorm, Matmul, MlaQuery, Sample, Settings, State, TopK, of,
+    Kernel, Last, LayerNorm, Matmul, MlaQuery, Sample, Settings, State, TopK, arithmetic, of,
 };
 use crate::format::Format;
 
@@ -15,6 +15,8 @@ pub(crate) struct Probe {
     pub(crate) tokens: u32,
     /// For each binding; outputs too.
     pub(crate) buffers: Vec<Vec<u32>>,
+    /// What it writes to a cache is f16.
+    pub(crate) half: bool,
 }
 
 /// Tokens of most probes.
@@ -26,7 +28,7 @@ const EXPERTS: (usize, usize, usize, usize) = (3, 32, 64, 2);
 
 impl Probe {
     fn new(params: &impl Pod, tokens: usize) -> Self {
-        Probe { params: bytemuck::bytes_of(params).to_vec(), tokens: tokens as u32, buffers: Vec::new() }
+        Probe { params: bytemuck::bytes_of(params).to_vec(), tokens: tokens as u32, buffers: Vec::new(), half: false }
     }
 
     fn words(mut self, words: &[u32]) -> Self {
@@ -38,6 +40,13 @@ impl Probe {
     fn floats(self, count: usize) -> Self {
         let floats = spread(count, self.buffers.len() as u32);
         self.words(bytemuck::cast_slice(&floats))
+    }
+
+    /// The same in a cache, of halves or not.
+    fn cached(self, half: u32, count: usize) -> Self {
+        let mut words = vec![0; count];
+        arithmetic::store(&mut words, half, 0, &spread(count, self.buffers.len() as u32));
+        self.words(&words)
     }
 
     fn out(self, count: usize) -> Self {
@@ -144,7 +153,7 @@ fn attention(p: Attention) -> Probe {
     let context = 70 + tokens;
     let (heads, rows) = (p.heads as usize, tokens * (p.splits * p.heads) as usize);
     let probe = Probe::new(&p, tokens).state(70).floats(tokens * heads * p.k_width as usize);
-    let probe = probe.floats(context * p.k_stride as usize).floats(context * p.v_stride as usize);
+    let probe = probe.cached(p.half, context * p.k_stride as usize).cached(p.half, context * p.v_stride as usize);
     probe.out(rows * p.v_width as usize).out(2 * rows)
 }
 
@@ -229,8 +238,22 @@ fn experts_matmul(format: Format, like: ExpertsMatmul) -> Probe {
 }
 
 fn heads(like: Heads) -> Probe {
-    let p = Heads { heads: 2, kv_heads: 1, width: 24, dims: 16, interleaved: 1, norm: like.norm.max(1), eps: 1e-6 };
-    let probe = Probe::new(&p, 2).state(4).floats(6 * 16).floats(2 * 4 * 24).floats(2 * 24).floats(24);
+    let p = Heads {
+        heads: 2,
+        kv_heads: 1,
+        width: 24,
+        dims: 16,
+        interleaved: 1,
+        norm: like.norm.max(1),
+        eps: 1e-6,
+        half: like.half,
+    };
+    let probe = Probe { half: p.half == 1, ..Probe::new(&p, 2) }
+        .state(4)
+        .floats(6 * 16)
+        .floats(2 * 4 * 24)
+        .floats(2 * 24)
+        .floats(24);
     probe.out(2 * 2 * 24).out(6 * 24).out(6 * 24)
 }
 
@@ -261,7 +284,13 @@ fn mla_query(format: Format, like: MlaQuery) -> Probe {
         kv_offset: 0,
         interleaved: 1,
         eps: 1e-6,
+        half: like.half,
     };
-    let probe = Probe::new(&p, 2).state(4).floats(6 * 4).floats(2 * 20).floats(2 * cached).floats(rank);
+    let probe = Probe { half: p.half == 1, ..Probe::new(&p, 2) }
+        .state(4)
+        .floats(6 * 4)
+        .floats(2 * 20)
+        .floats(2 * cached)
+        .floats(rank);
     probe.matrix(format, 2 * 11, rank).out(2 * 2 * cached).out(6 * cached)
 }

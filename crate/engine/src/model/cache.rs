@@ -2,8 +2,9 @@
 
 use crate::device::{Buffer, Device};
 use crate::error::Result;
+use crate::format::Format;
 use crate::kernel;
-use crate::model::{Attention, ModelSpec};
+use crate::model::{Attention, LayerSpec, ModelSpec};
 
 /// Shared by all plans of a session.
 pub struct Cache {
@@ -15,12 +16,16 @@ pub struct Cache {
     pub layers: Vec<(Buffer, Buffer)>,
     /// Positions it holds.
     pub context: usize,
+    /// What keys and values are: f32, or f16, which takes half the memory and loses less than any weight format.
+    pub format: Format,
 }
 
 impl Cache {
-    /// An empty cache of `context` positions.
-    pub fn new(device: &dyn Device, spec: &ModelSpec, context: usize) -> Result<Self> {
-        let floats = |label: &str, n: usize| device.buffer(label, 4 * n as u64);
+    /// An empty cache of `context` positions; in f16 only where all widths are whole quads.
+    pub fn new(device: &dyn Device, spec: &ModelSpec, context: usize, format: Format) -> Result<Self> {
+        let format = if format == Format::F16 && spec.layers.iter().all(quads) { format } else { Format::F32 };
+        let size = if format == Format::F16 { 2 } else { 4 };
+        let floats = |label: &str, n: usize| device.buffer(label, size * n as u64);
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (i, layer) in spec.layers.iter().enumerate() {
             layers.push(match &layer.attention {
@@ -35,9 +40,17 @@ impl Cache {
             });
         }
         let table = crate::model::rope_table(&spec.rope, context);
-        let rope = floats("rope", table.len())?;
+        let rope = device.buffer("rope", 4 * table.len() as u64)?;
         device.write(&rope, 0, bytemuck::cast_slice(&table))?;
         let state = device.buffer("state", size_of::<kernel::State>() as u64)?;
-        Ok(Cache { state, rope, layers, context })
+        Ok(Cache { state, rope, layers, context, format })
+    }
+}
+
+/// Whether what a layer caches is in whole quads.
+fn quads(layer: &LayerSpec) -> bool {
+    match &layer.attention {
+        Attention::Gqa(g) => g.head.is_multiple_of(4),
+        Attention::Mla(m) => (m.rank | m.rope).is_multiple_of(4),
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::config::Config;
 use crate::model::family::read_spec;
@@ -28,6 +29,8 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// Tokens of context; by default 4,096, or fewer if the model was made for fewer.
     pub context: Option<usize>,
+    /// What keys and values are kept in, f32 or f16; by default what suits the device.
+    pub cache: Option<Format>,
 }
 
 /// What is being loaded.
@@ -60,6 +63,8 @@ pub struct Model {
     pub device: Rc<dyn Device>,
     /// Tokens of context to hold.
     pub context: usize,
+    /// What keys and values are to be kept in: see [`crate::model::Cache::format`].
+    pub cache: Format,
     /// Texts beside the weights.
     pub files: Files,
     /// Bytes of weights on the device.
@@ -102,7 +107,9 @@ impl Model {
         }
         let weights = reserved.assemble(device.as_ref(), &spec)?;
         let pending = Pending { tensors, device: device.clone(), list, total: choice.stored };
-        let model = Model { spec, weights, device, context, files, bytes: choice.bytes, fallbacks: choice.fallbacks };
+        let cache = options.cache.unwrap_or(device.limits().cache);
+        let model =
+            Model { spec, weights, device, context, cache, files, bytes: choice.bytes, fallbacks: choice.fallbacks };
         Ok((model, pending))
     }
 }

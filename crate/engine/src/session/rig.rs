@@ -21,7 +21,7 @@ impl Rig {
     /// What a session on `model` needs, its cache empty.
     pub(super) async fn new(model: &Model) -> Result<Self> {
         let (device, spec) = (model.device.as_ref(), &model.spec);
-        let cache = Cache::new(device, spec, model.context)?;
+        let cache = Cache::new(device, spec, model.context, model.cache)?;
         let choice = Choice::new(device, spec.vocab)?;
         let chunk = CHUNK.min(model.context);
         let prefill = Steps::new(model, &cache, chunk, Logits::Last)?;

@@ -17,6 +17,7 @@ pub(crate) use plan::Launches;
 
 use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Reading, Step, Storage};
 use crate::error::{Error, Result};
+use crate::format::Format;
 use crate::kernel::Shader;
 
 /// Bytes written between submits: natively every write is held in memory a second time until the next one.
@@ -167,7 +168,8 @@ impl Device for Gpu {
         let limits = self.device.limits();
         // A multiple of 16, so that a buffer rounded up to whole quads still fits.
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15;
-        Limits { binding, workgroups: if self.software { 1 } else { WORKGROUPS }, ahead: AHEAD }
+        let (workgroups, cache) = if self.software { (1, Format::F32) } else { (WORKGROUPS, Format::F16) };
+        Limits { binding, workgroups, ahead: AHEAD, cache }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {

@@ -72,19 +72,28 @@ async fn outputs(
         bindings.push(buffer);
     }
     let written = kernel.bindings.iter().zip(&bindings).filter(|(b, _)| b.access == Access::Write);
-    let written: Vec<Buffer> = written.map(|(_, buffer)| buffer.clone()).collect();
+    let written: Vec<(&str, Buffer)> = written.map(|(b, buffer)| (b.name, buffer.clone())).collect();
     let params = probe.params.clone();
     let plan = device.compile_untested(vec![Step { label: "probe".into(), kernel, format, params, bindings }]).await?;
     device.play(&[(&plan, probe.tokens)])?;
     let mut readings = Vec::new();
-    for buffer in &written {
+    for (_, buffer) in &written {
         readings.push(device.begin_read(buffer, 0, buffer.bytes())?);
     }
     let mut outputs = Vec::new();
-    for reading in readings {
-        outputs.push(bytemuck::pod_collect_to_vec(&reading.await?));
+    for ((name, _), reading) in written.iter().zip(readings) {
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&reading.await?);
+        let halves = probe.half && matches!(*name, "keys" | "values" | "cache");
+        outputs.push(if halves { floats(&words) } else { words });
     }
     Ok(outputs)
+}
+
+/// Words of two halves each, as words of floats.
+fn floats(words: &[u32]) -> Vec<u32> {
+    let mut floats = vec![0.0; 2 * words.len()];
+    Format::F16.decode_row(words, &[], 0, &mut floats);
+    bytemuck::cast_slice(&floats).to_vec()
 }
 
 /// Whether words are equal, as integers or nearly as floats.

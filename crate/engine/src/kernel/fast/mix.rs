@@ -8,8 +8,8 @@ use crate::kernel::{self, Attention, Combine, Heads, MlaQuery, arithmetic};
 
 pub(in crate::kernel) fn attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
-    if p.splits > 1 {
-        // Splits are for devices that one token leaves idle; this one never asks for them.
+    if p.splits > 1 || p.half == 1 {
+        // Splits are for devices that one token leaves idle, halves for those with little memory; this one never asks for them.
         if call.first() {
             (kernel::ATTENTION.cpu)(call.args());
         }
@@ -47,6 +47,12 @@ fn head<'a>(call: &Call<'a>, p: &Attention, i: usize, scratch: &mut Scratch) -> 
 
 pub(in crate::kernel) fn mla_attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
+    if p.half == 1 {
+        if call.first() {
+            (kernel::MLA_ATTENTION.cpu)(call.args());
+        }
+        return;
+    }
     let (weights, scales, values) = (call.u32(7), call.u32(8), call.out(9));
     let (format, cols, heads, value) = (call.format(), p.v_width as usize, p.heads as usize, p.value as usize);
     for i in call.share(call.tokens() * heads, 1) {
@@ -62,8 +68,8 @@ pub(in crate::kernel) fn mla_attention(call: &Call<'_>, scratch: &mut Scratch) {
 
 pub(in crate::kernel) fn heads(call: &Call<'_>, _: &mut Scratch) {
     let p: Heads = call.params();
-    if p.norm > 1 {
-        // All heads of a token normed together: few models have it, and it is small.
+    if p.norm > 1 || p.half == 1 {
+        // All heads of a token normed together: few models have it, and it is small. Halves: as above.
         if call.first() {
             (kernel::HEADS.cpu)(call.args());
         }
@@ -100,6 +106,12 @@ pub(in crate::kernel) fn heads(call: &Call<'_>, _: &mut Scratch) {
 
 pub(in crate::kernel) fn mla_query(call: &Call<'_>, scratch: &mut Scratch) {
     let p: MlaQuery = call.params();
+    if p.half == 1 {
+        if call.first() {
+            (kernel::MLA_QUERY.cpu)(call.args());
+        }
+        return;
+    }
     let (state, turns, q, kv, kv_norm) = (call.u32(1), call.f32(2), call.f32(3), call.f32(4), call.f32(5));
     let (weights, scales, y, cache) = (call.u32(6), call.u32(7), call.out(8), call.out(9));
     let (heads, nope, rope, rank) = (p.heads as usize, p.nope as usize, p.rope as usize, p.rank as usize);

@@ -2,6 +2,7 @@
 
 use crate::device::Buffer;
 use crate::error::Result;
+use crate::format::Format;
 use crate::kernel;
 use crate::model::layers::{Builder, product};
 use crate::model::{AttentionWeights, Gqa, Layer, Mla, QkNorm};
@@ -34,6 +35,16 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Attention that is neither split nor followed by a product.
+    fn whole(&self) -> kernel::Attention {
+        kernel::Attention { splits: 1, tokens: 1, half: self.half(), ..bytemuck::Zeroable::zeroed() }
+    }
+
+    /// Whether the cache is f16, as kernels want to know it.
+    fn half(&self) -> u32 {
+        u32::from(self.cache.format == Format::F16)
+    }
+
     /// Into how many splits.
     fn splits(&self, params: &kernel::Attention) -> u32 {
         let busy = self.device.limits().workgroups / params.kv_heads;
@@ -62,6 +73,7 @@ impl Builder<'_> {
                 QkNorm::Whole => 2,
             },
             eps: self.spec.eps,
+            half: self.half(),
         };
         let (q_norm, k_norm) = qk_norm.as_ref().map_or((&qkv, &qkv), |(q, k)| (q, k));
         let (keys, values) = &self.cache.layers[i];
@@ -77,7 +89,7 @@ impl Builder<'_> {
             v_stride: stride,
             scale: s.scale,
             window: s.window.unwrap_or(0) as u32,
-            ..whole()
+            ..self.whole()
         };
         let mixed = self.scratch("mixed", q_width)?;
         self.attend(i, params, &q, &mixed)?;
@@ -114,6 +126,7 @@ impl Builder<'_> {
             kv_offset: (w_down.rows - cached) as u32,
             interleaved: u32::from(self.spec.rope.interleaved),
             eps: LATENT_EPS,
+            half: self.half(),
         };
         let absorbed = self.scratch("absorbed", s.heads * cached)?;
         let (state, turns, cache) = (&self.cache.state, &self.cache.rope, &self.cache.layers[i].0);
@@ -128,7 +141,7 @@ impl Builder<'_> {
             v_stride: cached as u32,
             scale: s.scale,
             window: 0,
-            ..whole()
+            ..self.whole()
         };
         let (latents, mixed) = (self.scratch("latents", s.heads * s.rank)?, self.scratch("mixed", s.heads * s.value)?);
         // Values of each head from its mixed latent: its rows of kv_b after those of its keys.
@@ -156,9 +169,4 @@ impl Builder<'_> {
         self.add(format!("layers.{i}.o"), (o, None), &mixed, x);
         Ok(())
     }
-}
-
-/// Attention that is neither split nor followed by a product.
-fn whole() -> kernel::Attention {
-    kernel::Attention { splits: 1, tokens: 1, ..bytemuck::Zeroable::zeroed() }
 }
