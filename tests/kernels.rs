@@ -11,8 +11,8 @@ use std::time::Instant;
 use cases::Case;
 use compare::Bound;
 use moebius_engine::device::{Cpu, Device, Simd};
-use moebius_engine::format::Format;
-use moebius_engine::kernel::{Access, KERNELS, Path};
+use moebius_engine::format::{FORMATS, Format};
+use moebius_engine::kernel::{Access, KERNELS, MATVEC, Matmul, Path};
 
 #[test]
 fn every_kernel_has_cases() {
@@ -35,6 +35,32 @@ fn every_path_of_the_cpu_agrees_with_the_twins() {
     for path in Path::all() {
         println!("on {}", path.name);
         all_agree(&Simd::on(path));
+    }
+}
+
+/// What is not a number must not be lost where inputs are rounded: it would pass for a prediction.
+#[test]
+fn no_path_of_the_cpu_makes_numbers_of_what_is_none() {
+    for path in Path::all() {
+        for format in FORMATS {
+            for (at, none) in [(0, f32::NAN), (77, f32::INFINITY), (95, f32::NEG_INFINITY)] {
+                let (weights, mut scales) = format.encode(&vec![0.5; 4 * 96], 4, 96);
+                scales.resize(scales.len().max(4), 0);
+                let mut x = vec![0.25f32; 96];
+                x[at] = none;
+                let buffers = [bytemuck::cast_slice(&x).to_vec(), vec![0; 4], weights, scales, vec![0; 4], vec![0; 4]];
+                let params = Matmul::plain(4, 96).to_bytes();
+                let device = Simd::on(path);
+                let all = launch::launch(&device, &MATVEC, Some(format), &params, 1, &buffers);
+                let y: Vec<f32> = pollster::block_on(all).unwrap()[4].iter().map(|w| f32::from_bits(*w)).collect();
+                assert!(
+                    y.iter().all(|y| !y.is_finite()),
+                    "{none} at {at} with {} on {}: {y:?}",
+                    format.name(),
+                    path.name
+                );
+            }
+        }
     }
 }
 

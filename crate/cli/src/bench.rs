@@ -112,8 +112,7 @@ fn bytes_a_token(model: &Model) -> u64 {
     model.bytes.saturating_sub(unread).saturating_sub(idle)
 }
 
-/// GB a second of a plain product with a large f32 matrix: on a GPU what memory gives, on the scalar CPU what one thread
-/// of plain arithmetic takes.
+/// GB a second of a plain product with a large f32 matrix: what memory gives.
 async fn probe(device: &dyn Device) -> Result<f64> {
     let bytes = u64::from(ROWS) * u64::from(COLS) * 4;
     let buffer = |label: &str, bytes: u64| device.buffer(label, bytes);

@@ -96,9 +96,9 @@ fn round<V: Vector>(x: &[f32]) -> ([i32; BLOCK], f32) {
     }
     // What is not a number, or infinite, leaves no number: it must not be lost where it is rounded.
     let most = V::largest(most) + V::sum(none);
-    // Blocks of next to nothing: their inverse would be infinite.
-    if most < 1e-30 {
-        return (codes, 0.0);
+    // The inverse of next to nothing would be infinite.
+    if !most.is_finite() || most < 1e-30 {
+        return (codes, if most.is_finite() { 0.0 } else { f32::NAN });
     }
     let factor = V::splat(LARGEST / most);
     for (part, codes) in x.chunks_exact(V::LANES).zip(codes.chunks_exact_mut(V::LANES)) {
