@@ -16,6 +16,7 @@ struct Params {
     row_first: u32,
     row_step: u32,
     half: u32,
+    apart: u32,
 }
 
 #ifdef subgroups

@@ -1,5 +1,5 @@
-// Second half of the routed experts: y[t] += Σ_j weight_j · W_down,j · x[t, j], in the order of choice. A group of
-// lanes shares four rows.
+// Second half of the routed experts: y[t] += Σ_j weight_j · (W_down,j · x[t, j] + b_j), in the order of choice. A
+// group of lanes shares four rows.
 const THREADS = 64u;
 #import format
 #import input
@@ -13,6 +13,7 @@ struct Params {
     stride: u32,
     weights: u32,
     scales: u32,
+    bias: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,7 +35,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let record = slots[choice.x] * params.stride;
         plane_weights = record + params.weights;
         plane_scales = record + params.scales;
+        plane_biases = select(0u, record + params.bias, params.bias > 0u);
+        // Once for the lanes that add up.
         var part = vec4<f32>(0.0);
+        if (lane_of(local) == 0u) {
+            part = vec4<f32>(bias_at(row.x), bias_at(row.y), bias_at(row.z), bias_at(row.w));
+        }
         for (var b = lane_of(local); b < blocks; b += LANES) {
             let v = input_block(pair * params.width, b, params.width);
             part += vec4<f32>(

@@ -2,6 +2,7 @@
 // that chose it, as experts_sort lists them, so that an expert is read once for many. Strips or tiles as in matmul.
 #import format
 #import pool
+#import silu
 
 struct Params {
     rows: u32,
@@ -14,6 +15,8 @@ struct Params {
     gated: u32,
     norm: u32,
     eps: f32,
+    bias: u32,
+    limit: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -28,8 +31,14 @@ override NORM: bool = false;
 override GATED: bool = false;
 
 fn put_one(dest: u32, row: u32, v: f32) {
-    if (row < select(params.rows, params.rows >> 1u, GATED)) {
-        y[dest + row] = v;
+    if (row < params.rows) {
+        y[dest + row] = v + bias_at(row);
+    }
+}
+
+fn put_gated(dest: u32, row: u32, gate: f32, up: f32) {
+    if (row < (params.rows >> 1u)) {
+        y[dest + row] = swiglu(gate + bias_at(2u * row), up + bias_at(2u * row + 1u), params.limit);
     }
 }
 
@@ -46,6 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let record = slots[group.y] * params.stride;
     plane_weights = record + params.weights;
     plane_scales = record + params.scales;
+    plane_biases = select(0u, record + params.bias, params.bias > 0u);
     let end = sorted[group.y + 1u];
     // The invocation's two rows, of a gated product a gate and its up; those past the end repeat the last one.
     let index = group.x * 64u + local;
@@ -79,6 +89,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let record = slots[group.y] * params.stride;
     plane_weights = record + params.weights;
     plane_scales = record + params.scales;
+    plane_biases = select(0u, record + params.bias, params.bias > 0u);
     let end = sorted[group.y + 1u];
     for (var first = sorted[group.y]; first < end; first += TILE) {
         tile(group.x, first, end, local);

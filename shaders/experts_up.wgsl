@@ -17,6 +17,8 @@ struct Params {
     scales: u32,
     eps: f32,
     norm: u32,
+    bias: u32,
+    limit: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -35,6 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let record = slots[chosen[pair].x] * params.stride;
     plane_weights = record + params.weights;
     plane_scales = record + params.scales;
+    plane_biases = select(0u, record + params.bias, params.bias > 0u);
     let first = (group.x * (THREADS / LANES) + local / LANES) * 2u;
     let gate0 = min(first, params.width - 1u) * 2u;
     let gate1 = min(first + 1u, params.width - 1u) * 2u;
@@ -63,9 +66,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let dest = pair * params.width;
     if (first < params.width) {
-        y[dest + first] = silu(total.x) * total.y;
+        y[dest + first] = swiglu(total.x + bias_at(gate0), total.y + bias_at(gate0 + 1u), params.limit);
     }
     if (first + 1u < params.width) {
-        y[dest + first + 1u] = silu(total.z) * total.w;
+        y[dest + first + 1u] = swiglu(total.z + bias_at(gate1), total.w + bias_at(gate1 + 1u), params.limit);
     }
 }

@@ -19,6 +19,7 @@ struct Params {
     row_first: u32,
     row_step: u32,
     half: u32,
+    apart: u32,
 }
 
 @group(0) @binding(7) var<storage, read> weights: array<vec4<u32>>; // plane [heads·(nope + value), rank]

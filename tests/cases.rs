@@ -185,6 +185,7 @@ fn mla_attention(format: Format, r: &mut Random) -> Vec<Case> {
                 row_first: 3,
                 row_step: value as u32 + 2,
                 half,
+                apart: 0,
             };
             let name =
                 format!("rank {rank} rope {rope} heads {heads} value {value} half {half} at {position}+{tokens}");
@@ -313,19 +314,21 @@ fn attention(r: &mut Random) -> Vec<Case> {
                 scale: (k_width as f32).sqrt().recip(),
                 window,
                 splits: splits as u32,
+                apart: u32::from(splits > 1 || position == 70),
                 tokens: tokens as u32,
                 half,
                 ..bytemuck::Zeroable::zeroed()
             };
             let name = format!(
-                "heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window} splits {splits} half {half}"
+                "heads {heads}/{kv_heads} widths {k_width} {v_width} at {position}+{tokens} window {window} splits {splits} half {half} apart {}",
+                p.apart
             );
             let context = position + tokens;
             let case = Case::new(&kernel::ATTENTION, &p, tokens, name).state(position);
             let case =
                 case.floats(&r.floats(tokens * heads * k_width, 3.0)).cached(half, &r.floats(context * k_stride, 3.0));
             let case = case.cached(half, &r.floats(context * v_stride, 1.0)).output(tokens * splits * heads * v_width);
-            cases.push(case.output(if splits > 1 { 2 * tokens * splits * heads } else { 0 }));
+            cases.push(case.output(if p.apart == 1 { 2 * tokens * splits * heads } else { 0 }));
         }
     }
     cases
@@ -333,9 +336,9 @@ fn attention(r: &mut Random) -> Vec<Case> {
 
 fn attention_merge(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (heads, width, splits, tokens) in [(1, 1, 2, 1), (3, 70, 5, 2), (4, 64, 16, 1)] {
-        let p = kernel::AttentionMerge { heads: heads as u32, width: width as u32, splits: splits as u32 };
-        let name = format!("heads {heads} width {width} splits {splits} tokens {tokens}");
+    for (heads, width, splits, tokens, sinks) in [(1, 1, 2, 1, 0), (3, 70, 5, 2, 1), (4, 64, 16, 1, 0)] {
+        let p = kernel::AttentionMerge { heads: heads as u32, width: width as u32, splits: splits as u32, sinks };
+        let name = format!("heads {heads} width {width} splits {splits} tokens {tokens} sinks {sinks}");
         let case = Case::new(&kernel::ATTENTION_MERGE, &p, tokens, name);
         let rows = tokens * splits * heads;
         let case = case.floats(&r.floats(rows * width, 1.0));
@@ -345,7 +348,8 @@ fn attention_merge(r: &mut Random) -> Vec<Case> {
             _ => [3.0 * r.unit(), 1.0 + r.unit()],
         });
         let marks: Vec<f32> = marks.collect();
-        cases.push(case.floats(&marks).output(tokens * heads * width));
+        let case = case.floats(&marks).output(tokens * heads * width);
+        cases.push(case.floats(&r.floats(heads, 4.0)));
     }
     cases
 }

@@ -23,7 +23,7 @@ use run::{Run, divergence, nll};
 use serde_json::Value;
 
 /// Fixtures with a loader here.
-const MODELS: [&str; 16] = [
+const MODELS: [&str; 17] = [
     "qwen3",
     "qwen3_moe",
     "qwen3_moe_yarn",
@@ -39,6 +39,7 @@ const MODELS: [&str; 16] = [
     "granitemoe",
     "granitemoeshared",
     "phimoe",
+    "gpt_oss",
     "ernie4_5_moe",
 ];
 

@@ -109,6 +109,71 @@ fn attention_is_a_softmax_over_what_it_may_see() {
 }
 
 #[test]
+fn a_sink_takes_its_part_of_the_softmax_and_gives_nothing() {
+    // Two heads of two floats, and one key-value head with three positions.
+    let mut r = Random::new(9);
+    let (q, k, v) = (r.floats(4, 2.0), r.floats(6, 2.0), r.floats(6, 1.0));
+    let sinks = [0.7f32, -9.0];
+    for splits in [1u32, 2] {
+        let p = kernel::Attention {
+            heads: 2,
+            kv_heads: 1,
+            k_width: 2,
+            v_width: 2,
+            k_stride: 2,
+            v_stride: 2,
+            scale: 1.0,
+            splits,
+            tokens: 1,
+            apart: 1,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        let rows = 2 * splits as usize;
+        let buffers = [state(2, 1, 0), words(&q), words(&k), words(&v), vec![0; 2 * rows], vec![0; 2 * rows]];
+        let [parts, marks] = [4, 5].map(|n| nth(n, &kernel::ATTENTION, None, &p, 1, &buffers));
+        let p = kernel::AttentionMerge { heads: 2, width: 2, splits, sinks: 1 };
+        let got = nth(2, &kernel::ATTENTION_MERGE, None, &p, 1, &[parts, marks, vec![0; 4], words(&sinks)]);
+        let of = |m: &[f32], i: usize| f64::from(m[i]);
+        let want: Vec<f64> = (0..4)
+            .map(|i| {
+                let h = i / 2;
+                let weight = |s: usize| (0..2).map(|j| of(&q, 2 * h + j) * of(&k, 2 * s + j)).sum::<f64>().exp();
+                let total = (0..3).map(weight).sum::<f64>() + f64::from(sinks[h]).exp();
+                (0..3).map(|s| weight(s) * of(&v, 2 * s + i % 2)).sum::<f64>() / total
+            })
+            .collect();
+        near(&got, &want, 1e-6);
+    }
+}
+
+#[test]
+fn experts_have_biases_and_limits() {
+    // One expert of one gate and one up on two inputs, which it doubles: at 3 and −4 with biases 0.5 and −1 the limit is 2.
+    let record = [words(&[2.0, 0.0, 0.0, 2.0, 0.5, -1.0, 0.0, 0.0]), words(&[3.0, 0.25, 0.0, 0.0])].concat();
+    let up = kernel::ExpertsUp {
+        hidden: 2,
+        width: 1,
+        chosen: 1,
+        stride: 12,
+        weights: 0,
+        scales: 4,
+        eps: 0.0,
+        norm: 0,
+        bias: 4,
+        limit: 2.0,
+    };
+    let chosen = vec![0, 0.5f32.to_bits()];
+    let buffers = [words(&[1.5, -2.0]), vec![0; 2], chosen.clone(), vec![0], record.clone(), vec![0]];
+    let got = last(&kernel::EXPERTS_UP, Some(Format::F32), &up, 1, &buffers);
+    near(&got, &[2.0 / (1.0 + (-1.702f64 * 2.0).exp()) * (-2.0 + 1.0)], 1e-6);
+
+    let down = kernel::ExpertsDown { hidden: 2, width: 1, chosen: 1, stride: 12, weights: 0, scales: 4, bias: 8 };
+    let buffers = [words(&[1.5]), chosen, vec![0], record, words(&[1.0, 1.0])];
+    let got = last(&kernel::EXPERTS_DOWN, Some(Format::F32), &down, 1, &buffers);
+    near(&got, &[1.0 + 0.5 * (3.0 + 3.0), 1.0 + 0.5 * 0.25], 1e-6);
+}
+
+#[test]
 fn a_norm_goes_before_the_product() {
     // The identity as matrix: what comes out is the normed input.
     let x = Random::new(2).floats(3 * 20, 5.0);

@@ -9,7 +9,7 @@
 @group(0) @binding(2) var<storage, read> q: array<vec4<f32>>; // [T, heads, k_width]
 @group(0) @binding(3) var<storage, read> keys: array<vec4<u32>>; // [context, k_stride], floats or halves
 @group(0) @binding(4) var<storage, read> values: array<vec4<u32>>; // [context, v_stride], likewise
-@group(0) @binding(6) var<storage, read_write> marks: array<vec2<f32>>; // [T, splits, heads]: maximum, sum; unless one split
+@group(0) @binding(6) var<storage, read_write> marks: array<vec2<f32>>; // [T, splits, heads]: maximum, sum; if apart
 
 // Below every score: WGSL promises nothing about infinities.
 const LOWEST = -3.0e38;

@@ -3,6 +3,17 @@
 
 var<private> plane_weights: u32;
 var<private> plane_scales: u32;
+// Where its biases start, in words too; 0 where it has none.
+var<private> plane_biases: u32;
+
+// The bias of a row.
+fn bias_at(row: u32) -> f32 {
+    if (plane_biases == 0u) {
+        return 0.0;
+    }
+    let i = plane_biases + row;
+    return bitcast<f32>(pool[i >> 2u][i & 3u]);
+}
 
 // Word i of the weight plane.
 fn weight_word(i: u32) -> u32 {

@@ -1,4 +1,5 @@
 // What `matvec` and `matmul` share: parameters, and the writing of an output. The importer has a binding `bias`.
+#import silu
 
 struct Params {
     rows: u32,
@@ -31,4 +32,9 @@ fn put_one(dest: u32, row: u32, v: f32) {
     }
     value *= params.scale;
     y[dest + row] = select(value, y[dest + row] + value, params.accumulate == 1u);
+}
+
+// The output of a gate and its up, likewise.
+fn put_gated(dest: u32, row: u32, gate: f32, up: f32) {
+    put_one(dest, row, silu(gate) * up);
 }

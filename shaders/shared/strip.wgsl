@@ -4,7 +4,6 @@
 // importer has what `tile` asks for.
 #import block
 #import norm
-#import silu
 
 const TOKENS = 16u;
 
@@ -98,7 +97,7 @@ fn finish(sums: Four, cols: u32) -> Four {
 // Writes what the two rows make of a token: their sums, or the one output of a gate and its up.
 fn put(dest: u32, index: u32, a: f32, b: f32) {
     if (GATED) {
-        put_one(dest, index, silu(a) * b);
+        put_gated(dest, index, a, b);
     } else {
         put_one(dest, 2u * index, a);
         put_one(dest, 2u * index + 1u, b);

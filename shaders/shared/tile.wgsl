@@ -1,8 +1,8 @@
 // A tile of a product: 32 rows by 32 tokens, staged a block of columns at a time. 64 invocations, each with 4 by 4 sums. The
-// importer has `eps` and `cols` among its Params, the constants NORM and GATED, and a `put_one` for one output.
+// importer has `eps` and `cols` among its Params, the constants NORM and GATED, a `put_one` for one output and
+// a `put_gated` for that of a gate and its up.
 #import block
 #import norm
-#import silu
 
 const TILE = 32u;
 // Quads from one staged line to the next: one more than a block has, against bank conflicts.
@@ -72,8 +72,8 @@ fn multiply(down: u32, across: u32, sums: ptr<function, array<vec4<f32>, 4>>) {
 // Writes rows `row`, `row + 8`, `row + 16` and `row + 24`, or what gates and ups make: `row` and `row + 8`.
 fn put(dest: u32, row: u32, v: vec4<f32>) {
     if (GATED) {
-        put_one(dest, row, silu(v.x) * v.z);
-        put_one(dest, row + 8u, silu(v.y) * v.w);
+        put_gated(dest, row, v.x, v.z);
+        put_gated(dest, row + 8u, v.y, v.w);
     } else {
         put_one(dest, row, v.x);
         put_one(dest, row + 8u, v.y);

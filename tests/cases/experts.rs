@@ -19,6 +19,9 @@ fn pool(format: Format, layout: &ExpertLayout, hidden: usize, width: usize, slot
         {
             record[start..start + words.len()].copy_from_slice(words);
         }
+        for (start, count) in [(layout.up_bias, 2 * width), (layout.down_bias, hidden)] {
+            record[start..start + count].copy_from_slice(bytemuck::cast_slice(&r.floats(count, 1.0)));
+        }
     }
     pool
 }
@@ -44,7 +47,7 @@ fn chosen(tokens: usize, r: &mut Random) -> Vec<u32> {
 pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (hidden, width, tokens) in expert_sizes(format) {
-        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        let layout = ExpertLayout::new(format, format, hidden, width, true).unwrap_or_else(|e| panic!("{e}"));
         let p = kernel::ExpertsUp {
             hidden: hidden as u32,
             width: width as u32,
@@ -54,6 +57,8 @@ pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
             scales: layout.up_scales as u32,
             eps: 1e-5,
             norm: u32::from(tokens != 2),
+            bias: if tokens == 2 { layout.up_bias as u32 } else { 0 },
+            limit: if tokens == 2 { 3.0 } else { 0.0 },
         };
         let name = format!("hidden {hidden} width {width} tokens {tokens}");
         let case = Case::new(&kernel::EXPERTS_UP, &p, tokens, name).format(format);
@@ -68,7 +73,7 @@ pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     // More tokens than a tile has, more pairs than a strip, and experts that nobody chose.
     for (hidden, width, tokens) in expert_sizes(format).into_iter().chain([(64, 32, 75), (32, 64, 190)]) {
-        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        let layout = ExpertLayout::new(format, format, hidden, width, true).unwrap_or_else(|e| panic!("{e}"));
         for up in [true, false] {
             let (rows, cols) = if up { (2 * width, hidden) } else { (hidden, width) };
             let p = kernel::ExpertsMatmul {
@@ -82,6 +87,8 @@ pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
                 gated: u32::from(up),
                 norm: u32::from(up),
                 eps: 1e-5,
+                bias: if tokens == 1 { 0 } else { [layout.down_bias, layout.up_bias][usize::from(up)] as u32 },
+                limit: if tokens == 2 { 3.0 } else { 0.0 },
             };
             let name = format!("hidden {hidden} width {width} tokens {tokens} up {up}");
             let (inputs, outputs) = if up { (tokens, width) } else { (3 * tokens, hidden) };
@@ -129,7 +136,7 @@ pub(super) fn combine(r: &mut Random) -> Vec<Case> {
 pub(super) fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (hidden, width, tokens) in expert_sizes(format) {
-        let layout = ExpertLayout::new(format, format, hidden, width).unwrap_or_else(|e| panic!("{e}"));
+        let layout = ExpertLayout::new(format, format, hidden, width, true).unwrap_or_else(|e| panic!("{e}"));
         let p = kernel::ExpertsDown {
             hidden: hidden as u32,
             width: width as u32,
@@ -137,6 +144,7 @@ pub(super) fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
             stride: layout.stride as u32,
             weights: layout.down_weights as u32,
             scales: layout.down_scales as u32,
+            bias: if tokens == 2 { layout.down_bias as u32 } else { 0 },
         };
         let name = format!("hidden {hidden} width {width} tokens {tokens}");
         let case = Case::new(&kernel::EXPERTS_DOWN, &p, tokens, name).format(format);

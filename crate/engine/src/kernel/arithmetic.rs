@@ -9,6 +9,26 @@ pub(super) fn silu(x: f32) -> f32 {
     x / (1.0 + (-x).exp())
 }
 
+/// A gate and its up: `silu(gate) · up` (SwiGLU, Shazeer 2020); with a limit above 0 as in gpt-oss,
+/// `gate · σ(1.702 · gate) · (up + 1)` with the gate at most, and the up within, that limit.
+pub(super) fn swiglu(gate: f32, up: f32, limit: f32) -> f32 {
+    if limit == 0.0 {
+        return silu(gate) * up;
+    }
+    let g = gate.min(limit);
+    (up.clamp(-limit, limit) + 1.0) * g / (1.0 + (-1.702 * g).exp())
+}
+
+/// The bias of a row of a record whose biases start at word `at`; 0 where it has none.
+pub(super) fn bias(record: &[u32], at: u32, row: usize) -> f32 {
+    if at == 0 { 0.0 } else { f32::from_bits(record[at as usize + row]) }
+}
+
+/// The biases of these rows, likewise; nothing where there are none.
+pub(super) fn biases(record: &[u32], at: u32, rows: std::ops::Range<usize>) -> &[f32] {
+    if at == 0 { &[] } else { bytemuck::cast_slice(&record[at as usize..][rows]) }
+}
+
 /// RMSNorm: `x · rsqrt(mean(x²) + eps) · weight` (Zhang & Sennrich 2019).
 pub(super) fn norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     let mean = x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;

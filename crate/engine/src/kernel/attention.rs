@@ -43,6 +43,9 @@ pub struct Params {
     pub row_step: u32,
     /// 1: keys and values are f16, two to a word; 0: f32. Widths and strides are then multiples of four.
     pub half: u32,
+    /// 1: `y` is not yet divided by the sum, and marks are written: what there is of a softmax goes to `attention_merge`. Must be 1
+    /// if there is more than one split. 0: not.
+    pub apart: u32,
 }
 
 impl Params {
@@ -53,7 +56,7 @@ impl Params {
 }
 
 /// `state`, `q [T, heads, k_width]`, `keys [context, k_stride]`, `values [context, v_stride]`,
-/// `y [T, splits, heads, v_width]`, and unless there is one split `marks [T, splits, heads, 2]`: the largest score, and the
+/// `y [T, splits, heads, v_width]`, and if apart `marks [T, splits, heads, 2]`: the largest score, and the
 /// sum of the others' exponentials relative to it; `y` is then not yet divided by the sum. Grid: fours of heads that share
 /// keys and values, tokens, splits; with subgroup operations tokens or splits are put side by side in a workgroup.
 pub static ATTENTION: Kernel = Kernel {
@@ -71,7 +74,7 @@ fn launch(params: &[u8], profile: &Profile) -> Launch {
 
 /// How a launch of these parameters is laid out.
 pub(super) fn lay_out(p: &Params, profile: &Profile) -> Launch {
-    let constants = vec![("SPLIT", u32::from(p.splits > 1)), ("HALF", p.half)];
+    let constants = vec![("SPLIT", p.apart), ("HALF", p.half)];
     let quads = (p.k_width | p.v_width | p.k_stride | p.v_stride).is_multiple_of(4);
     if !(profile.subgroups() && quads) {
         return Launch { grid: [Dim::Fixed(p.fours()), EACH, Dim::Fixed(p.splits)], constants, subgroups: false };
@@ -79,10 +82,10 @@ pub(super) fn lay_out(p: &Params, profile: &Profile) -> Launch {
     // A lane mixes up to four quads, sixteen floats of a value, in a pass.
     let lanes = profile.lanes(2 * p.v_width);
     // No more groups than have a token or a split: a software adapter would run the others too.
-    let busy = if p.splits > 1 { p.splits } else { p.tokens };
+    let busy = if p.apart == 1 { p.splits } else { p.tokens };
     let groups = busy.next_power_of_two().min(64 / lanes);
     let passes = p.v_width.div_ceil(16 * lanes);
-    let (tokens, splits) = if p.splits > 1 { (EACH, p.splits.div_ceil(groups)) } else { (Dim::Tokens(groups), 1) };
+    let (tokens, splits) = if p.apart == 1 { (EACH, p.splits.div_ceil(groups)) } else { (Dim::Tokens(groups), 1) };
     let grid = [Dim::Fixed(p.fours()), tokens, Dim::Fixed(passes * splits)];
     Launch { grid, constants, subgroups: true }.with(vec![("LANES", lanes), ("THREADS", lanes * groups)])
 }
@@ -118,14 +121,14 @@ pub(super) fn cpu(args: &Args<'_>) {
             let row = (t * splits + split) * heads + h;
             let y = &mut y[row * vw..][..vw];
             y.fill(0.0);
-            let whole = if splits > 1 { 1.0 } else { total };
+            let whole = if p.apart == 1 { 1.0 } else { total };
             for (s, score) in seen.clone().zip(&scores) {
                 let v = arithmetic::cached(&values, p.half, s * p.v_stride as usize + group * vw, vw);
                 for (y, v) in y.iter_mut().zip(v.iter()) {
                     *y += score / whole * v;
                 }
             }
-            if splits > 1 {
+            if p.apart == 1 {
                 args.f32_mut(6)[2 * row..][..2].copy_from_slice(&[largest, total]);
             }
         }

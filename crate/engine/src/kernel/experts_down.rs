@@ -1,4 +1,4 @@
-//! Second half of the routed experts: `y[t] += Σ_j weight_j · W_down,j · x[t, j]`, in the order of choice.
+//! Second half of the routed experts: `y[t] += Σ_j weight_j · (W_down,j · x[t, j] + b_j)`, in the order of choice.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -21,6 +21,8 @@ pub struct Params {
     pub weights: u32,
     /// Word of a record where its scale plane starts.
     pub scales: u32,
+    /// Word of a record where the biases `[H]` start; 0: there are none.
+    pub bias: u32,
 }
 
 /// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, H]`. Grid: rows by four a group of lanes, tokens.
@@ -51,7 +53,7 @@ fn cpu(args: &Args<'_>) {
             let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
             let x = &x[j * width..][..width];
             for (i, y) in y.iter_mut().enumerate() {
-                *y += weight * args.format().dot(weights, scales, i, x);
+                *y += weight * (args.format().dot(weights, scales, i, x) + arithmetic::bias(record, p.bias, i));
             }
         }
     }

@@ -29,6 +29,10 @@ pub struct Params {
     pub norm: u32,
     /// Added to the mean of squares (config `rms_norm_eps`).
     pub eps: f32,
+    /// Word of a record where the biases of the rows start; 0: there are none.
+    pub bias: u32,
+    /// Limit of gates and ups (config `swiglu_limit`), see `swiglu`; 0: none.
+    pub limit: f32,
 }
 
 /// `x [T·k/sharing, K]`, `norm [K]` (anything when unused), `sorted` (see `experts_sort`), `slots [E]`, `pool` (records),
@@ -63,9 +67,12 @@ fn cpu(args: &Args<'_>) {
         for pair in &pairs[firsts[e] as usize..firsts[e + 1] as usize] {
             let x = &x[(pair / p.sharing) as usize * cols..][..cols];
             let x = arithmetic::input(x, (p.norm == 1).then_some((&weight, p.eps)));
-            let product = |row| args.format().dot(weights, scales, row, &x);
+            let product = |row| args.format().dot(weights, scales, row, &x) + arithmetic::bias(record, p.bias, row);
             for (i, y) in y[*pair as usize * outputs..][..outputs].iter_mut().enumerate() {
-                *y = if p.gated == 1 { arithmetic::silu(product(2 * i)) * product(2 * i + 1) } else { product(i) };
+                *y = match p.gated {
+                    1 => arithmetic::swiglu(product(2 * i), product(2 * i + 1), p.limit),
+                    _ => product(i),
+                };
             }
         }
     }

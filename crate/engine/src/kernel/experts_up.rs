@@ -27,6 +27,10 @@ pub struct Params {
     pub eps: f32,
     /// 1: the input is normed as in `matvec`; 0: it is `x`.
     pub norm: u32,
+    /// Word of a record where the biases `[2I]` start, by row as the matrix; 0: there are none.
+    pub bias: u32,
+    /// Limit of gates and ups (config `swiglu_limit`), see `swiglu`; 0: none.
+    pub limit: f32,
 }
 
 /// `x [T, H]`, `norm [H]` (anything when unused), `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by two a group of lanes, chosen, tokens.
@@ -56,9 +60,9 @@ fn cpu(args: &Args<'_>) {
         for j in t * k..(t + 1) * k {
             let record = arithmetic::record(&pool, &slots, chosen[2 * j], p.stride);
             let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
-            let dot = |row| args.format().dot(weights, scales, row, &x);
+            let dot = |row| args.format().dot(weights, scales, row, &x) + arithmetic::bias(record, p.bias, row);
             for (i, y) in y[j * width..][..width].iter_mut().enumerate() {
-                *y = arithmetic::silu(dot(2 * i)) * dot(2 * i + 1);
+                *y = arithmetic::swiglu(dot(2 * i), dot(2 * i + 1), p.limit);
             }
         }
     }

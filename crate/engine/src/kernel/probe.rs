@@ -64,7 +64,7 @@ impl Probe {
         self.words(&weights).words(&scales)
     }
 
-    /// Slots in another order than experts, and the records there: a matrix at word 0, its scales at word `scales`.
+    /// Slots in another order than experts, and the records there: a matrix at word 0, its scales at word `scales`, then biases.
     fn pool(self, format: Format, rows: usize, cols: usize, stride: usize, scales: usize) -> Self {
         let (count, ..) = EXPERTS;
         let mut pool = vec![0; stride * count];
@@ -72,6 +72,8 @@ impl Probe {
             let (weights, scale) = format.encode(&spread(rows * cols, 11 + i as u32), rows, cols);
             record[..weights.len()].copy_from_slice(&weights);
             record[scales..scales + scale.len()].copy_from_slice(&scale);
+            let biases = stride - rows.next_multiple_of(4);
+            record[biases..biases + rows].copy_from_slice(bytemuck::cast_slice(&spread(rows, 17 + i as u32)));
         }
         self.words(&[2, 0, 1]).words(&pool)
     }
@@ -106,8 +108,8 @@ pub(crate) fn probe(kernel: &Kernel, format: Option<Format>, like: &[u8]) -> Pro
         "argmax" => Probe::new(&Argmax { vocab: 300 }, 1).floats(300).state(4).out(1).out(4),
         "attention" => attention(of(like)),
         "attention_merge" => {
-            let p = AttentionMerge { heads: 2, width: 64, splits: 3 };
-            Probe::new(&p, 1).floats(2 * 64 * 3).words(&[0x3F80_0000; 12]).out(2 * 64)
+            let p = AttentionMerge { heads: 2, width: 64, splits: 3, ..of(like) };
+            Probe::new(&p, 1).floats(2 * 64 * 3).words(&[0x3F80_0000; 12]).out(2 * 64).floats(2)
         }
         "combine" => {
             let p = Combine { hidden: 70, chosen: 2 };
@@ -148,6 +150,11 @@ fn fewer(cols: u32) -> usize {
     (cols as usize).min(COLS)
 }
 
+/// Where biases are, for a step that has them.
+fn biased(like: u32, at: usize) -> u32 {
+    if like == 0 { 0 } else { at as u32 }
+}
+
 fn attention(p: Attention) -> Probe {
     let tokens = TOKENS.min(p.tokens as usize);
     let context = 70 + tokens;
@@ -186,7 +193,8 @@ fn experts_up(format: Format, like: ExpertsUp) -> Probe {
     let (_, width, _, k) = EXPERTS;
     let hidden = fewer(like.hidden);
     let scales = (2 * width * format.row_words(hidden)).next_multiple_of(4);
-    let stride = (scales + format.scale_words(2 * width, hidden)).next_multiple_of(4);
+    let biases = (scales + format.scale_words(2 * width, hidden)).next_multiple_of(4);
+    let stride = (biases + 2 * width).next_multiple_of(4);
     let p = ExpertsUp {
         hidden: hidden as u32,
         width: width as u32,
@@ -194,6 +202,7 @@ fn experts_up(format: Format, like: ExpertsUp) -> Probe {
         stride: stride as u32,
         weights: 0,
         scales: scales as u32,
+        bias: biased(like.bias, biases),
         ..like
     };
     let probe = Probe::new(&p, TOKENS).floats(TOKENS * hidden).floats(hidden).words(&chosen());
@@ -204,7 +213,8 @@ fn experts_down(format: Format, like: ExpertsDown) -> Probe {
     let (_, hidden, _, k) = EXPERTS;
     let width = fewer(like.width);
     let scales = (hidden * format.row_words(width)).next_multiple_of(4);
-    let stride = (scales + format.scale_words(hidden, width)).next_multiple_of(4);
+    let biases = (scales + format.scale_words(hidden, width)).next_multiple_of(4);
+    let stride = (biases + hidden).next_multiple_of(4);
     let p = ExpertsDown {
         hidden: hidden as u32,
         width: width as u32,
@@ -212,6 +222,7 @@ fn experts_down(format: Format, like: ExpertsDown) -> Probe {
         stride: stride as u32,
         weights: 0,
         scales: scales as u32,
+        bias: biased(like.bias, biases),
     };
     let probe = Probe::new(&p, TOKENS).floats(TOKENS * k * width).words(&chosen());
     probe.pool(format, hidden, width, stride, scales).floats(TOKENS * hidden)
@@ -221,7 +232,8 @@ fn experts_matmul(format: Format, like: ExpertsMatmul) -> Probe {
     let (experts, rows, _, k) = EXPERTS;
     let (cols, gated) = (fewer(like.cols), like.gated);
     let scales = (rows * format.row_words(cols)).next_multiple_of(4);
-    let stride = (scales + format.scale_words(rows, cols)).next_multiple_of(4);
+    let biases = (scales + format.scale_words(rows, cols)).next_multiple_of(4);
+    let stride = (biases + rows).next_multiple_of(4);
     let p = ExpertsMatmul {
         rows: rows as u32,
         cols: cols as u32,
@@ -230,6 +242,7 @@ fn experts_matmul(format: Format, like: ExpertsMatmul) -> Probe {
         stride: stride as u32,
         weights: 0,
         scales: scales as u32,
+        bias: biased(like.bias, biases),
         ..like
     };
     let inputs = if gated == 1 { TOKENS } else { TOKENS * k };

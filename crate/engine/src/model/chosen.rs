@@ -82,9 +82,9 @@ impl Choice {
             }
             Need::Experts(group) => {
                 let layout = self.experts(index, &group, precision)?;
-                let Group { prefix, roles: [_, up, down], .. } = &group;
-                self.note(&format!("{prefix}.*.{up}"), precision, layout.up_format, group.hidden);
-                self.note(&format!("{prefix}.*.{down}"), precision, layout.down_format, group.width);
+                let (up, down) = (group.ups.last().unwrap_or(&""), group.down);
+                self.note(&format!("{}.*.{up}", group.prefix), precision, layout.up_format, group.hidden);
+                self.note(&format!("{}.*.{down}", group.prefix), precision, layout.down_format, group.width);
                 Chosen::Experts { group, layout }
             }
         };
@@ -95,12 +95,13 @@ impl Choice {
 
     /// Layout of a layer's experts. Where files mix formats within a role, the role becomes f32, which holds them all.
     fn experts(&mut self, index: &Index, group: &Group, precision: Precision) -> Result<ExpertLayout> {
-        let Group { prefix, shared_prefix, roles, count, shared, shared_width, hidden, width } = group;
+        let Group { prefix, shared_prefix, count, shared, shared_width, hidden, width, .. } = group;
         if let Some(table) = index.experts.get(prefix) {
-            let wants = [group.all(), *hidden, *width];
-            let has = [table.records.len(), table.hidden, table.width];
+            let wants = ([group.all(), *hidden, *width], group.biased);
+            let has = ([table.records.len(), table.hidden, table.width], table.biased);
             if has != wants {
-                let reason = format!("has [experts, hidden, width] {has:?}, the configuration asks for {wants:?}");
+                let reason =
+                    format!("has [experts, hidden, width] and biases {has:?}, the configuration asks for {wants:?}");
                 return Err(Error::tensor(&index.file, prefix, reason));
             }
             let layout = table.layout()?;
@@ -118,13 +119,23 @@ impl Choice {
             }
             Ok(common.unwrap_or(Format::F32))
         };
-        let (rows, together) = ([*width, *hidden], [*shared_width, *hidden]);
-        let (gate, up) = (role(roles[0], rows, together)?, role(roles[1], rows, together)?);
-        let down = role(roles[2], [*hidden, *width], [*hidden, *shared_width])?;
-        let up = if gate == up { up } else { Format::F32 };
+        let mut up = None;
+        let each = 2 / group.ups.len();
+        for name in group.ups {
+            let format = role(name, [each * width, *hidden], [each * shared_width, *hidden])?;
+            up = Some(up.map_or(format, |up| if up == format { up } else { Format::F32 }));
+        }
+        let up = up.unwrap_or(Format::F32);
+        let down = role(group.down, [*hidden, *width], [*hidden, *shared_width])?;
+        for i in 0..*count {
+            for (name, len, _) in group.biases(&format!("{prefix}.{i}")) {
+                self.stored += index.vector(&name, len)?.bytes();
+            }
+        }
         // Each of several shared experts takes its columns of the one matrix that they are in the files.
         let down = if *shared > 1 && !down.cuts(*width) { Format::F32 } else { down };
-        ExpertLayout::new(precision.expert(up, *hidden), precision.expert(down, *width), *hidden, *width)
+        let (up, down) = (precision.expert(up, *hidden), precision.expert(down, *width));
+        ExpertLayout::new(up, down, *hidden, *width, group.biased)
     }
 
     fn note(&mut self, tensor: &str, precision: Precision, format: Format, cols: usize) {

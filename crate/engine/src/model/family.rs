@@ -7,8 +7,8 @@ use crate::format::TILE;
 use crate::kernel::Settings;
 use crate::model::config::{Config, limit};
 use crate::model::{
-    ModelSpec, Names, Rope, deepseek_v2, deepseek_v3, ernie4_5_moe, granitemoe, llama, mixtral, olmoe, phimoe, qwen2,
-    qwen2_moe, qwen3, qwen3_moe,
+    ModelSpec, Names, Rope, deepseek_v2, deepseek_v3, ernie4_5_moe, gpt_oss, granitemoe, llama, mixtral, olmoe, phimoe,
+    qwen2, qwen2_moe, qwen3, qwen3_moe,
 };
 
 /// A family of checkpoints.
@@ -20,10 +20,11 @@ pub struct Family {
 }
 
 /// Every family.
-pub static MODELS: [Family; 13] = [
+pub static MODELS: [Family; 14] = [
     Family { model_type: "deepseek_v2", spec: deepseek_v2::spec },
     Family { model_type: "deepseek_v3", spec: deepseek_v3::spec },
     Family { model_type: "ernie4_5_moe", spec: ernie4_5_moe::spec },
+    Family { model_type: "gpt_oss", spec: gpt_oss::spec },
     Family { model_type: "granitemoe", spec: granitemoe::spec },
     Family { model_type: "granitemoeshared", spec: granitemoe::spec },
     Family { model_type: "llama", spec: llama::spec },
@@ -47,7 +48,11 @@ pub(crate) fn read_spec(config: &Config, generation: Option<&Config>) -> Result<
         return Err(config.unsupported("model_type", &format!("known are {}", known.join(", "))));
     };
     if let Some(quantised) = config.object("quantization_config")? {
-        eight_bits(&quantised)?;
+        match quantised.text("quant_method")? {
+            // The family asks for the tensors that go with it.
+            Some("mxfp4") if name == "gpt_oss" => {}
+            _ => eight_bits(&quantised)?,
+        }
     }
     config.only("hidden_act", "silu", "feed-forwards are gated by silu")?;
     let mut spec = (family.spec)(config)?;

@@ -15,7 +15,7 @@ const NAMES: Names = Names {
     router: "block_sparse_moe.router.layer",
     experts: "block_sparse_moe.experts",
     shared: "shared_mlp",
-    stacks: Some(Stacks {
+    stacks: Some(Stacks::Halves {
         up: "block_sparse_moe.input_linear.weight",
         down: "block_sparse_moe.output_linear.weight",
         shared_up: "shared_mlp.input_linear.weight",

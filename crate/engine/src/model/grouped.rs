@@ -42,7 +42,7 @@ pub(crate) fn grouped(config: &Config, defaults: &Defaults) -> Result<(Gqa, Rope
     }
     let rope = rope_config(config, head, defaults.interleaved, defaults.theta)?.rope;
     let (qk_norm, scale) = (defaults.qk_norm, (head as f32).sqrt().recip());
-    Ok((Gqa { heads, kv_heads, head, qk_norm, bias: false, o_bias: false, window: None, scale }, rope))
+    Ok((Gqa { heads, kv_heads, head, qk_norm, bias: false, o_bias: false, sinks: false, window: None, scale }, rope))
 }
 
 /// The window of Qwen's families, which counts only if `use_sliding_window` says so.

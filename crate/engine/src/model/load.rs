@@ -264,12 +264,14 @@ impl Reserved {
                 Ffn::Dense(_) => FfnWeights::Dense(self.mlp(&layer(i, "mlp"))?),
                 Ffn::Moe(moe) => {
                     let router = self.matrix(&layer(i, &format!("{}.weight", spec.names.router)))?;
+                    let logit_bias = layer(i, &format!("{}.bias", spec.names.router));
+                    let logit_bias = moe.logit_bias.then(|| self.vector(&logit_bias)).transpose()?;
                     let bias = layer(i, spec.names.correction);
                     let bias =
                         if moe.bias { self.vector(&bias)? } else { device.buffer(&bias, 4 * moe.experts as u64)? };
                     let prefix = layer(i, spec.names.experts);
                     let experts = self.experts.remove(&prefix).ok_or_else(|| absent(&prefix))?;
-                    FfnWeights::Moe { router, bias, experts }
+                    FfnWeights::Moe { router, logit_bias, bias, experts }
                 }
             };
             layers.push(Layer {
@@ -290,6 +292,7 @@ impl Reserved {
         Ok(AttentionWeights::Gqa {
             bias: vector(gqa.bias, "q_proj.bias")?,
             o_bias: vector(gqa.o_bias, "o_proj.bias")?,
+            sinks: vector(gqa.sinks, "sinks")?,
             qk_norm: q_norm.zip(k_norm),
             qkv: self.matrix(&name("q_proj.weight"))?,
             o: self.matrix(&name("o_proj.weight"))?,

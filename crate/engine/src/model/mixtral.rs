@@ -10,7 +10,8 @@ use crate::model::{Attention, Ffn, Gqa, LayerSpec, ModelSpec, Moe, Names};
 pub(crate) const NAMES: Names = Names {
     router: "block_sparse_moe.gate",
     experts: "block_sparse_moe.experts",
-    roles: ["w1", "w3", "w2"],
+    ups: &["w1", "w3"],
+    down: "w2",
     ..Names::USUAL
 };
 

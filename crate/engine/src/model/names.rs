@@ -14,24 +14,35 @@ pub struct Names {
     pub experts: &'static str,
     /// The MLP that shared experts are.
     pub shared: &'static str,
-    /// Gate, up and down of an expert.
-    pub roles: [&'static str; 3],
+    /// Gate and up of an expert, or the one matrix that has their rows by turns.
+    pub ups: &'static [&'static str],
+    /// Down of an expert.
+    pub down: &'static str,
     /// Tensors that hold several of the others; see [`Stacks`].
     pub stacks: Option<Stacks>,
 }
 
-/// Tensors that hold all experts of a layer, where files have those: gates above ups `[E, 2I, H]`, and downs `[E, H, I]`; of
-/// shared experts `[2S, H]` and `[H, S]`.
+/// Tensors that hold all experts of a layer, where files have those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stacks {
-    /// Gates and ups of the routed experts.
-    pub up: &'static str,
-    /// Downs of the routed experts.
-    pub down: &'static str,
-    /// Gates and ups of the shared ones.
-    pub shared_up: &'static str,
-    /// Down of the shared ones.
-    pub shared_down: &'static str,
+pub enum Stacks {
+    /// Gates above ups `[E, 2I, H]`, and downs `[E, H, I]`; of shared experts `[2S, H]` and `[H, S]`.
+    Halves {
+        /// Gates and ups of the routed experts.
+        up: &'static str,
+        /// Downs of the routed experts.
+        down: &'static str,
+        /// Gates and ups of the shared ones.
+        shared_up: &'static str,
+        /// Down of the shared ones.
+        shared_down: &'static str,
+    },
+    /// The same shapes with gates and ups by turns, as `_blocks` and `_scales` of MXFP4 and `_bias`.
+    Mxfp4 {
+        /// Gates and ups.
+        up: &'static str,
+        /// Downs.
+        down: &'static str,
+    },
 }
 
 impl Names {
@@ -42,7 +53,8 @@ impl Names {
         shared_gate: "mlp.shared_expert_gate",
         experts: "mlp.experts",
         shared: "mlp.shared_experts",
-        roles: ["gate_proj", "up_proj", "down_proj"],
+        ups: &["gate_proj", "up_proj"],
+        down: "down_proj",
         stacks: None,
     };
 }

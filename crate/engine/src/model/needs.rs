@@ -1,7 +1,7 @@
 //! Every tensor that a spec needs, by its public name and shape: the list that is checked, loaded and packed.
 
-use crate::model::{Attention, Ffn, Gqa, Mla, ModelSpec, Moe, QkNorm};
-use crate::weights::{Group, View};
+use crate::model::{Attention, Ffn, Gqa, Mla, ModelSpec, Moe, QkNorm, Stacks};
+use crate::weights::{Bias, Group, View};
 
 /// One tensor, or one layer's experts. Parts stand above or behind each other, each a name and its rows or length; the first
 /// one's name is the need's own.
@@ -52,6 +52,9 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
                     parts.push((name(&format!("{}.weight", spec.names.shared_gate)), 1));
                 }
                 list.push(Need::Router { parts, cols: h });
+                if moe.logit_bias {
+                    list.push(vector(name(&format!("{}.bias", spec.names.router)), moe.experts));
+                }
                 if moe.bias {
                     list.push(vector(name(spec.names.correction), moe.experts));
                 }
@@ -72,23 +75,36 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
 
 /// What stacked tensors hold, by the names that the needs have.
 pub(crate) fn views(spec: &ModelSpec) -> Vec<View> {
-    let (Some(stacks), h) = (spec.names.stacks, spec.hidden) else { return Vec::new() };
+    let Some(stacks) = spec.names.stacks else { return Vec::new() };
     let mut views = Vec::new();
     for (i, l) in spec.layers.iter().enumerate() {
         let Ffn::Moe(moe) = &l.ffn else { continue };
         let group = group(spec, i, moe);
-        let [gate, up, down] = group.roles;
-        let (e, w, s) = (group.count, group.width, group.shared_width);
-        let routed = |n, role: &str, rows| (format!("{}.{n}.{role}.weight", group.prefix), rows);
-        let ups = (0..e).flat_map(|n| [routed(n, gate, w), routed(n, up, w)]).collect();
-        views.push(View { of: layer(i, stacks.up), shape: vec![e, 2 * w, h], cuts: ups });
-        let downs = (0..e).map(|n| routed(n, down, h)).collect();
-        views.push(View { of: layer(i, stacks.down), shape: vec![e, h, w], cuts: downs });
-        if s > 0 {
-            let shared = |role: &str, rows| (format!("{}.{role}.weight", group.shared_prefix), rows);
-            let of = layer(i, stacks.shared_up);
-            views.push(View { of, shape: vec![2 * s, h], cuts: vec![shared(gate, s), shared(up, s)] });
-            views.push(View { of: layer(i, stacks.shared_down), shape: vec![h, s], cuts: vec![shared(down, h)] });
+        let (e, h, w, s) = (group.count, group.hidden, group.width, group.shared_width);
+        let each = 2 / group.ups.len();
+        // Cuts of all gates and ups of an MLP of a width, and its downs.
+        let ups = |at: &str, width| -> Vec<_> {
+            group.ups.iter().map(|role| (format!("{at}.{role}.weight"), each * width)).collect()
+        };
+        let downs = |at: &str| (format!("{at}.{}.weight", group.down), h);
+        let routed = |n| format!("{}.{n}", group.prefix);
+        let (up, down, mxfp4) = match stacks {
+            Stacks::Halves { up, down, .. } => (layer(i, up), layer(i, down), false),
+            Stacks::Mxfp4 { up, down } => (layer(i, up), layer(i, down), true),
+        };
+        for (of, rows, bias) in [(&up, 2 * w, Bias::Up), (&down, h, Bias::Down)].into_iter().filter(|_| group.biased) {
+            let named = |n| group.biases(&routed(n)).into_iter().filter(|b| b.2 == bias).map(|b| (b.0, 1));
+            let cuts = (0..e).flat_map(named).collect();
+            views.push(View { of: format!("{of}_bias"), shape: vec![e, rows], cuts, mxfp4: false });
+        }
+        let cuts = (0..e).flat_map(|n| ups(&routed(n), w)).collect();
+        views.push(View { of: up, shape: vec![e, 2 * w, h], cuts, mxfp4 });
+        let cuts = (0..e).map(|n| downs(&routed(n))).collect();
+        views.push(View { of: down, shape: vec![e, h, w], cuts, mxfp4 });
+        if let (Stacks::Halves { shared_up, shared_down, .. }, true) = (stacks, s > 0) {
+            let (up, down) = (ups(&group.shared_prefix, s), vec![downs(&group.shared_prefix)]);
+            views.push(View { of: layer(i, shared_up), shape: vec![2 * s, h], cuts: up, mxfp4 });
+            views.push(View { of: layer(i, shared_down), shape: vec![h, s], cuts: down, mxfp4 });
         }
     }
     views
@@ -100,7 +116,9 @@ fn group(spec: &ModelSpec, i: usize, moe: &Moe) -> Group {
     Group {
         prefix: layer(i, spec.names.experts),
         shared_prefix: layer(i, spec.names.shared),
-        roles: spec.names.roles,
+        ups: spec.names.ups,
+        down: spec.names.down,
+        biased: moe.biased,
         count: experts,
         shared,
         shared_width,
@@ -119,6 +137,9 @@ fn grouped(list: &mut Vec<Need>, gqa: &Gqa, h: usize, name: &dyn Fn(&str) -> Str
     list.push(matrix(name("self_attn.o_proj.weight"), h, q));
     if gqa.o_bias {
         list.push(vector(name("self_attn.o_proj.bias"), h));
+    }
+    if gqa.sinks {
+        list.push(vector(name("self_attn.sinks"), gqa.heads));
     }
     let normed = match gqa.qk_norm {
         QkNorm::None => return,

@@ -239,9 +239,9 @@ fn entries(plain: &Plain<'_>, rows: u64, part: &str) -> Vec<Entry> {
 /// Notes in the manifest where an item lies.
 fn note(manifest: &mut Manifest, item: &Item<'_>, shard: usize, at: u64) {
     match &item.what {
-        What::Expert { group: Group { prefix, hidden, width, .. }, layout, .. } => {
+        What::Expert { group: Group { prefix, hidden, width, biased, .. }, layout, .. } => {
             let (up, down, records) = (layout.up_format, layout.down_format, Vec::new());
-            let empty = ExpertTable { up, down, hidden: *hidden, width: *width, records };
+            let empty = ExpertTable { up, down, hidden: *hidden, width: *width, biased: *biased, records };
             manifest.experts.entry(prefix.clone()).or_insert(empty).records.push((shard, at));
         }
         What::Rows { plain, rows, .. } => {

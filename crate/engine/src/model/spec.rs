@@ -73,6 +73,8 @@ pub struct Gqa {
     pub bias: bool,
     /// The output has one.
     pub o_bias: bool,
+    /// Each head has a logit that takes part in the softmax and has no value.
+    pub sinks: bool,
     /// Positions a token sees, itself included; `None` for all before it.
     pub window: Option<usize>,
     /// Factor of the scores.
@@ -135,6 +137,12 @@ pub struct Moe {
     pub shared_gate: bool,
     /// Scores are a sigmoid of each logit (else a softmax of all).
     pub sigmoid: bool,
+    /// The logits have a bias.
+    pub logit_bias: bool,
+    /// Experts have biases.
+    pub biased: bool,
+    /// Limit of gates and ups (config `swiglu_limit`), which are then put together as in gpt-oss; 0 for none.
+    pub limit: f32,
     /// A correction bias is added to the scores for choosing.
     pub bias: bool,
     /// Groups of experts; 1 for none.
@@ -163,6 +171,9 @@ impl Moe {
             shared_width: 0,
             shared_gate: false,
             sigmoid: false,
+            logit_bias: false,
+            biased: false,
+            limit: 0.0,
             bias: false,
             groups: 1,
             top_groups: 1,

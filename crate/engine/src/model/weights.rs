@@ -49,6 +49,8 @@ pub enum AttentionWeights {
         o: Matrix,
         /// Its bias `[H]`.
         o_bias: Option<Buffer>,
+        /// Sinks `[heads]`.
+        sinks: Option<Buffer>,
         /// Norms of queries and keys, of a head or of all.
         qk_norm: Option<(Buffer, Buffer)>,
     },
@@ -83,6 +85,8 @@ pub enum FfnWeights {
     Moe {
         /// Router `[E, H]`, and the shared experts' gate below it where there is one.
         router: Matrix,
+        /// Bias of the logits `[E]`.
+        logit_bias: Option<Buffer>,
         /// Correction bias `[E]`, zeros where the family has none.
         bias: Buffer,
         /// The experts.

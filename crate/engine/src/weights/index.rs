@@ -33,9 +33,11 @@ pub struct Stored {
     pub shape: Vec<u64>,
     /// Its pieces in order of rows.
     pub parts: Vec<Part>,
+    /// Of MXFP4: neighbouring columns share a byte.
+    pub pairs: bool,
 }
 
-/// Whole rows of a tensor, in one file.
+/// Whole rows of a tensor, in one file but perhaps for their scales.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// The file.
@@ -46,6 +48,8 @@ pub struct Part {
     pub weights: u64,
     /// Where the scales start; 0 for formats without.
     pub scales: u64,
+    /// The file that has them.
+    pub scales_file: Rc<str>,
 }
 
 /// An expert's record in a pack.
@@ -155,13 +159,14 @@ impl Index {
         for (name, at) in &manifest.tensors {
             let part = |p: &crate::weights::Piece| Part {
                 file: shards[p.shard].clone(),
+                scales_file: shards[p.shard].clone(),
                 rows: p.rows,
                 weights: p.weights,
                 scales: p.scales,
             };
             let parts = at.pieces.iter().map(part).collect();
             let (dtype, format) = (at.format.name(), Some(at.format));
-            tensors.insert(name.clone(), Stored { dtype, format, shape: at.shape.clone(), parts });
+            tensors.insert(name.clone(), Stored { dtype, format, shape: at.shape.clone(), parts, pairs: false });
         }
         Index { file: MANIFEST.into(), tensors, experts: manifest.experts.clone(), shards }
     }
@@ -199,6 +204,6 @@ impl Index {
 
 fn stored(file: &Rc<str>, info: TensorInfo) -> Stored {
     let rows = if let [rows, _] = info.shape.as_slice() { *rows } else { 1 };
-    let part = Part { file: file.clone(), rows, weights: info.offset, scales: 0 };
-    Stored { dtype: info.dtype.name, format: info.dtype.format(), shape: info.shape, parts: vec![part] }
+    let part = Part { file: file.clone(), scales_file: file.clone(), rows, weights: info.offset, scales: 0 };
+    Stored { dtype: info.dtype.name, format: info.dtype.format(), shape: info.shape, parts: vec![part], pairs: false }
 }

@@ -107,6 +107,9 @@ pub struct ExpertTable {
     pub hidden: usize,
     /// Width of an expert.
     pub width: usize,
+    /// Whether they have biases.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub biased: bool,
     /// Shard, and where the record starts in its file, of each expert.
     pub records: Vec<(usize, u64)>,
 }
@@ -114,7 +117,7 @@ pub struct ExpertTable {
 impl ExpertTable {
     /// Layout of the records.
     pub fn layout(&self) -> Result<ExpertLayout> {
-        ExpertLayout::new(self.up, self.down, self.hidden, self.width)
+        ExpertLayout::new(self.up, self.down, self.hidden, self.width, self.biased)
     }
 }
 

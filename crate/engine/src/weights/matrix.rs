@@ -51,13 +51,17 @@ pub struct ExpertLayout {
     pub down_weights: usize,
     /// Scale plane of the down matrix.
     pub down_scales: usize,
+    /// Biases of gates and ups `[2I]` in f32, in the order of their rows; 0: none.
+    pub up_bias: usize,
+    /// Biases of the down matrix `[H]`; 0: none.
+    pub down_bias: usize,
     /// Length of a record.
     pub stride: usize,
 }
 
 impl ExpertLayout {
-    /// Layout for experts of `width` on a hidden size of `hidden`. [`Error::Limit`] for experts too large to address.
-    pub fn new(up_format: Format, down_format: Format, hidden: usize, width: usize) -> Result<Self> {
+    /// Layout for experts of `width` on a hidden size of `hidden`, with biases or without. [`Error::Limit`] for experts too large to address.
+    pub fn new(up_format: Format, down_format: Format, hidden: usize, width: usize, biased: bool) -> Result<Self> {
         let values = (hidden as u64).saturating_mul(width as u64).saturating_mul(3);
         if values > VALUES {
             return Err(Error::Limit { what: "values of one expert".into(), value: values, limit: VALUES });
@@ -66,8 +70,18 @@ impl ExpertLayout {
         let up_scales = after(0, 2 * width * up_format.row_words(hidden));
         let down_weights = after(up_scales, up_format.scale_words(2 * width, hidden));
         let down_scales = after(down_weights, hidden * down_format.row_words(width));
-        let stride = after(down_scales, down_format.scale_words(hidden, width));
-        Ok(ExpertLayout { up_format, down_format, up_scales, down_weights, down_scales, stride })
+        let end = after(down_scales, down_format.scale_words(hidden, width));
+        let (mut up_bias, mut down_bias, mut stride) = (0, 0, end);
+        if biased {
+            (up_bias, down_bias) = (end, after(end, 2 * width));
+            stride = after(down_bias, hidden);
+        }
+        Ok(ExpertLayout { up_format, down_format, up_scales, down_weights, down_scales, up_bias, down_bias, stride })
+    }
+
+    /// Where scales end.
+    pub(crate) fn planes(&self) -> usize {
+        if self.up_bias == 0 { self.stride } else { self.up_bias }
     }
 
     /// Bytes of a record.

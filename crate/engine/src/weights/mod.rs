@@ -18,7 +18,7 @@ mod upload;
 mod verified;
 
 pub use dtype::Dtype;
-pub(crate) use group::{Group, View};
+pub(crate) use group::{Bias, Group, View};
 pub(crate) use index::exists;
 pub use index::{Index, Part, RecordAt, Stored};
 pub use manifest::{CHUNK, Chunk, ExpertTable, File, MANIFEST, Manifest, Piece, SHARD, TensorAt, VERSION};

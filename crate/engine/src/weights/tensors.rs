@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
+use crate::weights::group::unpair;
 use crate::weights::planes::{Planes, convert, row_bytes};
 use crate::weights::verified::Verified;
 use crate::weights::{Index, Stored};
@@ -48,11 +49,14 @@ impl<'a> Tensors<'a> {
         // A multiple of four, so that scales, of one byte at least, start on a word.
         let rows = most.min(part.rows - skipped).min((READ / weights.max(1)).max(4) / 4 * 4);
         let range = |start: u64, each: u64| start + skipped * each..start + (skipped + rows) * each;
-        let weights = self.files.read(&part.file, range(part.weights, weights)).await?;
+        let mut weights = self.files.read(&part.file, range(part.weights, weights)).await?;
+        if stored.pairs {
+            unpair(&mut weights);
+        }
         let scales = match self.index.tiles(name, stored)? {
             Some(tiles) => self.spread(name, tiles, skipped..skipped + rows, scales).await?,
             None if scales == 0 => Vec::new(),
-            None => self.files.read(&part.file, range(part.scales, scales)).await?,
+            None => self.files.read(&part.scales_file, range(part.scales, scales)).await?,
         };
         let planes = Planes { rows: rows as usize, weights, scales };
         convert(format, target, planes, cols as usize).map_err(|reason| Error::tensor(&part.file, name, reason))

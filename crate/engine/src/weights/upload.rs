@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
 use crate::weights::planes::{Planes, convert, finite};
-use crate::weights::{ExpertLayout, Group, Matrix, Tensors};
+use crate::weights::{Bias, ExpertLayout, Group, Matrix, Tensors};
 
 /// Told how many bytes of the files were used.
 pub(crate) type OnRead<'a> = &'a mut dyn FnMut(u64);
@@ -78,7 +78,7 @@ impl Tensors<'_> {
         layout: &ExpertLayout,
         on_read: OnRead<'_>,
     ) -> Result<Vec<u8>> {
-        let Group { prefix, roles: [gate_role, up_role, down_role], hidden, .. } = group;
+        let Group { prefix, ups, down: down_role, hidden, .. } = group;
         if let Some(at) = self.index.record(prefix, i) {
             let record = self.files.read(&at.file, at.offset..at.offset + layout.bytes()).await?;
             if !record_finite(layout, &record) {
@@ -94,19 +94,32 @@ impl Tensors<'_> {
         record.resize(layout.bytes() as usize, 0);
         let (up, down) = (layout.up_format, layout.down_format);
         let (name, width, part) = group.slice(i);
-        let up_place =
-            |phase| Place { format: up, cols: *hidden, weights: 0, scales: layout.up_scales, step: 2, phase };
+        // The slices of a shared MLP add up to all of it.
+        let share = |bytes: u64| {
+            let of = |columns: usize| (u128::from(bytes) * columns as u128 / width as u128) as u64;
+            of(part.end) - of(part.start)
+        };
+        // Gates are even rows and ups odd ones; where the files have both in one matrix, it is so already.
+        let each = 2 / ups.len();
+        for (phase, role) in ups.iter().enumerate() {
+            let scales = layout.up_scales;
+            let place = Place { format: up, cols: *hidden, weights: 0, scales, step: ups.len(), phase };
+            let rows = each * part.start..each * part.end;
+            let whole = [each * width, *hidden];
+            let name = format!("{name}.{role}.weight");
+            on_read(share(self.place(&name, whole, (rows, 0..*hidden), &place, &mut record).await?));
+        }
         let (weights, scales) = (layout.down_weights, layout.down_scales);
-        let down_place = Place { format: down, cols: group.width, weights, scales, step: 1, phase: 0 };
-        for (role, shape, rows, cols, place) in [
-            (gate_role, [width, *hidden], part.clone(), 0..*hidden, up_place(0)),
-            (up_role, [width, *hidden], part.clone(), 0..*hidden, up_place(1)),
-            (down_role, [*hidden, width], 0..*hidden, part.clone(), down_place),
-        ] {
-            let bytes = self.place(&format!("{name}.{role}.weight"), shape, (rows, cols), &place, &mut record).await?;
-            // The slices of a shared MLP add up to all of it.
-            let share = |columns: usize| (u128::from(bytes) * columns as u128 / width as u128) as u64;
-            on_read(share(part.end) - share(part.start));
+        let place = Place { format: down, cols: group.width, weights, scales, step: 1, phase: 0 };
+        let whole = [*hidden, width];
+        let down_name = format!("{name}.{down_role}.weight");
+        on_read(share(self.place(&down_name, whole, (0..*hidden, part.clone()), &place, &mut record).await?));
+        for (bias, len, at) in group.biases(&name) {
+            let stored = self.index.vector(&bias, len)?;
+            let planes = self.rows(&bias, stored, 0, 1, Format::F32).await?;
+            let at = 4 * if at == Bias::Up { layout.up_bias } else { layout.down_bias };
+            record[at..at + 4 * len].copy_from_slice(&planes.weights[..4 * len]);
+            on_read(stored.bytes());
         }
         Ok(record)
     }
@@ -174,6 +187,7 @@ fn record_finite(layout: &ExpertLayout, record: &[u8]) -> bool {
         && finite(
             layout.down_format,
             part(layout.down_weights, layout.down_scales),
-            part(layout.down_scales, layout.stride),
+            part(layout.down_scales, layout.planes()),
         )
+        && finite(Format::F32, part(layout.planes(), layout.stride), &[])
 }

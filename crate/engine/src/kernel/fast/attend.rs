@@ -24,6 +24,8 @@ pub(crate) struct Attend<'a> {
     pub(crate) scores: &'a mut [f32],
     /// `[heads, v_width]`.
     pub(crate) y: &'a mut [f32],
+    /// `[heads, 2]`, the largest score and the sum of exponentials, if what is mixed is not to be divided by it; else nothing.
+    pub(crate) marks: &'a mut [f32],
 }
 
 /// `y = softmax(q·kᵀ·scale)·v`.
@@ -36,7 +38,7 @@ pub(super) fn attend<V: Vector>(a: &mut Attend<'_>) {
     let last = a.seen.end - 1;
     assert!(last * a.k_stride + a.k_width <= a.keys.len() && last * a.v_stride + a.v_width <= a.values.len(), "cache");
     assert_eq!(a.scores.len(), a.seen.len(), "scores");
-    for (q, y) in a.q.chunks_exact(a.k_width).zip(a.y.chunks_exact_mut(a.v_width)) {
+    for (h, (q, y)) in a.q.chunks_exact(a.k_width).zip(a.y.chunks_exact_mut(a.v_width)).enumerate() {
         let count = a.seen.len();
         for at in (0..count).step_by(4) {
             // The last four start where all are seen, or compute some twice.
@@ -47,9 +49,14 @@ pub(super) fn attend<V: Vector>(a: &mut Attend<'_>) {
             let end = count.min(at + 4);
             a.scores[at..end].copy_from_slice(&four[..end - at]);
         }
-        let total = math::exps::<V>(a.scores, math::largest::<V>(a.scores));
-        let inverse = 1.0 / total;
-        a.scores.iter_mut().for_each(|s| *s *= inverse);
+        let largest = math::largest::<V>(a.scores);
+        let total = math::exps::<V>(a.scores, largest);
+        if a.marks.is_empty() {
+            let inverse = 1.0 / total;
+            a.scores.iter_mut().for_each(|s| *s *= inverse);
+        } else {
+            a.marks[2 * h..][..2].copy_from_slice(&[largest, total]);
+        }
         let values = &a.values[a.seen.start * a.v_stride..];
         mix::<V>(a.scores, values, a.v_stride, y);
     }

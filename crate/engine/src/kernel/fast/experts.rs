@@ -21,15 +21,30 @@ pub(in crate::kernel) fn experts_up(call: &Call<'_>, scratch: &mut Scratch) {
         let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
         let (rows, inputs, which) = (rows.clone(), &scratch.inputs, &[(j / k) as u32]);
         let products = grown(&mut scratch.products, rows.len());
+        let bias = arithmetic::biases(record, p.bias, rows.clone());
         (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
+        add(call, products, bias);
         // SAFETY: these rows are this part's.
         let y = unsafe { y.f32(j * width + share.start, share.len()) };
-        gate(call, products, &mut scratch.row, y);
+        gate(call, products, p.limit, &mut scratch.row, y);
     }
 }
 
-/// `y = silu(gate) · up` of gates and ups in turn.
-fn gate(call: &Call<'_>, products: &[f32], row: &mut Vec<f32>, y: &mut [f32]) {
+/// Adds biases, if there are any.
+fn add(call: &Call<'_>, products: &mut [f32], bias: &[f32]) {
+    if !bias.is_empty() {
+        (call.path.add_scaled)(products, 1.0, bias);
+    }
+}
+
+/// What gates and ups in turn make.
+fn gate(call: &Call<'_>, products: &[f32], limit: f32, row: &mut Vec<f32>, y: &mut [f32]) {
+    if limit > 0.0 {
+        for (y, two) in y.iter_mut().zip(products.chunks_exact(2)) {
+            *y = arithmetic::swiglu(two[0], two[1], limit);
+        }
+        return;
+    }
     let ups = grown(row, y.len());
     for ((two, gate), up) in products.chunks_exact(2).zip(&mut *y).zip(&mut *ups) {
         (*gate, *up) = (two[0], two[1]);
@@ -49,7 +64,9 @@ pub(in crate::kernel) fn experts_down(call: &Call<'_>, scratch: &mut Scratch) {
         let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
         let (rows, inputs, which) = (share.clone(), &scratch.inputs, &[j as u32]);
         let products = grown(&mut scratch.products, rows.len());
+        let bias = arithmetic::biases(record, p.bias, rows.clone());
         (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
+        add(call, products, bias);
         // SAFETY: these rows are this part's.
         let y = unsafe { y.f32(j / k * hidden + share.start, share.len()) };
         (call.path.add_scaled)(y, weight, products);
@@ -76,13 +93,14 @@ pub(in crate::kernel) fn experts_matmul(call: &Call<'_>, scratch: &mut Scratch) 
         scratch.which.extend(pairs.iter().map(|pair| pair / p.sharing));
         let (rows, inputs, which) = (rows.clone(), &scratch.inputs, &scratch.which);
         let products = grown(&mut scratch.products, pairs.len() * rows.len());
-        let height = rows.len().max(1);
+        let (height, bias) = (rows.len().max(1), arithmetic::biases(record, p.bias, rows.clone()));
         (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
-        for (pair, products) in pairs.iter().zip(products.chunks_exact(height)) {
+        for (pair, products) in pairs.iter().zip(products.chunks_exact_mut(height)) {
+            add(call, products, bias);
             // SAFETY: these rows are this part's, and a pair is of one expert.
             let y = unsafe { y.f32(*pair as usize * outputs + share.start, share.len()) };
             if p.gated == 1 {
-                gate(call, products, &mut scratch.row, y);
+                gate(call, products, p.limit, &mut scratch.row, y);
             } else {
                 y.copy_from_slice(products);
             }

@@ -29,6 +29,9 @@ fn head<'a>(call: &Call<'a>, p: &Attention, i: usize, scratch: &mut Scratch) -> 
     let group = i % heads / (heads / p.kv_heads as usize);
     // SAFETY: this token's head is this part's.
     let y = unsafe { call.out(5).f32(i * v_width, v_width) };
+    let marks = if p.apart == 1 { 2 } else { 0 };
+    // SAFETY: likewise.
+    let marks = unsafe { call.out(6).f32(marks * i, marks) };
     (call.path.attend)(&mut Attend {
         q: &q[i * k_width..][..k_width],
         keys: &keys[group * k_width..],
@@ -40,7 +43,8 @@ fn head<'a>(call: &Call<'a>, p: &Attention, i: usize, scratch: &mut Scratch) -> 
         seen: start..end,
         scale: p.scale,
         scores: grown(&mut scratch.row, end - start),
-        y,
+        y: &mut *y,
+        marks,
     });
     y
 }

@@ -15,13 +15,22 @@ const MOST_SPLITS: u32 = 16;
 
 impl Builder<'_> {
     /// Attention of layer `i`, in as many splits as keep the device busy with one token.
-    fn attend(&mut self, i: usize, params: kernel::Attention, q: &Buffer, y: &Buffer) -> Result<()> {
+    fn attend(
+        &mut self,
+        i: usize,
+        params: kernel::Attention,
+        sinks: Option<&Buffer>,
+        q: &Buffer,
+        y: &Buffer,
+    ) -> Result<()> {
         let cache = self.cache;
         let (state, (keys, values)) = (&cache.state, &cache.layers[i]);
         let splits = self.splits(&params);
-        let params = kernel::Attention { splits, tokens: self.chunk as u32, ..params };
+        // Sinks come in where splits are put together, be it only one.
+        let apart = splits > 1 || sinks.is_some();
+        let params = kernel::Attention { splits, tokens: self.chunk as u32, apart: u32::from(apart), ..params };
         let label = format!("layers.{i}.attention");
-        if splits == 1 {
+        if !apart {
             let unused = self.unused.clone();
             self.step(label, &kernel::ATTENTION, None, &params, &[state, q, keys, values, y, &unused]);
             return Ok(());
@@ -30,8 +39,10 @@ impl Builder<'_> {
         let parts = self.scratch("parts", (rows * params.v_width) as usize)?;
         let marks = self.scratch("marks", 2 * rows as usize)?;
         self.step(label, &kernel::ATTENTION, None, &params, &[state, q, keys, values, &parts, &marks]);
-        let merge = kernel::AttentionMerge { heads: params.heads, width: params.v_width, splits };
-        self.step(format!("layers.{i}.merge"), &kernel::ATTENTION_MERGE, None, &merge, &[&parts, &marks, y]);
+        let (heads, width) = (params.heads, params.v_width);
+        let merge = kernel::AttentionMerge { heads, width, splits, sinks: u32::from(sinks.is_some()) };
+        let bindings = [&parts, &marks, y, sinks.unwrap_or(&marks)];
+        self.step(format!("layers.{i}.merge"), &kernel::ATTENTION_MERGE, None, &merge, &bindings);
         Ok(())
     }
 
@@ -53,7 +64,7 @@ impl Builder<'_> {
 
     /// Grouped-query attention: `x += W_o · softmax(q·kᵀ·scale)·v`.
     pub(super) fn gqa(&mut self, i: usize, layer: &Layer, s: &Gqa, x: &Buffer) -> Result<()> {
-        let AttentionWeights::Gqa { qkv: w_qkv, bias, o: w_o, o_bias, qk_norm } = &layer.attention else {
+        let AttentionWeights::Gqa { qkv: w_qkv, bias, o: w_o, o_bias, sinks, qk_norm } = &layer.attention else {
             unreachable!("weights are loaded by the spec")
         };
         let q_width = s.heads * s.head;
@@ -92,7 +103,7 @@ impl Builder<'_> {
             ..self.whole()
         };
         let mixed = self.scratch("mixed", q_width)?;
-        self.attend(i, params, &q, &mixed)?;
+        self.attend(i, params, sinks.as_ref(), &q, &mixed)?;
         self.add(format!("layers.{i}.o"), (w_o, o_bias.as_ref()), &mixed, x);
         Ok(())
     }
@@ -152,7 +163,7 @@ impl Builder<'_> {
             let bindings = [state, &absorbed, cache, cache, &latents, &unused, &kv_b.weights, &kv_b.scales, &mixed];
             self.step(format!("layers.{i}.attention"), &kernel::MLA_ATTENTION, Some(kv_b.format), &params, &bindings);
         } else {
-            self.attend(i, params, &absorbed, &latents)?;
+            self.attend(i, params, None, &absorbed, &latents)?;
             let params = kernel::Matmul {
                 rows: sizes.value,
                 x_stride: sizes.heads * sizes.rank,

@@ -3,8 +3,8 @@
 use crate::device::Buffer;
 use crate::error::Result;
 use crate::kernel;
-use crate::model::layers::{Builder, Input, MATVEC_TOKENS, product};
-use crate::model::{Experts, Matrix, Mlp, Moe};
+use crate::model::layers::{Builder, Input, MATVEC_TOKENS, Product, product};
+use crate::model::{Experts, Mlp, Moe};
 
 impl Builder<'_> {
     /// Inside of a gated MLP: `silu(W_gate·n) ⊙ (W_up·n)`.
@@ -23,7 +23,8 @@ impl Builder<'_> {
         &mut self,
         i: usize,
         moe: &Moe,
-        (router, bias, experts): (&Matrix, &Buffer, &Experts),
+        (router, logit_bias): Product<'_>,
+        (bias, experts): (&Buffer, &Experts),
         n: &Input,
         x: &Buffer,
     ) -> Result<()> {
@@ -46,13 +47,13 @@ impl Builder<'_> {
             norm_eps: self.spec.eps,
             jitter: moe.jitter,
         };
-        let routes = kernel::routes(router.rows, router.cols, self.chunk);
+        let routes = logit_bias.is_none() && kernel::routes(router.rows, router.cols, self.chunk);
         if let Some(norm) = n.norm.as_ref().filter(|_| routes) {
             let bindings = [&n.x, norm, &router.weights, &router.scales, bias, &chosen];
             self.step(format!("layers.{i}.router"), &kernel::ROUTER, None, &params, &bindings);
         } else {
             let logits = self.scratch("router", router.rows)?;
-            self.linear(format!("layers.{i}.router"), (router, None), n, &logits);
+            self.linear(format!("layers.{i}.router"), (router, logit_bias), n, &logits);
             self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
         }
         let routed = Routed { i, moe, at_work, experts, n, chosen: &chosen, inner: &inner, x };
@@ -76,12 +77,15 @@ impl Builder<'_> {
             scales: layout.up_scales as u32,
             eps: self.spec.eps,
             norm: r.n.normed(),
+            bias: layout.up_bias as u32,
+            limit: r.moe.limit,
         };
         let bindings = [&r.n.x, r.n.weight(), chosen, slots, pool, r.inner];
         self.step(format!("layers.{i}.up"), &kernel::EXPERTS_UP, Some(layout.up_format), &up, &bindings);
         let kernel::ExpertsUp { hidden, width, chosen: k, stride, .. } = up;
         let (weights, scales) = (layout.down_weights as u32, layout.down_scales as u32);
-        let down = kernel::ExpertsDown { hidden, width, chosen: k, stride, weights, scales };
+        let bias = layout.down_bias as u32;
+        let down = kernel::ExpertsDown { hidden, width, chosen: k, stride, weights, scales, bias };
         let bindings = [r.inner, chosen, slots, pool, r.x];
         self.step(format!("layers.{i}.down"), &kernel::EXPERTS_DOWN, Some(layout.down_format), &down, &bindings);
     }
@@ -111,6 +115,8 @@ impl Builder<'_> {
             gated: 1,
             norm: r.n.normed(),
             eps: self.spec.eps,
+            bias: layout.up_bias as u32,
+            limit: moe.limit,
         };
         let down = kernel::ExpertsMatmul {
             rows: hidden as u32,
@@ -120,6 +126,7 @@ impl Builder<'_> {
             scales: layout.down_scales as u32,
             gated: 0,
             norm: 0,
+            bias: layout.down_bias as u32,
             ..up
         };
         for (part, format, params, x, y) in

@@ -165,8 +165,8 @@ impl<'a> Builder<'a> {
         }
         let n = self.normed(&format!("layers.{i}.ffn"), x, &layer.ffn_norm)?;
         match (&layer.ffn, &spec.ffn) {
-            (FfnWeights::Moe { router, bias, experts }, Ffn::Moe(moe)) => {
-                self.moe(i, moe, (router, bias, experts), &n, x)?;
+            (FfnWeights::Moe { router, logit_bias, bias, experts }, Ffn::Moe(moe)) => {
+                self.moe(i, moe, (router, logit_bias.as_ref()), (bias, experts), &n, x)?;
             }
             (FfnWeights::Dense(mlp), _) => {
                 let hidden = self.mlp_hidden(&format!("layers.{i}.ffn"), mlp, &n)?;
