@@ -94,6 +94,7 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
         "attention" => attention(r),
         "attention_merge" => attention_merge(r),
         "combine" => experts::combine(r),
+        "conv" => conv(r),
         "embed" => per_format(r, embed),
         "experts_down" => per_format(r, experts::experts_down),
         "experts_matmul" => per_format(r, experts::experts_matmul),
@@ -270,6 +271,18 @@ fn heads(r: &mut Random) -> Vec<Case> {
         }
     }
     cases
+}
+
+fn conv(r: &mut Random) -> Vec<Case> {
+    // At the start, where there is nothing before; across the ring's end; with a play as long as the ring allows.
+    let case = |(width, taps, ring, position, tokens): (usize, usize, usize, usize, usize)| {
+        let p = kernel::Conv { width: width as u32, taps: taps as u32, ring: ring as u32 };
+        let name = format!("width {width} taps {taps} ring {ring} at {position}+{tokens}");
+        let case = Case::new(&kernel::CONV, &p, tokens, name).state(position);
+        let case = case.floats(&r.floats(tokens * 3 * width, 1.0)).floats(&r.floats(width * taps, 1.0));
+        case.updated(&r.floats(ring * width, 1.0)).output(tokens * width)
+    };
+    [(1, 1, 1, 0, 1), (70, 3, 9, 0, 7), (64, 3, 8, 7, 1), (130, 4, 8, 22, 5), (33, 2, 16, 1, 3)].map(case).into()
 }
 
 fn layer_norm(r: &mut Random) -> Vec<Case> {

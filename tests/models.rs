@@ -23,7 +23,7 @@ use run::{Run, divergence, nll};
 use serde_json::Value;
 
 /// Fixtures with a loader here.
-const MODELS: [&str; 17] = [
+const MODELS: [&str; 18] = [
     "qwen3",
     "qwen3_moe",
     "qwen3_moe_yarn",
@@ -40,6 +40,7 @@ const MODELS: [&str; 17] = [
     "granitemoeshared",
     "phimoe",
     "gpt_oss",
+    "lfm2_moe",
     "ernie4_5_moe",
 ];
 

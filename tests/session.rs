@@ -111,6 +111,20 @@ fn what_is_kept_changes_nothing_but_the_work() {
     assert_eq!(twice.timings.prompt_n, 1);
 }
 
+/// Convolutions see a ring of what was, so that a conversation can be taken back by a little; by more, it is read anew.
+#[test]
+fn a_conversation_with_convolutions_is_taken_back() {
+    let long: Vec<u32> = (0..600).map(|i| 5 + i * 37 % 290).collect();
+    let mut kept = session("lfm2_moe", 700);
+    run(&mut kept, &request(&long, 8)).unwrap();
+    for (shared, reused) in [(590, 590), (520, 520), (300, 0), (290, 290)] {
+        let prompt = [&long[..shared], &[7, 8, 9]].concat();
+        let again = run(&mut kept, &request(&prompt, 12)).unwrap();
+        let fresh = run(&mut session("lfm2_moe", 700), &request(&prompt, 12)).unwrap();
+        assert_eq!((again.tokens, again.timings.cache_n), (fresh.tokens, reused), "{shared} tokens shared");
+    }
+}
+
 #[test]
 fn a_sink_stops_and_a_host_aborts_and_the_session_goes_on() {
     let prompt = ids(&json("qwen3_moe/golden.json")["prompt"]);

@@ -12,6 +12,8 @@ pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
         "last" | "embed" | "experts_sort" => (0.0, 0.0),
         // A sum of squares in another order, a reciprocal root of a few ulp, then two products and a sum, which a driver may fuse.
         "heads" | "layer_norm" => (4e-6, 4e-7),
+        // A few products of three, which a driver may fuse.
+        "conv" => (4e-6, 4e-7),
         // The same sums in another order: a few ulp of the largest partial sum. Decoding is exact in every format.
         "mla_query" => (4e-6, 4e-6),
         // Also through silu and a product: WGSL's exp is good to 3 + 2·|x| ulp.

@@ -9,6 +9,7 @@ mod arithmetic;
 mod attention;
 mod attention_merge;
 mod combine;
+mod conv;
 mod embed;
 mod experts_down;
 mod experts_matmul;
@@ -36,6 +37,7 @@ pub use argmax::{ARGMAX, Params as Argmax};
 pub use attention::{ATTENTION, Params as Attention};
 pub use attention_merge::{ATTENTION_MERGE, Params as AttentionMerge};
 pub use combine::{COMBINE, Params as Combine};
+pub use conv::{CONV, Params as Conv};
 pub use embed::{EMBED, Params as Embed};
 pub use experts_down::{EXPERTS_DOWN, Params as ExpertsDown};
 pub use experts_matmul::{EXPERTS_MATMUL, Params as ExpertsMatmul};
@@ -159,11 +161,12 @@ fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 19] = [
+pub static KERNELS: [&Kernel; 20] = [
     &ARGMAX,
     &ATTENTION,
     &ATTENTION_MERGE,
     &COMBINE,
+    &CONV,
     &EMBED,
     &EXPERTS_DOWN,
     &EXPERTS_MATMUL,

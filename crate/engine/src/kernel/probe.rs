@@ -4,7 +4,7 @@
 use bytemuck::Pod;
 
 use super::{
-    Argmax, Attention, AttentionMerge, Combine, Embed, ExpertsDown, ExpertsMatmul, ExpertsSort, ExpertsUp, Heads,
+    Argmax, Attention, AttentionMerge, Combine, Conv, Embed, ExpertsDown, ExpertsMatmul, ExpertsSort, ExpertsUp, Heads,
     Kernel, Last, LayerNorm, Matmul, MlaQuery, Sample, Settings, State, TopK, arithmetic, of,
 };
 use crate::format::Format;
@@ -114,6 +114,11 @@ pub(crate) fn probe(kernel: &Kernel, format: Option<Format>, like: &[u8]) -> Pro
         "combine" => {
             let p = Combine { hidden: 70, chosen: 2 };
             Probe::new(&p, TOKENS).floats(TOKENS * 2 * 70).words(&chosen()).floats(TOKENS * 70)
+        }
+        "conv" => {
+            let p = Conv { width: 70, taps: 3, ring: 8 };
+            let probe = Probe::new(&p, TOKENS).state(7).floats(TOKENS * 3 * 70).floats(3 * 70);
+            probe.floats(8 * 70).out(TOKENS * 70)
         }
         "embed" => {
             let p = Embed { width: COLS as u32, scale: 0.75 };

@@ -16,6 +16,7 @@ pub(crate) mod limit {
     pub(crate) const VOCAB: usize = 1 << 20;
     pub(crate) const HIDDEN: usize = 65_536;
     pub(crate) const WIDTH: usize = 1 << 20;
+    pub(crate) const TAPS: usize = 16;
     pub(crate) const HEADS: usize = 4096;
     pub(crate) const HEAD: usize = 4096;
     pub(crate) const RANK: usize = 65_536;

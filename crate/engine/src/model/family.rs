@@ -7,8 +7,8 @@ use crate::format::TILE;
 use crate::kernel::Settings;
 use crate::model::config::{Config, limit};
 use crate::model::{
-    ModelSpec, Names, Rope, deepseek_v2, deepseek_v3, ernie4_5_moe, gpt_oss, granitemoe, llama, mixtral, olmoe, phimoe,
-    qwen2, qwen2_moe, qwen3, qwen3_moe,
+    ModelSpec, Names, Rope, deepseek_v2, deepseek_v3, ernie4_5_moe, gpt_oss, granitemoe, lfm2_moe, llama, mixtral,
+    olmoe, phimoe, qwen2, qwen2_moe, qwen3, qwen3_moe,
 };
 
 /// A family of checkpoints.
@@ -20,13 +20,14 @@ pub struct Family {
 }
 
 /// Every family.
-pub static MODELS: [Family; 14] = [
+pub static MODELS: [Family; 15] = [
     Family { model_type: "deepseek_v2", spec: deepseek_v2::spec },
     Family { model_type: "deepseek_v3", spec: deepseek_v3::spec },
     Family { model_type: "ernie4_5_moe", spec: ernie4_5_moe::spec },
     Family { model_type: "gpt_oss", spec: gpt_oss::spec },
     Family { model_type: "granitemoe", spec: granitemoe::spec },
     Family { model_type: "granitemoeshared", spec: granitemoe::spec },
+    Family { model_type: "lfm2_moe", spec: lfm2_moe::spec },
     Family { model_type: "llama", spec: llama::spec },
     Family { model_type: "mixtral", spec: mixtral::spec },
     Family { model_type: "olmoe", spec: olmoe::spec },

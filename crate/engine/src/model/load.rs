@@ -12,7 +12,7 @@ use crate::model::family::read_spec;
 use crate::model::needs::{self, layer, needs, views};
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
-    Norm, QkNorm, Weights,
+    Names, Norm, QkNorm, Weights,
 };
 use crate::source::Source;
 use crate::weights::{Matrix, Precision, Tensors, Verified};
@@ -241,10 +241,11 @@ impl Reserved {
         Ok(Norm { weight: self.vector(&format!("{name}.weight"))?, bias })
     }
 
-    fn mlp(&mut self, at: &str) -> Result<Mlp> {
+    fn mlp(&mut self, names: &Names, at: &str) -> Result<Mlp> {
+        let name = |role: &str| format!("{at}.{role}.weight");
         Ok(Mlp {
-            gate_up: self.matrix(&format!("{at}.gate_proj.weight"))?,
-            down: self.matrix(&format!("{at}.down_proj.weight"))?,
+            gate_up: self.matrix(&name(names.ups.first().unwrap_or(&"")))?,
+            down: self.matrix(&name(names.down))?,
         })
     }
 
@@ -253,15 +254,20 @@ impl Reserved {
         let embed = self.matrix(needs::EMBED)?;
         let head = if spec.tied { embed.clone() } else { self.matrix(needs::HEAD)? };
         let head_bias = spec.head_bias.then(|| self.vector(needs::HEAD_BIAS)).transpose()?;
-        let norm = self.norm(spec, needs::NORM)?;
+        let norm = self.norm(spec, spec.names.norm)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (i, l) in spec.layers.iter().enumerate() {
             let attention = match &l.attention {
-                Attention::Gqa(gqa) => self.gqa(i, gqa)?,
+                Attention::Gqa(gqa) => self.gqa(i, &spec.names, gqa)?,
                 Attention::Mla(mla) => self.mla(i, mla.q_rank.is_some())?,
+                Attention::Conv(_) => AttentionWeights::Conv {
+                    input: self.matrix(&layer(i, "conv.in_proj.weight"))?,
+                    taps: self.matrix(&layer(i, needs::TAPS))?,
+                    output: self.matrix(&layer(i, "conv.out_proj.weight"))?,
+                },
             };
             let ffn = match &l.ffn {
-                Ffn::Dense(_) => FfnWeights::Dense(self.mlp(&layer(i, "mlp"))?),
+                Ffn::Dense(_) => FfnWeights::Dense(self.mlp(&spec.names, &layer(i, spec.names.mlp))?),
                 Ffn::Moe(moe) => {
                     let router = self.matrix(&layer(i, &format!("{}.weight", spec.names.router)))?;
                     let logit_bias = layer(i, &format!("{}.bias", spec.names.router));
@@ -275,27 +281,27 @@ impl Reserved {
                 }
             };
             layers.push(Layer {
-                attention_norm: self.norm(spec, &layer(i, "input_layernorm"))?,
+                attention_norm: self.norm(spec, &layer(i, spec.names.attention_norm))?,
                 attention,
-                ffn_norm: self.norm(spec, &layer(i, "post_attention_layernorm"))?,
+                ffn_norm: self.norm(spec, &layer(i, spec.names.ffn_norm))?,
                 ffn,
             });
         }
         Ok(Weights { embed, norm, head, head_bias, layers })
     }
 
-    fn gqa(&mut self, i: usize, gqa: &Gqa) -> Result<AttentionWeights> {
-        let name = |part: &str| layer(i, &format!("self_attn.{part}"));
+    fn gqa(&mut self, i: usize, names: &Names, gqa: &Gqa) -> Result<AttentionWeights> {
+        let name = |part: &str| layer(i, part);
         let mut vector = |wanted: bool, part: &str| wanted.then(|| self.vector(&name(part))).transpose();
         let normed = gqa.qk_norm != QkNorm::None;
-        let (q_norm, k_norm) = (vector(normed, "q_norm.weight")?, vector(normed, "k_norm.weight")?);
+        let [q_norm, k_norm] = names.qk_norms.map(|part| vector(normed, &format!("{part}.weight")));
         Ok(AttentionWeights::Gqa {
-            bias: vector(gqa.bias, "q_proj.bias")?,
-            o_bias: vector(gqa.o_bias, "o_proj.bias")?,
-            sinks: vector(gqa.sinks, "sinks")?,
-            qk_norm: q_norm.zip(k_norm),
-            qkv: self.matrix(&name("q_proj.weight"))?,
-            o: self.matrix(&name("o_proj.weight"))?,
+            bias: vector(gqa.bias, "self_attn.q_proj.bias")?,
+            o_bias: vector(gqa.o_bias, &format!("{}.bias", names.o))?,
+            sinks: vector(gqa.sinks, "self_attn.sinks")?,
+            qk_norm: q_norm?.zip(k_norm?),
+            qkv: self.matrix(&name("self_attn.q_proj.weight"))?,
+            o: self.matrix(&name(&format!("{}.weight", names.o)))?,
         })
     }
 

@@ -14,6 +14,7 @@ mod gpt_oss;
 mod granitemoe;
 mod grouped;
 mod layers;
+mod lfm2_moe;
 mod llama;
 mod load;
 mod mixtral;
@@ -40,7 +41,7 @@ pub use load::{LoadOptions, Model, Pending, Progress, Stage};
 pub use names::{Names, Stacks};
 pub use pack::pack;
 pub use rope::rope_table;
-pub use spec::{Attention, Ffn, Gqa, LayerSpec, Mla, ModelSpec, Moe, QkNorm, Rope, RopeScaling};
+pub use spec::{Attention, Conv, Ffn, Gqa, LayerSpec, Mla, ModelSpec, Moe, QkNorm, Rope, RopeScaling};
 pub use weights::{AttentionWeights, Experts, FfnWeights, LatentQueries, Layer, Mlp, Norm, Weights};
 
 pub use crate::weights::{ExpertLayout, Matrix};

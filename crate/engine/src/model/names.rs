@@ -4,6 +4,18 @@
 /// perhaps `.bias` behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
+    /// Final norm, without `.weight`.
+    pub norm: &'static str,
+    /// Norm before attention, likewise.
+    pub attention_norm: &'static str,
+    /// Norm before the feed-forward, likewise.
+    pub ffn_norm: &'static str,
+    /// Output of attention, likewise.
+    pub o: &'static str,
+    /// Norms of queries and keys, likewise.
+    pub qk_norms: [&'static str; 2],
+    /// The MLP of a dense layer.
+    pub mlp: &'static str,
     /// Router `[E, H]`, without `.weight`.
     pub router: &'static str,
     /// Correction bias of the router `[E]`.
@@ -14,9 +26,9 @@ pub struct Names {
     pub experts: &'static str,
     /// The MLP that shared experts are.
     pub shared: &'static str,
-    /// Gate and up of an expert, or the one matrix that has their rows by turns.
+    /// Gate and up of an MLP, or the one matrix that has their rows by turns.
     pub ups: &'static [&'static str],
-    /// Down of an expert.
+    /// Down of an MLP.
     pub down: &'static str,
     /// Tensors that hold several of the others; see [`Stacks`].
     pub stacks: Option<Stacks>,
@@ -48,6 +60,12 @@ pub enum Stacks {
 impl Names {
     /// Those of Qwen's families, which DeepSeek's have too.
     pub(crate) const USUAL: Names = Names {
+        norm: "model.norm",
+        attention_norm: "input_layernorm",
+        ffn_norm: "post_attention_layernorm",
+        o: "self_attn.o_proj",
+        qk_norms: ["self_attn.q_norm", "self_attn.k_norm"],
+        mlp: "mlp",
         router: "mlp.gate",
         correction: "mlp.gate.e_score_correction_bias",
         shared_gate: "mlp.shared_expert_gate",

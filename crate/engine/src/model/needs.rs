@@ -1,6 +1,6 @@
 //! Every tensor that a spec needs, by its public name and shape: the list that is checked, loaded and packed.
 
-use crate::model::{Attention, Ffn, Gqa, Mla, ModelSpec, Moe, QkNorm, Stacks};
+use crate::model::{Attention, Ffn, Gqa, Mla, ModelSpec, Moe, Names, QkNorm, Stacks};
 use crate::weights::{Bias, Group, View};
 
 /// One tensor, or one layer's experts. Parts stand above or behind each other, each a name and its rows or length; the first
@@ -24,8 +24,8 @@ pub(crate) fn layer(i: usize, part: &str) -> String {
 
 /// Embedding table.
 pub(crate) const EMBED: &str = "model.embed_tokens.weight";
-/// Final norm, without `.weight`.
-pub(crate) const NORM: &str = "model.norm";
+/// Weights of a convolution `[H, K]`, which files have as `[H, 1, K]` under another name.
+pub(crate) const TAPS: &str = "conv.conv.taps";
 /// Output head.
 pub(crate) const HEAD: &str = "lm_head.weight";
 /// Its bias.
@@ -38,14 +38,19 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
     let mut experts = Vec::new();
     for (i, l) in spec.layers.iter().enumerate() {
         let name = |part: &str| layer(i, part);
-        norm(&mut list, spec, name("input_layernorm"));
+        norm(&mut list, spec, name(spec.names.attention_norm));
         match &l.attention {
-            Attention::Gqa(gqa) => grouped(&mut list, gqa, h, &name),
+            Attention::Gqa(gqa) => grouped(&mut list, &spec.names, gqa, h, &name),
             Attention::Mla(mla) => latent(&mut list, mla, h, &name),
+            Attention::Conv(conv) => {
+                list.push(matrix(name("conv.in_proj.weight"), 3 * h, h));
+                list.push(Need::Router { parts: vec![(name(TAPS), h)], cols: conv.taps });
+                list.push(matrix(name("conv.out_proj.weight"), h, h));
+            }
         }
-        norm(&mut list, spec, name("post_attention_layernorm"));
+        norm(&mut list, spec, name(spec.names.ffn_norm));
         match &l.ffn {
-            Ffn::Dense(width) => mlp(&mut list, &name("mlp"), *width, h),
+            Ffn::Dense(width) => mlp(&mut list, &spec.names, &name(spec.names.mlp), *width, h),
             Ffn::Moe(moe) => {
                 let mut parts = vec![(name(&format!("{}.weight", spec.names.router)), moe.experts)];
                 if moe.shared_gate {
@@ -62,7 +67,7 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
             }
         }
     }
-    norm(&mut list, spec, NORM.into());
+    norm(&mut list, spec, spec.names.norm.into());
     if !spec.tied {
         list.push(matrix(HEAD.into(), spec.vocab, h));
     }
@@ -75,10 +80,13 @@ pub(crate) fn needs(spec: &ModelSpec) -> Vec<Need> {
 
 /// What stacked tensors hold, by the names that the needs have.
 pub(crate) fn views(spec: &ModelSpec) -> Vec<View> {
-    let Some(stacks) = spec.names.stacks else { return Vec::new() };
     let mut views = Vec::new();
     for (i, l) in spec.layers.iter().enumerate() {
-        let Ffn::Moe(moe) = &l.ffn else { continue };
+        if let Attention::Conv(conv) = &l.attention {
+            let (of, shape) = (layer(i, "conv.conv.weight"), vec![spec.hidden, 1, conv.taps]);
+            views.push(View { of, shape, cuts: vec![(layer(i, TAPS), spec.hidden)], mxfp4: false });
+        }
+        let (Ffn::Moe(moe), Some(stacks)) = (&l.ffn, spec.names.stacks) else { continue };
         let group = group(spec, i, moe);
         let (e, h, w, s) = (group.count, group.hidden, group.width, group.shared_width);
         let each = 2 / group.ups.len();
@@ -127,16 +135,16 @@ fn group(spec: &ModelSpec, i: usize, moe: &Moe) -> Group {
     }
 }
 
-fn grouped(list: &mut Vec<Need>, gqa: &Gqa, h: usize, name: &dyn Fn(&str) -> String) {
+fn grouped(list: &mut Vec<Need>, names: &Names, gqa: &Gqa, h: usize, name: &dyn Fn(&str) -> String) {
     let (q, kv) = (gqa.heads * gqa.head, gqa.kv_heads * gqa.head);
     let of = |end: &str| [("q", q), ("k", kv), ("v", kv)].map(|(p, n)| (name(&format!("self_attn.{p}_proj.{end}")), n));
     list.push(Need::Matrix { parts: of("weight").into(), cols: h });
     if gqa.bias {
         list.push(Need::Vector { parts: of("bias").into() });
     }
-    list.push(matrix(name("self_attn.o_proj.weight"), h, q));
+    list.push(matrix(name(&format!("{}.weight", names.o)), h, q));
     if gqa.o_bias {
-        list.push(vector(name("self_attn.o_proj.bias"), h));
+        list.push(vector(name(&format!("{}.bias", names.o)), h));
     }
     if gqa.sinks {
         list.push(vector(name("self_attn.sinks"), gqa.heads));
@@ -146,8 +154,9 @@ fn grouped(list: &mut Vec<Need>, gqa: &Gqa, h: usize, name: &dyn Fn(&str) -> Str
         QkNorm::Head => [gqa.head, gqa.head],
         QkNorm::Whole => [q, kv],
     };
-    list.push(vector(name("self_attn.q_norm.weight"), normed[0]));
-    list.push(vector(name("self_attn.k_norm.weight"), normed[1]));
+    for (part, len) in names.qk_norms.iter().zip(normed) {
+        list.push(vector(name(&format!("{part}.weight")), len));
+    }
 }
 
 fn latent(list: &mut Vec<Need>, m: &Mla, h: usize, name: &dyn Fn(&str) -> String) {
@@ -183,8 +192,8 @@ fn matrix(name: String, rows: usize, cols: usize) -> Need {
     Need::Matrix { parts: vec![(name, rows)], cols }
 }
 
-fn mlp(list: &mut Vec<Need>, at: &str, width: usize, hidden: usize) {
-    let parts = ["gate_proj", "up_proj"].map(|p| (format!("{at}.{p}.weight"), width));
-    list.push(Need::Matrix { parts: parts.into(), cols: hidden });
-    list.push(matrix(format!("{at}.down_proj.weight"), hidden, width));
+fn mlp(list: &mut Vec<Need>, names: &Names, at: &str, width: usize, hidden: usize) {
+    let parts = names.ups.iter().map(|p| (format!("{at}.{p}.weight"), width)).collect();
+    list.push(Need::Matrix { parts, cols: hidden });
+    list.push(matrix(format!("{at}.{}.weight", names.down), hidden, width));
 }

@@ -49,13 +49,22 @@ pub struct LayerSpec {
     pub ffn: Ffn,
 }
 
-/// Attention of a layer.
+/// What lets the positions of a layer see each other.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attention {
     /// Grouped-query attention.
     Gqa(Gqa),
     /// Multi-head latent attention.
     Mla(Mla),
+    /// A short convolution, and no attention.
+    Conv(Conv),
+}
+
+/// A gated short convolution (LFM2).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv {
+    /// Positions a token sees, itself included (config `conv_L_cache`).
+    pub taps: usize,
 }
 
 /// Grouped-query attention (Ainslie et al. 2023); with as many key-value heads as query heads, plain multi-head attention.

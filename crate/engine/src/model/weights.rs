@@ -67,6 +67,15 @@ pub enum AttentionWeights {
         /// Output `[H, heads·value]`.
         o: Matrix,
     },
+    /// A short convolution.
+    Conv {
+        /// Two gates and the input `[3·H, H]`.
+        input: Matrix,
+        /// Weights of the positions `[H, K]`, in f32.
+        taps: Matrix,
+        /// Output `[H, H]`.
+        output: Matrix,
+    },
 }
 
 /// Queries from their latent.

@@ -8,7 +8,7 @@ use futures_util::future::try_join;
 use crate::device::{Device, Reading};
 use crate::error::{Error, Result};
 use crate::kernel::Settings;
-use crate::model::{LoadOptions, Model, Progress};
+use crate::model::{Cache, LoadOptions, Model, Progress};
 use crate::session::rig::Rig;
 use crate::session::token_loop::Answer;
 use crate::session::{Finish, Host, Recover, Report, Sampling};
@@ -16,6 +16,9 @@ use crate::source::Source;
 
 /// Tokens of a prompt that are played at once.
 pub const CHUNK: usize = 64;
+
+/// Two chunks, one waiting for the other, and tokens in flight may be in the cache beyond what is kept.
+const _: () = assert!(2 * CHUNK + 8 <= Cache::AHEAD, "Cache::AHEAD");
 
 /// A token of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,7 +162,9 @@ impl Session {
     /// Keeps what the cache and `prompt` have in common, less the last token, whose logits are wanted; says how much.
     pub(super) fn keep(&mut self, prompt: &[u32]) -> usize {
         let common = self.kept.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        self.kept.truncate(common.min(prompt.len() - 1));
+        let common = common.min(prompt.len() - 1);
+        let rewinds = self.kept.len() - common <= self.rig.cache.rewind;
+        self.kept.truncate(if rewinds { common } else { 0 });
         self.kept.len()
     }
 

@@ -1,11 +1,11 @@
 //! Attention: grouped-query, and latent in its absorbed form.
 
 use crate::device::Buffer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::kernel;
 use crate::model::layers::{Builder, product};
-use crate::model::{AttentionWeights, Gqa, Layer, Mla, QkNorm};
+use crate::model::{AttentionWeights, Cache, Conv, Gqa, Layer, Mla, QkNorm};
 
 /// Epsilon of the norms inside latent attention, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
@@ -105,6 +105,30 @@ impl Builder<'_> {
         let mixed = self.scratch("mixed", q_width)?;
         self.attend(i, params, sinks.as_ref(), &q, &mixed)?;
         self.add(format!("layers.{i}.o"), (w_o, o_bias.as_ref()), &mixed, x);
+        Ok(())
+    }
+
+    /// A gated short convolution: `x += W_out · (C ⊙ conv(B ⊙ x'))`, `B, C, x' = W_in · n`.
+    pub(super) fn conv(&mut self, i: usize, layer: &Layer, s: &Conv, x: &Buffer) -> Result<()> {
+        let AttentionWeights::Conv { input, taps, output } = &layer.attention else {
+            unreachable!("weights are loaded by the spec")
+        };
+        let (gated, mixed) = (self.scratch("gated", input.rows)?, self.scratch("mixed", output.cols)?);
+        // A play reads what was before it while it writes.
+        let (value, limit) = ((self.chunk + s.taps) as u64, Cache::RING as u64);
+        if value > limit {
+            return Err(Error::Limit {
+                what: "tokens of a play, and what a convolution sees before it".into(),
+                value,
+                limit,
+            });
+        }
+        let n = self.normed(&format!("layers.{i}.conv"), x, &layer.attention_norm)?;
+        self.linear(format!("layers.{i}.conv.in"), (input, None), &n, &gated);
+        let params = kernel::Conv { width: output.cols as u32, taps: s.taps as u32, ring: Cache::RING as u32 };
+        let bindings = [&self.cache.state, &gated, &taps.weights, &self.cache.layers[i].0, &mixed];
+        self.step(format!("layers.{i}.conv"), &kernel::CONV, None, &params, &bindings);
+        self.add(format!("layers.{i}.conv.out"), (output, None), &mixed, x);
         Ok(())
     }
 

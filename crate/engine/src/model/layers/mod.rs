@@ -162,6 +162,7 @@ impl<'a> Builder<'a> {
         match &spec.attention {
             Attention::Gqa(gqa) => self.gqa(i, layer, gqa, x)?,
             Attention::Mla(mla) => self.mla(i, layer, mla, x)?,
+            Attention::Conv(conv) => self.conv(i, layer, conv, x)?,
         }
         let n = self.normed(&format!("layers.{i}.ffn"), x, &layer.ffn_norm)?;
         match (&layer.ffn, &spec.ffn) {
