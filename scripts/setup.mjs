@@ -5,6 +5,7 @@
 import { packages } from './debian.mjs';
 import { capture, Failure, program, say } from './run.mjs';
 import { bindgen, chromium, deny, drivers, npmPackages } from './tools.mjs';
+import { vendor } from './vendor.mjs';
 import { toolchain } from './wasm.mjs';
 
 /** Parts by name: each finds or installs, and returns what a person may want to know. */
@@ -14,9 +15,10 @@ const PARTS = {
     const { name } = await toolchain();
     return `${name}; ${capture(await bindgen(), ['--version']).out}`;
   },
-  /** Type checks, wasm-opt, and driving a browser. */
+  /** Type checks, wasm-opt, driving a browser, and what the page takes from npm. */
   npm: async () => {
     await npmPackages();
+    vendor();
     return 'packages of package-lock.json';
   },
   /** Licences and sources of dependencies. */

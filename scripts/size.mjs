@@ -10,11 +10,11 @@ const KB = 1000;
 
 /**
  * What is counted, by extension, and its limit in bytes after brotli at its best, which takes a quarter of a minute.
- * The engine was 924 KB and the page 20 when these were set.
+ * The engine was 924 KB when this was set; of the page's, 14 are the Markdown library, which comes with the model.
  */
 const BUDGET = [
   { what: 'engine (www/pkg)', folder: 'www/pkg', kinds: ['.wasm', '.js'], limit: 940 * KB },
-  { what: 'page (www)', folder: 'www', kinds: ['.js', '.css', '.html', '.svg'], limit: 30 * KB },
+  { what: 'page (www)', folder: 'www', kinds: ['.js', '.css', '.html', '.svg'], limit: 60 * KB },
 ];
 
 /**

@@ -9,6 +9,7 @@ import { speed } from './ui/format.js';
 import { Loading } from './ui/loading.js';
 import { mark } from './ui/mark.js';
 import { Notice } from './ui/notice.js';
+import { loadMarkdown } from './ui/prose.js';
 import { Transcript } from './ui/transcript.js';
 
 /** @typedef {import('./engine.js').Engine} Engine */
@@ -54,15 +55,16 @@ export class MoebiusChat extends Attributes {
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
-    const style = h('link', { rel: 'stylesheet', href: new URL('./chat.css', import.meta.url).href });
+    const sheets = ['./chat.css', './prose.css'].map((file) => h('link', { rel: 'stylesheet', href: new URL(file, import.meta.url).href }));
     const foot = h('div', { class: 'foot' }, this.#thinkLabel, this.#stats, this.#fresh);
     const dock = h('div', { class: 'dock' });
     dock.append(this.#notice.node, this.#loadingBar.node, this.#composer.node, foot, this.#announcer.node);
     const chat = h('div', { class: 'chat', part: 'container', hidden: true }, this.#transcript.node, dock);
-    style.onload = style.onerror = () => (chat.hidden = false); // nothing is shown unstyled
+    const styled = sheets.map((sheet) => new Promise((resolve) => (sheet.onload = sheet.onerror = resolve)));
+    Promise.all(styled).then(() => (chat.hidden = false)); // nothing is shown unstyled
     const welcome = h('slot', { name: 'empty' }, mark(), this.#heading);
     this.#transcript.welcome(welcome, this.#chips);
-    root.append(style, chat);
+    root.append(...sheets, chat);
 
     this.#composer.addEventListener('send', (event) => this.send(/** @type {CustomEvent<string>} */ (event).detail));
     this.#composer.addEventListener('stop', () => this.stop());
@@ -205,6 +207,7 @@ export class MoebiusChat extends Attributes {
     if (this.#state !== 'generating') this.#set('loading');
     try {
       if (!this.src) throw new MoebiusError('request', 'The attribute src names no model.');
+      const markdown = loadMarkdown(); // beside the model, so that nothing is asked for once it is ready
       const engine = await createEngine({
         model: this.src,
         device: this.#choice(),
@@ -220,6 +223,7 @@ export class MoebiusChat extends Attributes {
           this.#announcer.say(`The GPU was lost. The reply goes on: ${this.#where()}.`);
         },
       });
+      await markdown;
       if (abort.signal.aborted) throw new MoebiusError('aborted', 'Loading was stopped.');
       this.#engine = engine;
       if (!this.#run) this.#set('ready');

@@ -252,9 +252,11 @@ describe('the page itself', () => {
         { role: 'assistant', content },
       ];
     }, evil);
+    await page.locator('article.assistant .code-block').waitFor();
     for (const side of ['user', 'assistant']) {
       const tags = await page.locator(`article.${side} .body *`).evaluateAll((all) => all.map((e) => e.localName));
-      assert.deepEqual(tags, ['p', 'pre', 'code', 'p']);
+      const code = side === 'user' ? ['pre', 'code'] : ['div', 'div', 'span', 'button', 'pre', 'code'];
+      assert.deepEqual(tags, ['p', ...code, 'p']);
       assert.match(await page.locator(`article.${side} .body`).innerText(), /<img src=x onerror=alert\(1\)>/);
     }
     await page.context().close();

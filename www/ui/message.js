@@ -2,13 +2,15 @@
 
 import { h } from './dom.js';
 import { duration, speed } from './format.js';
-import { TextView } from './text.js';
+import { PlainView } from './plain.js';
+import { Prose } from './prose.js';
 
 /** @param {string} text */
 export function question(text) {
   const body = h('div', { class: 'body' });
-  const view = new TextView(body);
-  view.append(`${text}\n`);
+  const view = new PlainView(body);
+  view.append(text);
+  view.finish();
   return h('article', { part: 'message message-user', class: 'user' }, h('h3', { class: 'unseen' }, 'You'), body);
 }
 
@@ -20,8 +22,8 @@ export class Reply {
   #summary = h('summary', {}, 'Thinking…');
   #thoughts = h('div', { class: 'thoughts' });
   #details = h('details', { part: 'reasoning', hidden: true }, this.#summary, this.#thoughts);
-  #text = new TextView(this.#body);
-  #reasoning = new TextView(this.#thoughts);
+  #text = new Prose(this.#body);
+  #reasoning = new Prose(this.#thoughts);
   #thinkingSince = 0;
   /** Put this into the transcript. */
   node = h(
@@ -78,6 +80,8 @@ export class Reply {
   finish({ note = '', perSecond = 0, tokens = 0 } = {}) {
     this.wait('');
     this.#thought();
+    this.#reasoning.finish();
+    this.#text.finish();
     this.node.removeAttribute('aria-busy');
     const figures = tokens > 0 ? [`${tokens} ${tokens === 1 ? 'token' : 'tokens'}`] : [];
     if (perSecond > 0) figures.push(speed(perSecond));

@@ -1,0 +1,265 @@
+// Markdown in replies: what it becomes, that it cannot harm whatever it says, and what it costs.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { launch, open } from './harness.js';
+import { host } from './host.js';
+import { CANARY, payloads } from './payloads.js';
+
+/** @typedef {Awaited<ReturnType<typeof open>>} Page */
+
+/** What a reply may consist of, and which attributes it may have. @type {Record<string, string[]>} */
+const ALLOWED = {
+  a: ['href', 'rel', 'target', 'title'],
+  bdi: ['class'],
+  button: ['type', 'class'],
+  div: ['class', 'part', 'tabindex', 'role', 'aria-label'],
+  ol: ['start'],
+  pre: ['part', 'tabindex', 'role', 'aria-label'],
+  span: ['class', 'dir'],
+  ...Object.fromEntries(['p', 'h4', 'h5', 'h6', 'li', 'td', 'th', 'blockquote', 'code'].map((tag) => [tag, ['dir', 'class']])),
+  ...Object.fromEntries(['ul', 'hr', 'strong', 'em', 's', 'br', 'table', 'thead', 'tbody', 'tr'].map((tag) => [tag, []])),
+};
+
+/** A text of all that Markdown has, about as models write it. */
+const SAMPLE = `# A heading
+
+Some *emphasis*, **strong _both_**, \`code\` and ~~struck~~ text, with a [link](https://example.org/a?b=c) and https://example.org/.
+A second line & an entity: &amp; &copy; &#x263a;.
+
+- one
+- two
+  - nested **deep**
+- [x] done
+
+3. three
+4. four
+
+> A quote
+> goes on
+
+| a | b |
+|:--|--:|
+| 1 | \`2\` |
+
+\`\`\`js
+const x = 1;
+
+if (x < 2) alert(x);
+\`\`\`
+
+---
+
+Last words.
+`;
+
+/** @type {Awaited<ReturnType<typeof host>>} */
+let site;
+/** @type {Awaited<ReturnType<typeof launch>>} */
+let browser;
+/** A page with nothing on it but the renderer: no policy that would help it. @type {Page} */
+let page;
+before(async () => {
+  site = await host();
+  browser = await launch({ webgpu: false });
+  page = await open(browser);
+  await page.goto(`${site.url}as/blank/x`);
+  await page.evaluate(async () => {
+    const path = '/www/ui/markdown.js';
+    const { MarkdownView } = await import(path);
+    const box = document.createElement('div');
+    document.body.append(box);
+    /** @param {string[]} pieces */
+    const show = (pieces) => {
+      box.replaceChildren();
+      const view = new MarkdownView(box);
+      for (const piece of pieces) view.append(piece);
+      view.finish();
+      return box;
+    };
+    Object.assign(globalThis, { show, View: MarkdownView });
+  });
+});
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+});
+
+/** The tree that a text becomes, as a line for each element. @param {string} text @param {number} [step] characters at once */
+function tree(text, step = text.length) {
+  return page.evaluate(
+    ([text, step]) => {
+      const pieces = [];
+      for (let at = 0; at < text.length; at += step) pieces.push(text.slice(at, at + step));
+      const box = /** @type {any} */ (globalThis).show(pieces);
+      return box.innerHTML;
+    },
+    /** @type {const} */ ([text, step]),
+  );
+}
+
+/** Names of the elements that a text becomes. @param {string} text */
+function tags(text) {
+  return page.evaluate((text) => {
+    const box = /** @type {any} */ (globalThis).show([text]);
+    return [...box.querySelectorAll('*')].map((e) => e.localName).join(' ');
+  }, text);
+}
+
+describe('what Markdown becomes', () => {
+  for (const [text, expected] of /** @type {const} */ ([
+    ['plain', 'p'],
+    ['a\n\nb', 'p p'],
+    ['# a\n## b\n#### c', 'h4 h5 h6'],
+    ['*a* **b** ~~c~~ `d`', 'p em strong s code'],
+    ['- a\n  - b\n\n1. c', 'ul li ul li ol li'],
+    ['> a', 'blockquote p'],
+    ['| a |\n|---|\n| b |', 'div table thead tr th tbody tr td'],
+    ['```\na\n```\nb', 'div div span button pre code p'],
+    ['```\nnever closed', 'div div span button pre code'],
+    ['---', 'hr'],
+    ['[a](https://b.example/)', 'p a bdi'],
+    ['https://b.example/', 'p a'],
+    ['[a](javascript:b)', 'p'],
+    ['![a](https://b.example/c.png)', 'p a bdi'],
+    ['<b>a</b>', 'p'],
+    ['<div>\n*a*\n</div>', 'p em'],
+  ])) {
+    test(JSON.stringify(text), async () => assert.equal(await tags(text), expected));
+  }
+
+  test('a link says where it leads, another alphabet in ASCII', async () => {
+    const shown = await tree('[bank.example](https://b\u0430nk.example/x)');
+    assert.match(shown, /\(https:\/\/xn--[\w-]+\.example\/x\)/);
+    assert.match(shown, /rel="noopener noreferrer nofollow"/);
+  });
+
+  test('the same tree comes out however the text was cut', async () => {
+    const whole = await tree(SAMPLE);
+    for (const step of [1, 2, 3, 7, 50]) assert.equal(await tree(SAMPLE, step), whole, `${step} characters at once`);
+  });
+
+  test('half-written emphasis, code and links show no markers', async () => {
+    const shown = await page.evaluate(() => {
+      return ['a **bo', 'a `co', 'a [li](https://x', 'a *', 'a\n-', '- a **b'].map((text) => {
+        const box = document.createElement('div');
+        const view = new /** @type {any} */ (globalThis).View(box);
+        view.append(text);
+        return box.textContent;
+      });
+    });
+    assert.deepEqual(shown, ['a bo', 'a co', 'a li', 'a ', 'a', 'a b']);
+  });
+
+  test('code is copied without its fence', async () => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await tree('```js\nlet a;\n\nlet b;\n```\n');
+    await page.getByRole('button', { name: 'Copy' }).click();
+    await page.getByRole('button', { name: 'Copied' }).waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'let a;\n\nlet b;');
+  });
+});
+
+test('hostile text: no script runs, nothing unexpected is made, nobody is asked', async () => {
+  const list = payloads();
+  assert.ok(list.length >= 500, `${list.length} payloads`);
+  /** @type {string[]} */
+  const requests = [];
+  page.on('request', (request) => requests.push(request.url()));
+  const complaints = await page.evaluate(
+    ([list, allowed]) => {
+      let runs = 0;
+      Object.assign(globalThis, { struck: () => (runs += 1), alert: () => (runs += 1) });
+      const { show } = /** @type {any} */ (globalThis);
+      /** @type {string[]} */
+      const wrong = [];
+      let seed = 1;
+      const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+      for (const text of list) {
+        const letters = [...text];
+        const middle = 1 + Math.floor(random() * (letters.length - 1));
+        const pieces = [];
+        for (let at = 0; at < letters.length; ) pieces.push(letters.slice(at, (at += 1 + Math.floor(random() * 6))).join(''));
+        const splits = [[text], letters, [letters.slice(0, middle).join(''), letters.slice(middle).join('')], pieces];
+        const trees = new Set();
+        for (const split of splits) {
+          const box = show(split);
+          for (const element of box.querySelectorAll('*')) {
+            const names = element.getAttributeNames();
+            const known = Object.hasOwn(allowed, element.localName) && element.namespaceURI === 'http://www.w3.org/1999/xhtml';
+            if (!known || names.some((/** @type {string} */ name) => !allowed[element.localName].includes(name))) {
+              wrong.push(`${text}: ${element.cloneNode().outerHTML}`);
+            }
+            if (element.localName === 'a' && !/^https?:\/\/[^@]*$/.test(element.getAttribute('href').split(/(?<!\/)\/(?!\/)/)[0])) {
+              wrong.push(`${text}: ${element.href}`);
+            }
+            element.dispatchEvent(new Event('error'));
+            element.dispatchEvent(new Event('load'));
+          }
+          trees.add(box.innerHTML);
+        }
+        if (trees.size > 1) wrong.push(`${text}: ${[...trees].join('\n   or ')}`);
+        if (runs > 0) wrong.push(`${text}: a script ran`);
+        runs = 0;
+      }
+      return wrong;
+    },
+    /** @type {const} */ ([list, ALLOWED]),
+  );
+  assert.deepEqual(complaints.slice(0, 10), []);
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200)));
+  assert.deepEqual(requests.filter((url) => url.includes(CANARY) || !url.startsWith('data:')), []);
+});
+
+describe('what it costs', () => {
+  test('a token of a 100 KB answer takes 8 ms at most, at the 99th percentile', async (t) => {
+    const { p50, p99, most, total } = await page.evaluate((sample) => {
+      const block = `${sample}\n${'A paragraph of some length, with **bold** words and `code` in it. '.repeat(12)}\n\n`;
+      const code = `\`\`\`py\n${'    return [x for x in range(100) if x % 3 == 0]\n'.repeat(120)}\`\`\`\n\n`;
+      const list = `${Array.from({ length: 120 }, (_, i) => `${i + 1}. an item with a **word** in bold`).join('\n')}\n\n`;
+      const text = (block.repeat(6) + code + list).repeat(8).slice(0, 100_000);
+      const box = document.createElement('div');
+      document.body.append(box);
+      const view = new /** @type {any} */ (globalThis).View(box);
+      /** @type {number[]} */
+      const times = [];
+      const start = performance.now();
+      for (let at = 0; at < text.length; at += 4) {
+        const before = performance.now();
+        view.append(text.slice(at, at + 4));
+        if (at % 16 === 0) void box.offsetHeight; // a browser lays out once a frame, not once a token
+        times.push(performance.now() - before);
+      }
+      const total = performance.now() - start;
+      times.sort((a, b) => a - b);
+      box.remove();
+      const at = (/** @type {number} */ share) => times[Math.floor((times.length - 1) * share)];
+      return { p50: at(0.5), p99: at(0.99), most: at(1), total };
+    }, SAMPLE);
+    t.diagnostic(`100 KB in 4-character tokens: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, most ${most.toFixed(1)} ms, all ${total.toFixed(0)} ms`);
+    assert.ok(p99 <= 8, `p99 ${p99} ms`);
+  });
+
+  for (const [name, piece] of Object.entries({
+    brackets: '[', images: '![', quotes: '>', 'spaced quotes': '> ', numbers: '1. ', stars: '*a ', 'strong stars': '**a ', underscores: '_a ',
+    ticks: '`a``b', angles: '<', links: '[a](', lines: 'a\n', cells: '|a', letters: 'a', strikes: '~~a ', bullets: '- a\n  ', fences: '```\n', addresses: 'http://a.', backslashes: '\\', deep: '- ',
+    rows: '- [a](b\n', code: '```\n[*`', escapes: '&#',
+  })) {
+    test(`${name} without end cost what they are long`, async (t) => {
+      const times = await page.evaluate((piece) => {
+        const { show } = /** @type {any} */ (globalThis);
+        const cost = (/** @type {number} */ length) => {
+          const text = piece.repeat(Math.ceil(length / piece.length));
+          const start = performance.now();
+          show([text]);
+          return performance.now() - start;
+        };
+        cost(10_000);
+        return [cost(25_000), cost(50_000)];
+      }, piece);
+      t.diagnostic(`25 KB ${times[0].toFixed(0)} ms, 50 KB ${times[1].toFixed(0)} ms`);
+      assert.ok(times[1] <= 2.3 * times[0] + 100, `${times.map((ms) => ms.toFixed(0)).join(' then ')} ms`);
+    });
+  }
+});

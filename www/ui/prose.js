@@ -1,0 +1,66 @@
+// The text of a reply: Markdown, and plain until the library for it is there.
+
+import { PlainView } from './plain.js';
+
+/** @typedef {typeof import('./markdown.js').MarkdownView} Kind */
+
+/** @type {Kind | null} */
+let kind = null;
+/** @type {Promise<void> | null} */
+let coming = null;
+
+/** Loads what Markdown takes, once. A page that cannot shows replies as plain text. */
+export function loadMarkdown() {
+  coming ??= import('./markdown.js').then(
+    (module) => {
+      kind = module.MarkdownView;
+    },
+    (error) => {
+      coming = null; // the next reply tries again
+      console.warn('Markdown could not be loaded:', error);
+    },
+  );
+  return coming;
+}
+
+export class Prose {
+  /** @type {HTMLElement} */ #container;
+  /** @type {PlainView | InstanceType<Kind>} */ #view;
+  #finished = false;
+
+  /** @param {HTMLElement} container */
+  constructor(container) {
+    this.#container = container;
+    this.#view = kind ? new kind(container) : new PlainView(container);
+    if (!kind) loadMarkdown().then(() => this.#again(this.text));
+  }
+
+  get text() {
+    return this.#view.text;
+  }
+
+  /** @param {string} more */
+  append(more) {
+    this.#view.append(more);
+  }
+
+  /** No more will come. */
+  finish() {
+    this.#finished = true;
+    this.#view.finish();
+  }
+
+  /** Begins again. @param {string} text */
+  reset(text) {
+    this.#finished = false;
+    this.#again(text);
+  }
+
+  /** @param {string} text */
+  #again(text) {
+    this.#container.replaceChildren();
+    this.#view = kind ? new kind(this.#container) : new PlainView(this.#container);
+    this.#view.append(text);
+    if (this.#finished) this.#view.finish();
+  }
+}
