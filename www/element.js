@@ -1,18 +1,26 @@
 // <moebius-chat>: a chat with a model that runs in this page, as one tag. The parts are in ui/; this wires them.
 
 import { createEngine, MoebiusError } from './engine.js';
+import { Talk } from './talk.js';
+import { Thread } from './thread.js';
 import { Attributes } from './ui/attributes.js';
 import { Announcer } from './ui/announcer.js';
 import { Composer } from './ui/composer.js';
+import { copy } from './ui/code.js';
 import { h } from './ui/dom.js';
-import { speed } from './ui/format.js';
+import { speed, where } from './ui/format.js';
 import { Loading } from './ui/loading.js';
 import { mark } from './ui/mark.js';
+import { Question } from './ui/message.js';
+import { Meter } from './ui/meter.js';
 import { Notice } from './ui/notice.js';
 import { loadMarkdown } from './ui/prose.js';
+import { TEXT } from './ui/text.js';
 import { Transcript } from './ui/transcript.js';
+import { Waiting } from './ui/waiting.js';
 
 /** @typedef {import('./engine.js').Engine} Engine */
+/** @typedef {import('./thread.js').Entry} Entry */
 /** @typedef {{role: string, content: string, reasoning_content?: string}} Message */
 /** @typedef {'empty' | 'loading' | 'ready' | 'generating' | 'error'} State */
 
@@ -23,7 +31,7 @@ import { Transcript } from './ui/transcript.js';
  *
  * Events, all bubbling and composed: `moebius-statechange` {state}, `moebius-progress` {loaded, total, file},
  * `moebius-send` {text} (cancelable), `moebius-delta` {content, reasoning_content}, `moebius-message` {message},
- * `moebius-error` {error}.
+ * `moebius-change` {put, removed, leaf} (of the conversation), `moebius-clear` (by its button), `moebius-error` {error}.
  */
 export class MoebiusChat extends Attributes {
   static observedAttributes = ['src', 'device', 'preload', 'context', 'heading', 'placeholder', 'thinking', 'disabled'];
@@ -31,8 +39,6 @@ export class MoebiusChat extends Attributes {
   /** @type {Engine | null} */ #engine = null;
   /** @type {Promise<Engine> | null} */ #loading = null;
   #loadAbort = new AbortController();
-  /** @type {AbortController | null} */ #run = null;
-  /** @type {Message[]} */ #messages = [];
   /** @type {string[]} */ #suggestions = [];
   /** @type {Record<string, any>} */ #generation = {};
   /** @type {State} */ #state = 'empty';
@@ -42,23 +48,38 @@ export class MoebiusChat extends Attributes {
   #internals = this.attachInternals();
   #transcript = new Transcript();
   #composer = new Composer();
+  #waiting = new Waiting();
   #loadingBar = new Loading();
   #notice = new Notice();
   #announcer = new Announcer();
+  #meter = new Meter();
   #heading = h('h2', { part: 'heading' });
   #chips = h('div', { class: 'chips' });
   #think = h('input', { type: 'checkbox' });
-  #thinkLabel = h('label', { class: 'toggle', hidden: true }, this.#think, h('span', {}, 'Think first'));
+  #thinkLabel = h('label', { class: 'toggle', hidden: true }, this.#think, h('span', {}, TEXT.thinkFirst));
   #stats = h('span', { part: 'stats', class: 'stats' });
-  #fresh = h('button', { type: 'button', class: 'plain', part: 'new-chat' }, 'New chat');
+  #fresh = h('button', { type: 'button', class: 'plain', part: 'new-chat' }, TEXT.newChat);
+  #talk = new Talk(
+    {
+      load: () => this.load(),
+      engine: () => this.#engine,
+      settings: () => ({ system: this.system, generation: this.#generation, think: this.think && this.thinking !== 'hide' }),
+      show: () => this.#show(),
+    },
+    this.#transcript,
+    this.#waiting,
+  );
+  #keep = () => this.#talk.keep();
+  /** The reply that comes: when its first token did, and how many did since. */
+  #live = { first: 0, tokens: 0 };
 
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
     const sheets = ['./chat.css', './prose.css'].map((file) => h('link', { rel: 'stylesheet', href: new URL(file, import.meta.url).href }));
-    const foot = h('div', { class: 'foot' }, this.#thinkLabel, this.#stats, this.#fresh);
+    const foot = h('div', { class: 'foot' }, this.#thinkLabel, this.#stats, this.#meter.node, this.#fresh);
     const dock = h('div', { class: 'dock' });
-    dock.append(this.#notice.node, this.#loadingBar.node, this.#composer.node, foot, this.#announcer.node);
+    dock.append(this.#notice.node, this.#loadingBar.node, this.#waiting.node, this.#composer.node, foot, this.#announcer.node);
     const chat = h('div', { class: 'chat', part: 'container', hidden: true }, this.#transcript.node, dock);
     const styled = sheets.map((sheet) => new Promise((resolve) => (sheet.onload = sheet.onerror = resolve)));
     Promise.all(styled).then(() => (chat.hidden = false)); // nothing is shown unstyled
@@ -68,23 +89,61 @@ export class MoebiusChat extends Attributes {
 
     this.#composer.addEventListener('send', (event) => this.send(/** @type {CustomEvent<string>} */ (event).detail));
     this.#composer.addEventListener('stop', () => this.stop());
-    this.#fresh.addEventListener('click', () => {
-      this.clear();
-      this.#composer.focus();
+    this.#composer.addEventListener('draft', (event) => this.#drafted(/** @type {CustomEvent<string>} */ (event).detail));
+    this.#composer.addEventListener('recall', () => {
+      const last = this.#talk.thread.path().findLast(({ role }) => role === 'user');
+      if (last) this.#act('edit', last.id);
     });
+    this.#transcript.addEventListener('action', (event) => {
+      const { action, id } = /** @type {CustomEvent} */ (event).detail;
+      this.#act(action, id);
+    });
+    this.#listen();
+    this.#fresh.addEventListener('click', () => this.#begin());
+    this.#think.addEventListener('change', () => this.#emit('moebius-change', { put: [], removed: [], leaf: this.#talk.thread.leaf }));
     root.addEventListener('keydown', (event) => {
       if (/** @type {KeyboardEvent} */ (event).key === 'Escape') this.stop();
     });
     this.#show();
   }
 
+  /** What the conversation tells. */
+  #listen() {
+    /** @param {string} type @param {(detail: any) => void} then */
+    const on = (type, then) => this.#talk.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
+    on('begin', () => {
+      this.#notice.hide();
+      this.#live = { first: 0, tokens: 0 };
+      this.#set('generating');
+    });
+    on('ready', () => {
+      this.#loadingBar.stop();
+      this.#announcer.say(TEXT.replying);
+    });
+    on('tokens', () => this.#count());
+    on('delta', (delta) => {
+      this.#announcer.grow(delta.content ?? '');
+      this.#emit('moebius-delta', delta);
+    });
+    on('message', (message) => this.#emit('moebius-message', { message }));
+    on('change', (change) => this.#emit('moebius-change', change));
+    on('end', ({ error, stopped, entry }) => {
+      this.#loadingBar.stop();
+      if (error !== undefined) return this.#failed(TEXT.noReply, error, entry);
+      this.#announcer.say(stopped ? TEXT.stopped : TEXT.complete);
+      this.#set(this.#rest());
+    });
+  }
+
   connectedCallback() {
     for (const name of Object.keys(this)) this.#upgrade(name);
     this.#labels();
     this.#preload();
+    addEventListener('pagehide', this.#keep);
   }
 
   disconnectedCallback() {
+    removeEventListener('pagehide', this.#keep);
     // Moving the element disconnects it for a moment; what is gone at the end of the task is gone.
     queueMicrotask(() => {
       if (!this.isConnected) this.#unload();
@@ -106,22 +165,36 @@ export class MoebiusChat extends Attributes {
     return this.#state;
   }
 
-  /** The conversation, in OpenAI's shape. Setting it replaces what is shown. @returns {Message[]} */
+  /** The conversation as it is shown, in OpenAI's shape. Setting it replaces what is shown. @returns {Message[]} */
   get messages() {
-    return this.#messages.map((message) => ({ ...message }));
+    const said = this.#talk.thread.path().filter(({ role, content }) => role !== 'assistant' || content !== '');
+    return said.map(({ role, content, reasoning_content }) => ({ role, content, ...(reasoning_content ? { reasoning_content } : {}) }));
   }
 
   set messages(messages) {
-    this.clear();
-    this.#messages = messages.map((message) => ({ ...message }));
-    for (const message of messages) {
-      if (message.role === 'user') this.#transcript.ask(message.content);
-      if (message.role !== 'assistant') continue;
-      const reply = this.#transcript.reply({ reasoning: this.#reasoning() });
-      reply.add(message);
-      reply.finish();
-    }
-    this.#show();
+    const thread = new Thread();
+    for (const message of messages) thread.add({ .../** @type {any} */ (message), parent: thread.leaf });
+    this.conversation = thread.conversation;
+  }
+
+  /** The conversation with its branches, to be kept and set again. @returns {import('./thread.js').Conversation} */
+  get conversation() {
+    return this.#talk.thread.conversation;
+  }
+
+  set conversation(conversation) {
+    loadMarkdown();
+    this.#transcript.end();
+    this.#replace(conversation);
+  }
+
+  /** Whether a model that can switch it reasons visibly. */
+  get think() {
+    return this.#think.checked;
+  }
+
+  set think(think) {
+    this.#think.checked = think;
   }
 
   /** Questions offered before the first one. @returns {string[]} */
@@ -171,31 +244,51 @@ export class MoebiusChat extends Attributes {
   }
 
   /**
-   * Asks a question; resolves when the reply is complete, stopped or failed. While the model loads, the question waits.
+   * Asks a question; resolves when the reply is complete, stopped or failed. While the model loads, the question waits;
+   * while another reply comes, it waits its turn.
    * @param {string} text
    */
   async send(text) {
-    if (this.#run || this.disabled) return;
-    if (!this.#emit('moebius-send', { text }, true)) return;
-    if (this.#messages.at(-1)?.role === 'user') this.#messages.pop(); // it was never answered
-    this.#messages.push({ role: 'user', content: text });
-    this.#transcript.ask(text);
-    await this.#reply();
+    if (this.disabled || !this.#emit('moebius-send', { text }, true)) return;
+    await this.#talk.send(text);
   }
 
   /** Stops the reply; what there is of it stays. */
   stop() {
-    this.#run?.abort();
+    this.#talk.stop();
   }
 
   /** Begins a new conversation. */
   clear() {
-    this.stop();
-    this.#messages = [];
-    this.#transcript.clear();
+    this.#replace({});
+  }
+
+  /** Asks a question in another way, in a branch of its own. @param {string} id @param {string} text */
+  edit(id, text) {
+    return this.#talk.edit(id, text);
+  }
+
+  /** Makes another reply beside the last one, or one that is named. @param {string | null} [id] */
+  regenerate(id) {
+    return this.#talk.regenerate(id);
+  }
+
+  /** Goes on with the last reply, where it was stopped or the page was left. */
+  resume() {
+    return this.#talk.resume();
+  }
+
+  /** Takes in what another tab changed. @param {{put: Entry[], removed: string[]}} change */
+  merge(change) {
+    this.#talk.merge(change);
+  }
+
+  /** @param {Partial<import('./thread.js').Conversation>} conversation */
+  #replace(conversation) {
+    this.#talk.begin(conversation);
     this.#announcer.clear();
     this.#notice.hide();
-    if (this.#state === 'error') this.#set(this.#engine ? 'ready' : 'empty');
+    if (this.#state === 'error' || this.#state === 'generating') this.#set(this.#rest());
     this.#show();
   }
 
@@ -210,7 +303,7 @@ export class MoebiusChat extends Attributes {
       const markdown = loadMarkdown(); // beside the model, so that nothing is asked for once it is ready
       const engine = await createEngine({
         model: this.src,
-        device: this.#choice(),
+        device: this.device === 'gpu' || this.device === 'cpu' ? this.device : 'auto',
         context: Number(this.context) || undefined,
         signal: abort.signal,
         onProgress: (progress) => {
@@ -219,19 +312,19 @@ export class MoebiusChat extends Attributes {
         },
         onMoved: () => {
           this.#loadingBar.stop();
-          this.#stats.textContent = this.#where();
-          this.#announcer.say(`The GPU was lost. The reply goes on: ${this.#where()}.`);
+          this.#stats.textContent = where(this.#engine?.info);
+          this.#announcer.say(`The GPU was lost. The reply goes on: ${where(this.#engine?.info)}.`);
         },
       });
       await markdown;
       if (abort.signal.aborted) throw new MoebiusError('aborted', 'Loading was stopped.');
       this.#engine = engine;
-      if (!this.#run) this.#set('ready');
-      this.#announcer.say('Ready.');
+      if (!this.#talk.busy) this.#set('ready');
+      this.#announcer.say(TEXT.ready);
       return engine;
     } catch (error) {
       if (abort === this.#loadAbort) this.#loading = null;
-      if (!abort.signal.aborted && !this.#run) this.#failed('The model could not be loaded.', error);
+      if (!abort.signal.aborted && !this.#talk.busy) this.#failed(TEXT.notLoaded, error);
       throw error;
     } finally {
       if (abort === this.#loadAbort) this.#loadingBar.stop();
@@ -239,109 +332,76 @@ export class MoebiusChat extends Attributes {
     }
   }
 
-  /** Answers the last question. */
-  async #reply() {
-    const run = new AbortController();
-    this.#run = run;
-    this.#notice.hide();
-    const reply = this.#transcript.reply({ reasoning: this.#reasoning() });
-    reply.wait(this.#engine ? 'Reading…' : 'Your question waits for the model…');
-    this.#set('generating');
-    const live = { first: 0, tokens: 0 };
-    try {
-      const engine = await until(this.load(), run.signal);
-      await until(engine.load(), run.signal); // again, if its worker died meanwhile
-      this.#loadingBar.stop();
-      reply.wait('Reading…');
-      this.#show();
-      this.#announcer.say('Replying.');
-      let finish = '';
-      let timings = { predicted_per_second: 0, predicted_n: 0 };
-      for await (const chunk of this.#request(engine, run.signal)) {
-        if (chunk.timings) timings = chunk.timings;
-        const choice = chunk.choices?.[0];
-        if (!choice) continue;
-        finish = choice.finish_reason ?? finish;
-        const delta = choice.delta ?? { content: choice.text };
-        if (!delta.content && !delta.reasoning_content) continue;
-        reply.add(delta);
-        live.first ||= performance.now();
-        live.tokens += 1;
-        const seconds = (performance.now() - live.first) / 1000;
-        this.#stats.textContent = seconds > 0.5 ? `${this.#where()} · ${speed((live.tokens - 1) / seconds)}` : this.#where();
-        this.#announcer.grow(delta.content ?? '');
-        this.#transcript.follow();
-        this.#emit('moebius-delta', delta);
-      }
-      const note = finish === 'length' ? 'cut at the length limit' : '';
-      reply.finish({ note, perSecond: timings.predicted_per_second, tokens: timings.predicted_n });
-      this.#keep(reply);
-      this.#announcer.say('Reply complete.');
-      this.#run = null;
-      this.#set('ready');
-    } catch (error) {
-      const stopped = run.signal.aborted;
-      reply.finish({ note: stopped ? 'stopped' : 'interrupted' });
-      if (this.#run !== run) return; // cleared meanwhile
-      this.#run = null;
-      if (stopped) {
-        this.#keep(reply);
-        this.#announcer.say('Stopped.');
-        this.#set(this.#engine ? 'ready' : this.#loading ? 'loading' : 'empty');
-      } else {
-        this.#failed('There is no complete reply.', error, reply);
-      }
-    } finally {
-      this.#loadingBar.stop();
-      this.#transcript.follow();
-      this.#show();
+  /** What a person asked for with a message. @param {import('./ui/tools.js').Action} action @param {string} id */
+  async #act(action, id) {
+    const entry = this.#talk.thread.get(id);
+    const view = this.#transcript.view(id);
+    if (!entry || !view) return;
+    if (action === 'copy') return view.tools.copied(await copy(entry.content));
+    if (action === 'edit') return view instanceof Question ? view.edit(entry.content, (text) => this.edit(id, text)) : undefined;
+    if (action === 'regenerate') this.regenerate(id);
+    if (action === 'resume') this.resume();
+    if (action === 'delete') await this.#discard(id);
+    if (action === 'previous' || action === 'next') {
+      const all = this.#talk.thread.branches(entry.parent);
+      const beside = all[all.indexOf(entry) + (action === 'next' ? 1 : -1)];
+      if (!beside) return;
+      await this.#talk.choose(beside.id);
+      return this.#transcript.view(beside.id)?.tools.focus(action);
     }
+    this.#composer.focus(); // what was pressed may be gone
   }
 
-  /**
-   * The request for a reply. A model without a chat template continues the text instead.
-   * @param {Engine} engine
-   * @param {AbortSignal} signal
-   */
-  #request(engine, signal) {
-    const body = /** @type {const} */ ({ stream: true, stream_options: { include_usage: true } });
-    const messages = this.system ? [{ role: 'system', content: this.system }, ...this.#messages] : this.#messages;
-    if (engine.info && !engine.info.chat) {
-      const prompt = this.#messages.at(-1)?.content ?? '';
-      return engine.completions.create({ ...body, prompt, ...this.#generation }, { signal });
-    }
-    const thinking = engine.info?.thinking ? { chat_template_kwargs: { enable_thinking: this.#think.checked && this.thinking !== 'hide' } } : {};
-    return engine.chat.completions.create({ ...body, ...thinking, messages, ...this.#generation }, { signal });
+  /** Takes out a message and what follows it, and offers to put it back. @param {string} id */
+  async #discard(id) {
+    const back = await this.#talk.discard(id);
+    const act = () => {
+      this.#notice.hide();
+      back();
+      this.#composer.focus();
+    };
+    this.#notice.show({ title: TEXT.deleted, label: TEXT.undo, act });
   }
 
-  /** Takes a reply into the conversation, if it says anything. @param {import('./ui/message.js').Reply} reply */
-  #keep(reply) {
-    if (!reply.text) return;
-    /** @type {Message} */
-    const message = { role: 'assistant', content: reply.text };
-    if (reply.reasoning) message.reasoning_content = reply.reasoning;
-    this.#messages.push(message);
-    this.#emit('moebius-message', { message: { ...message } });
+  /** Shows how fast a reply comes. */
+  #count() {
+    this.#live.first ||= performance.now();
+    this.#live.tokens += 1;
+    const seconds = (performance.now() - this.#live.first) / 1000;
+    this.#stats.textContent = seconds > 0.5 ? `${where(this.#engine?.info)} · ${speed((this.#live.tokens - 1) / seconds)}` : where(this.#engine?.info);
+  }
+
+  /** @param {string} text */
+  #drafted(text) {
+    const { engine } = this;
+    // The worker answers in turn: while it replies, a count would come too late.
+    this.#meter.draft(text, async () => (engine && !this.#talk.busy ? (await engine.tokenize(text)).length : 0));
+  }
+
+  /** A new conversation, by the button for it. */
+  #begin() {
+    this.clear();
+    this.#composer.focus();
+    this.#emit('moebius-clear', {});
   }
 
   /**
    * Says what went wrong and offers the one thing that helps.
    * @param {string} title
    * @param {unknown} cause
-   * @param {import('./ui/message.js').Reply} [reply] the reply that failed
+   * @param {Entry} [entry] the reply that failed
    */
-  #failed(title, cause, reply) {
+  #failed(title, cause, entry) {
     const error = cause instanceof MoebiusError ? cause : new MoebiusError('engine_crashed', String(cause));
     const full = error.code === 'context_full';
     const act = () => {
       this.#notice.hide();
       this.#composer.focus();
-      if (full) return this.clear();
-      reply?.node.remove();
-      if (reply) this.#reply();
-      else this.load().catch(() => {});
+      if (full) return this.#begin();
+      if (!entry) return this.load().catch(() => {});
+      return this.#talk.again(entry);
     };
-    this.#notice.show({ title, error, label: full ? 'New chat' : 'Try again', act });
+    this.#notice.show({ title, text: error.message, code: error.code, label: full ? TEXT.newChat : TEXT.tryAgain, act });
     this.#set('error');
     this.#emit('moebius-error', { error });
   }
@@ -365,6 +425,11 @@ export class MoebiusChat extends Attributes {
     this.#set('empty');
   }
 
+  /** The state between replies. @returns {State} */
+  #rest() {
+    return this.#engine ? 'ready' : this.#loading ? 'loading' : 'empty';
+  }
+
   /** @param {State} state */
   #set(state) {
     const before = this.#state;
@@ -378,10 +443,13 @@ export class MoebiusChat extends Attributes {
 
   /** Brings what is shown in line with the state. */
   #show() {
-    this.#composer.busy = this.#run !== null;
+    this.#transcript.show(this.#talk.thread, { reasoning: this.#reasoning(), busy: this.#talk.busy });
+    const used = this.#talk.thread.path().findLast(({ context }) => context)?.context ?? 0;
+    this.#meter.show({ used, limit: this.#engine?.info?.context ?? 0 });
+    this.#composer.busy = this.#talk.busy;
     this.#fresh.disabled = this.#transcript.empty;
     this.#thinkLabel.hidden = !this.#engine?.info?.thinking || this.thinking === 'hide';
-    if (this.#state !== 'generating') this.#stats.textContent = this.#where();
+    if (this.#state !== 'generating') this.#stats.textContent = where(this.#engine?.info);
   }
 
   /** How replies show reasoning. @returns {'hidden' | 'folded' | 'open'} */
@@ -390,26 +458,12 @@ export class MoebiusChat extends Attributes {
     return this.thinking === 'show' ? 'open' : 'folded';
   }
 
-  /** Where the model runs, and why there. */
-  #where() {
-    const info = this.#engine?.info;
-    if (!info) return '';
-    const { kind, name, why, fallbacks } = info.device;
-    if (kind === 'cpu') return `CPU · ${why || name}`;
-    return [`GPU · ${name}`, ...fallbacks].join(' · ');
-  }
-
   #labels() {
     this.#heading.textContent = this.heading;
     this.#heading.hidden = this.heading === '';
-    this.#composer.placeholder = this.placeholder || 'Ask something';
+    this.#composer.placeholder = this.placeholder || TEXT.placeholder;
     this.#composer.disabled = this.disabled;
     this.#show();
-  }
-
-  /** @returns {import('./protocol.js').DeviceChoice} */
-  #choice() {
-    return this.device === 'gpu' || this.device === 'cpu' ? this.device : 'auto';
   }
 
   /**
@@ -428,20 +482,6 @@ export class MoebiusChat extends Attributes {
   #emit(type, detail, cancelable = false) {
     return this.dispatchEvent(new CustomEvent(type, { detail, cancelable, bubbles: true, composed: true }));
   }
-}
-
-/**
- * A promise, or an error as soon as the signal says so.
- * @template T
- * @param {Promise<T>} promise
- * @param {AbortSignal} signal
- * @returns {Promise<T>}
- */
-function until(promise, signal) {
-  const stopped = new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new MoebiusError('aborted', 'Stopped.')), { once: true });
-  });
-  return Promise.race([promise, /** @type {Promise<never>} */ (stopped)]);
 }
 
 customElements.define('moebius-chat', MoebiusChat);

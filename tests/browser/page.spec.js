@@ -6,15 +6,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { ROOT } from '../../scripts/run.mjs';
+import { ask, bounded, FIXTURE, reaches, replies, slowly } from './chat.js';
 import { FIXTURES } from './fixtures.js';
 import { launch, open, screenshot } from './harness.js';
 import { host } from './host.js';
 
 /** @typedef {import('../../www/element.js').MoebiusChat} MoebiusChat */
-/** @typedef {Awaited<ReturnType<typeof open>>} Page */
-
-/** A fixture with a chat template: it babbles, but it babbles through every part. */
-const FIXTURE = `${FIXTURES}deepseek_v3_lite/`;
 
 /** @type {Awaited<ReturnType<typeof host>>} */
 let site;
@@ -22,47 +19,6 @@ before(async () => {
   site = await host();
 });
 after(() => site?.stop());
-
-/** Software WebGPU takes minutes to make its pipelines on a busy machine. */
-const PATIENCE = 600_000;
-
-/** @param {Page} page @param {string} state */
-function reaches(page, state) {
-  return page.waitForFunction(
-    (state) => /** @type {MoebiusChat | null} */ (document.querySelector('moebius-chat'))?.state === state,
-    state,
-    { timeout: PATIENCE },
-  );
-}
-
-/** Puts a pause between tokens: a tiny model is done before anybody can press Stop. @param {Page} page */
-function slowly(page) {
-  return page.workers()[0].evaluate(() => {
-    const post = MessagePort.prototype.postMessage;
-    MessagePort.prototype.postMessage = function (/** @type {any} */ message) {
-      setTimeout(() => post.call(this, message), 100);
-    };
-  });
-}
-
-/** @param {Page} page @param {string} text */
-async function ask(page, text) {
-  await page.getByRole('textbox', { name: 'Message' }).fill(text);
-  await page.keyboard.press('Enter');
-}
-
-/** Text of the replies. @param {Page} page */
-function replies(page) {
-  return page.locator('article.assistant .body').allTextContents();
-}
-
-/** Bounds every reply, so that a babbling fixture ends. @param {Page} page @param {object} generation */
-function bounded(page, generation) {
-  return page.evaluate((generation) => {
-    const chat = /** @type {MoebiusChat} */ (document.querySelector('moebius-chat'));
-    chat.generation = generation;
-  }, generation);
-}
 
 for (const webgpu of [true, false]) {
   describe(webgpu ? 'with WebGPU' : 'without WebGPU', () => {

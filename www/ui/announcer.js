@@ -15,7 +15,7 @@ export class Announcer {
   say(text) {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.node.textContent = `${this.#waiting} ${text}`.trim();
+    this.node.textContent = `${spoken(this.#waiting)} ${text}`.trim();
     this.#waiting = '';
     this.#spoken = performance.now();
   }
@@ -43,4 +43,9 @@ export class Announcer {
     this.#waiting = '';
     this.node.textContent = '';
   }
+}
+
+/** Without Markdown's marks and the addresses of links, which nobody wants to hear. @param {string} text */
+function spoken(text) {
+  return text.replace(/\]\([^)\s]*\)/g, ' ').replace(/^[ \t]*(?:[-+>]|#{1,6})[ \t]+|[*_`|~[\]]+/gm, '');
 }

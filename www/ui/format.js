@@ -19,3 +19,11 @@ export function duration(seconds) {
 export function speed(perSecond) {
   return `${perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond)} tokens/s`;
 }
+
+/** Where a model runs, and why there. @param {import('../protocol.js').Info | null} [info] */
+export function where(info) {
+  if (!info) return '';
+  const { kind, name, why, fallbacks } = info.device;
+  if (kind === 'cpu') return `CPU · ${why || name}`;
+  return [`GPU · ${name}`, ...fallbacks].join(' · ');
+}

@@ -2,13 +2,14 @@
 
 import { h } from './dom.js';
 import { duration, size } from './format.js';
+import { TEXT } from './text.js';
 
 /** Seconds over which the speed is averaged. */
 const WINDOW_S = 4;
 
 export class Loading {
-  #bar = h('progress', { part: 'progress', 'aria-label': 'Loading the model' });
-  #text = h('span', { class: 'figures' }, 'Starting the engine…');
+  #bar = h('progress', { part: 'progress', 'aria-label': TEXT.loading });
+  #text = h('span', { class: 'figures' }, TEXT.starting);
   node = h('div', { class: 'loading', hidden: true }, this.#bar, this.#text);
   /** @type {{at: number, loaded: number}[]} */ #seen = [];
 
@@ -16,7 +17,7 @@ export class Loading {
     this.node.hidden = false;
     this.#seen = [];
     this.#bar.removeAttribute('value');
-    this.#text.textContent = 'Starting the engine…';
+    this.#text.textContent = TEXT.starting;
   }
 
   /** @param {import('../protocol.js').Progress} progress */

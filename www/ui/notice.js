@@ -1,4 +1,4 @@
-// What went wrong, what is kept, and the one thing to do about it.
+// What went wrong or was done, and the one thing to do about it.
 
 import { h } from './dom.js';
 
@@ -19,15 +19,14 @@ export class Notice {
     this.#action.addEventListener('click', () => this.#act());
   }
 
-  /**
-   * @param {{title: string, error: import('../protocol.js').MoebiusError, label: string, act: () => void}} what
-   */
-  show({ title, error, label, act }) {
+  /** @param {{title: string, text?: string, code?: string, label: string, act: () => void}} what `code` is an error's */
+  show({ title, text = '', code = '', label, act }) {
     this.#title.textContent = title;
-    this.#text.textContent = error.message;
-    this.#code.textContent = error.code;
+    this.#text.textContent = text;
+    this.#code.textContent = code;
     this.#action.textContent = label;
     this.#act = act;
+    this.node.classList.toggle('bad', code !== '');
     this.node.hidden = false;
   }
 

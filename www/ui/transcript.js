@@ -1,28 +1,42 @@
 // The transcript: messages in a log that follows its end unless the reader has scrolled away from it.
 
 import { h } from './dom.js';
-import { Reply, question } from './message.js';
+import { Question, Reply } from './message.js';
+import { TEXT } from './text.js';
+
+/** @typedef {import('../thread.js').Entry} Entry */
+/** @typedef {import('../thread.js').Thread} Thread */
+/** @typedef {import('./tools.js').Action} Action */
 
 /** Pixels from the end within which the reader counts as being at it. */
 const NEAR = 48;
 
-export class Transcript {
+/** Sends `action` with `{action, id}`. */
+export class Transcript extends EventTarget {
   #list = h('div', { class: 'messages' });
   #start = h('div', { class: 'start' });
   // A log is announced as it grows unless told otherwise; the announcer speaks for it, in sentences.
   node = h(
     'div',
-    { role: 'log', part: 'log', class: 'log', 'aria-live': 'off', 'aria-label': 'Conversation', tabindex: '0' },
+    { role: 'log', part: 'log', class: 'log', 'aria-live': 'off', 'aria-label': TEXT.conversation, tabindex: '0' },
     this.#start,
     this.#list,
   );
+  /** @type {Map<string, Question | Reply>} */ #views = new Map();
   #following = true;
+  #frame = 0;
 
   constructor() {
+    super();
     this.node.addEventListener('scroll', () => {
       this.#following = this.node.scrollHeight - this.node.scrollTop - this.node.clientHeight < NEAR;
     });
     new ResizeObserver(() => this.follow()).observe(this.node);
+    this.#list.addEventListener('action', (event) => {
+      const article = /** @type {Element} */ (event.target).closest('article');
+      const id = [...this.#views].find(([, { node }]) => node === article)?.[0];
+      if (id) this.dispatchEvent(new CustomEvent('action', { detail: { action: /** @type {CustomEvent} */ (event).detail, id } }));
+    });
   }
 
   /** What stands there before the first message. @param {...Node} nodes */
@@ -31,36 +45,53 @@ export class Transcript {
   }
 
   get empty() {
-    return this.#list.childElementCount === 0;
+    return this.#views.size === 0;
   }
 
-  /** @param {string} text */
-  ask(text) {
-    this.#following = true;
-    this.#put(question(text));
-  }
-
-  /** @param {{reasoning: 'hidden' | 'folded' | 'open'}} options */
-  reply(options) {
-    const reply = new Reply(options);
-    this.#put(reply.node);
-    return reply;
-  }
-
-  clear() {
-    this.#list.replaceChildren();
-    this.#start.hidden = false;
-  }
-
-  /** Scrolls to the end if the reader is there. */
-  follow() {
-    if (this.#following && !this.empty) this.node.scrollTop = this.node.scrollHeight;
-  }
-
-  /** @param {HTMLElement} node */
-  #put(node) {
-    this.#start.hidden = true;
-    this.#list.append(node);
+  /**
+   * Shows the path of a conversation. What is there already stays as it is.
+   * @param {Thread} thread @param {{reasoning: import('./message.js').Reasoning, busy: boolean}} how
+   */
+  show(thread, { reasoning, busy }) {
+    const path = thread.path().filter(({ role }) => role !== 'system');
+    const wanted = new Set(path.map(({ id }) => id));
+    for (const [id, { node }] of this.#views) {
+      if (wanted.has(id)) continue;
+      node.remove();
+      this.#views.delete(id);
+    }
+    for (const [index, entry] of path.entries()) {
+      let view = this.#views.get(entry.id);
+      if (!view) {
+        view = entry.role === 'user' ? new Question(entry) : new Reply(entry, reasoning);
+        this.#views.set(entry.id, view);
+      }
+      if (this.#list.children[index] !== view.node) this.#list.insertBefore(view.node, this.#list.children[index] ?? null);
+      const branches = thread.branches(entry.parent);
+      view.tools.versions(branches.indexOf(entry), branches.length);
+      view.update(entry, { last: index === path.length - 1, busy });
+    }
+    this.#start.hidden = path.length > 0;
     this.follow();
+  }
+
+  /** @param {string} id */
+  view(id) {
+    return this.#views.get(id);
+  }
+
+  /** Goes to the end and stays there. */
+  end() {
+    this.#following = true;
+    this.follow();
+  }
+
+  /** Scrolls to the end if the reader is there, once a frame: asking how tall the log is costs a layout. */
+  follow() {
+    if (!this.#following || this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      if (this.#following && !this.empty) this.node.scrollTop = this.node.scrollHeight;
+    });
   }
 }

@@ -1,0 +1,284 @@
+// What is said: the conversation, the reply that is being made, and the questions that wait for it to end.
+
+import { request, Resumed } from './answer.js';
+import { MoebiusError } from './protocol.js';
+import { Thread } from './thread.js';
+import { TEXT } from './ui/text.js';
+
+/** @typedef {import('./engine.js').Engine} Engine */
+/** @typedef {import('./thread.js').Entry} Entry */
+/** @typedef {import('./ui/message.js').Reply} Reply */
+/** A reply that is being made. @typedef {{entry: Entry, abort: AbortController, over: Promise<void>}} Run */
+
+/**
+ * What it needs of the element around it.
+ * @typedef {object} Host
+ * @property {() => Promise<Engine>} load
+ * @property {() => Engine | null} engine
+ * @property {() => {system: string, generation: Record<string, any>, think: boolean}} settings
+ * @property {() => void} show brings what is seen in line
+ */
+
+/** Milliseconds between copies of a reply that is being made: what a reload can lose. */
+const KEEP_MS = 400;
+
+/**
+ * Sends `begin`; `end` {error, entry, stopped}; `change` {put, removed, leaf}; `delta`, `message`, and `tokens` for each
+ * of them.
+ */
+export class Talk extends EventTarget {
+  thread = new Thread();
+  /** @type {Run | null} */ #run = null;
+  /** Whether the questions that wait go on waiting. */
+  #held = false;
+  /** @type {Host} */ #host;
+  /** @type {import('./ui/transcript.js').Transcript} */ #transcript;
+  /** @type {import('./ui/waiting.js').Waiting} */ #waiting;
+
+  /** @param {Host} host @param {import('./ui/transcript.js').Transcript} transcript @param {import('./ui/waiting.js').Waiting} waiting */
+  constructor(host, transcript, waiting) {
+    super();
+    this.#host = host;
+    this.#transcript = transcript;
+    this.#waiting = waiting;
+  }
+
+  /** Whether a reply is being made. */
+  get busy() {
+    return this.#run !== null;
+  }
+
+  /** @param {string} text */
+  async send(text) {
+    if (this.#run) await this.#waiting.add(text);
+    else await this.#ask(text);
+  }
+
+  stop() {
+    this.#run?.abort.abort();
+  }
+
+  /** @param {Partial<import('./thread.js').Conversation>} [conversation] */
+  begin(conversation) {
+    this.#waiting.clear();
+    this.keep();
+    this.stop();
+    this.#run = null;
+    this.thread = new Thread(conversation);
+  }
+
+  /** Asks a question in another way, in a branch of its own. @param {string} id @param {string} text */
+  async edit(id, text) {
+    await this.#idle();
+    const entry = this.thread.get(id);
+    if (entry?.role === 'user') await this.#ask(text, entry.parent);
+  }
+
+  /** Makes another reply beside the last one, or one that is named. @param {string | null} [id] */
+  async regenerate(id = this.thread.leaf) {
+    await this.#idle();
+    const entry = this.thread.get(id ?? '');
+    if (entry) await this.#answer(this.#reply(entry.role === 'user' ? entry.id : entry.parent));
+  }
+
+  /** Goes on with the last reply, where it was stopped or the page was left. */
+  async resume() {
+    await this.#idle();
+    const entry = this.thread.path().at(-1);
+    if (entry?.role === 'assistant') await this.#answer(entry, true);
+  }
+
+  /** Takes out a message and what follows it. @param {string} id @returns {Promise<() => void>} puts it back */
+  async discard(id) {
+    if (this.#run && this.thread.path().some((entry) => entry.id === id)) await this.#idle();
+    const { leaf } = this.thread;
+    const removed = this.thread.remove(id);
+    this.#changed([], removed.map((entry) => entry.id));
+    this.#next();
+    return () => {
+      this.thread.merge(removed);
+      this.thread.leaf = leaf;
+      this.#changed(removed);
+    };
+  }
+
+  /** Shows the branch that a message is in. @param {string} id */
+  async choose(id) {
+    await this.#idle();
+    this.thread.choose(id);
+    this.#changed([]);
+    this.#next();
+  }
+
+  /** Takes in what another tab changed. @param {{put: Entry[], removed: string[]}} change */
+  merge({ put, removed }) {
+    const mine = this.#run?.entry.id;
+    if (mine && removed.includes(mine)) this.stop();
+    this.thread.merge(put.filter(({ id }) => id !== mine), removed);
+    if (mine) this.thread.choose(mine);
+    this.#host.show();
+  }
+
+  /** @param {string} text @param {string | null} [parent] the message before it, the last one unless told */
+  async #ask(text, parent) {
+    const last = this.thread.path().at(-1);
+    // A question that was never answered gives way.
+    const before = parent !== undefined ? parent : last?.role === 'user' ? last.parent : (last?.id ?? null);
+    const question = this.thread.add({ role: 'user', content: text, parent: before });
+    this.#changed([question]);
+    this.#transcript.end();
+    await this.#answer(this.#reply(question.id));
+  }
+
+  /** A reply that is still to be made. @param {string | null} parent */
+  #reply(parent) {
+    const tries = this.thread.branches(parent).length;
+    const { seed: first } = this.#host.settings().generation;
+    const seed = first === undefined ? Math.floor(Math.random() * 2 ** 31) : first + tries;
+    return this.thread.add({ role: 'assistant', content: '', parent, seed, end: 'partial' });
+  }
+
+  /** Makes a reply, or goes on with it. @param {Entry} entry */
+  async #answer(entry, resume = false) {
+    const abort = new AbortController();
+    let over = () => {};
+    /** @type {Run} */
+    const run = { entry, abort, over: new Promise((resolve) => (over = () => resolve())) };
+    this.#run = run;
+    const more = resume && entry.end === 'length' ? (entry.tokens ?? 0) : 0;
+    const resumed = new Resumed(resume ? { content: entry.content, reasoning: entry.reasoning_content ?? '' } : { content: '', reasoning: '' });
+    entry.end = 'partial';
+    this.#host.show();
+    this.#tell('begin', {});
+    const view = /** @type {Reply} */ (this.#transcript.view(entry.id));
+    const status = resume ? TEXT.pickingUp : TEXT.reading;
+    view.begin(this.#host.engine() ? status : TEXT.waitsForModel);
+    let kept = 0;
+    try {
+      const engine = await until(this.#host.load(), abort.signal);
+      await until(engine.load(), abort.signal); // again, if its worker died meanwhile
+      view.wait(status);
+      this.#host.show();
+      this.#tell('ready', {});
+      for await (const chunk of this.#request(engine, entry, more, abort.signal)) {
+        if (chunk.timings) entry.speed = chunk.timings.predicted_per_second;
+        if (chunk.usage) [entry.tokens, entry.context] = [chunk.usage.completion_tokens, chunk.usage.total_tokens];
+        const choice = chunk.choices?.[0];
+        if (!choice) continue;
+        if (choice.finish_reason) entry.end = choice.finish_reason === 'length' ? 'length' : 'done';
+        const delta = choice.delta ?? { content: choice.text };
+        if (!delta.content && !delta.reasoning_content) continue;
+        this.#tell('tokens', {});
+        const fresh = resumed.take(delta);
+        if (fresh) this.#grow(entry, view, fresh);
+        if (performance.now() - kept > KEEP_MS) {
+          kept = performance.now();
+          this.keep();
+        }
+      }
+      this.#end(run, view, {});
+    } catch (error) {
+      const stopped = abort.signal.aborted;
+      if (stopped) entry.end = 'stopped';
+      this.#end(run, view, stopped ? { stopped } : { error });
+    } finally {
+      over();
+    }
+  }
+
+  /** @param {Run} run @param {Reply} view @param {{error?: unknown, stopped?: boolean}} how */
+  #end(run, view, how) {
+    if (this.#run !== run) return; // another conversation was begun meanwhile
+    this.#run = null;
+    this.#ended(run.entry, view);
+    this.#tell('end', { ...how, entry: run.entry });
+    this.#transcript.follow();
+    if (how.error === undefined) this.#next();
+  }
+
+  /** Asks the question whose turn it is. */
+  #next() {
+    const next = this.#run || this.#held ? undefined : this.#waiting.take();
+    if (next) this.#ask(next.text).then(next.done);
+  }
+
+  /** Makes a reply that failed once more. @param {Entry} entry */
+  async again(entry) {
+    const removed = this.thread.remove(entry.id);
+    this.#changed([], removed.map(({ id }) => id));
+    await this.#answer(this.#reply(entry.parent));
+  }
+
+  /** Takes a piece of a reply into the conversation. @param {Entry} entry @param {Reply} view @param {import('./answer.js').Delta & {again?: boolean}} delta */
+  #grow(entry, view, delta) {
+    if (delta.again) {
+      entry.content = entry.reasoning_content = '';
+      view.reset({ ...entry, thought: 0 });
+    }
+    view.add(delta);
+    entry.content += delta.content ?? '';
+    if (delta.reasoning_content) entry.reasoning_content = (entry.reasoning_content ?? '') + delta.reasoning_content;
+    this.#transcript.follow();
+    this.#tell('delta', { content: delta.content, reasoning_content: delta.reasoning_content });
+  }
+
+  /** A reply that said nothing is none. @param {Entry} entry @param {Reply} view */
+  #ended(entry, view) {
+    view.finish(entry);
+    if (view.thought > 0) entry.thought = view.thought;
+    if (!entry.content && !entry.reasoning_content) return this.#changed([], this.thread.remove(entry.id).map(({ id }) => id));
+    this.#changed([entry]);
+    const { content, reasoning_content } = entry;
+    this.#tell('message', { role: 'assistant', content, ...(reasoning_content ? { reasoning_content } : {}) });
+  }
+
+  /** @param {Engine} engine @param {Entry} entry @param {number} more tokens there are already @param {AbortSignal} signal */
+  #request(engine, entry, more, signal) {
+    const path = this.thread.path(entry.parent).filter(({ content }) => content !== '');
+    const said = path.map(({ role, content }) => ({ role, content }));
+    const { system, generation, think } = this.#host.settings();
+    const messages = system ? [{ role: 'system', content: system }, ...said] : said;
+    const longer = more > 0 && generation.max_tokens ? { max_tokens: generation.max_tokens + more } : {};
+    return request(engine, { messages, generation: { ...generation, seed: entry.seed, ...longer }, think, signal });
+  }
+
+  /** Stops what runs; what waits goes on waiting. */
+  async #idle() {
+    if (!this.#run) return;
+    this.#held = true;
+    const { over } = this.#run;
+    this.stop();
+    await over;
+    this.#held = false;
+  }
+
+  /** The conversation changed. @param {Entry[]} put @param {string[]} [removed] */
+  #changed(put, removed = []) {
+    this.#host.show();
+    this.#tell('change', { put: put.map((entry) => ({ ...entry })), removed, leaf: this.thread.leaf });
+  }
+
+  /** What there is of a reply, for whoever keeps it. */
+  keep() {
+    if (this.#run) this.#tell('change', { put: [{ ...this.#run.entry }], removed: [], leaf: this.thread.leaf });
+  }
+
+  /** @param {string} type @param {object} detail */
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/**
+ * A promise, or an error as soon as the signal says so.
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal} signal
+ * @returns {Promise<T>}
+ */
+function until(promise, signal) {
+  const stopped = new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new MoebiusError('aborted', 'Stopped.')), { once: true });
+  });
+  return Promise.race([promise, /** @type {Promise<never>} */ (stopped)]);
+}
