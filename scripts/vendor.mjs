@@ -3,7 +3,7 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { program, ROOT } from './run.mjs';
+import { Failure, program, ROOT } from './run.mjs';
 
 const VENDOR = join(ROOT, 'www/vendor');
 
@@ -14,15 +14,27 @@ const FILES = {
   'marked.LICENSE': 'marked/LICENSE',
 };
 
-/** Copies what is missing or another version. */
+/** Copies them all. */
 export function vendor() {
   mkdirSync(VENDOR, { recursive: true });
   for (const [name, from] of Object.entries(FILES)) {
     const source = join(ROOT, 'node_modules', from);
-    if (!name.endsWith('.js')) copyFileSync(source, join(VENDOR, name));
-    // The map is not shipped, and a browser's tools would ask for it.
-    else writeFileSync(join(VENDOR, name), readFileSync(source, 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'));
+    if (name === 'marked.js') writeFileSync(join(VENDOR, name), lexerOf(readFileSync(source, 'utf8')));
+    else copyFileSync(source, join(VENDOR, name));
   }
+}
+
+/**
+ * Marked without what makes HTML, which stands behind its lexer and is a fifth of it.
+ * @param {string} code
+ */
+function lexerOf(code) {
+  const name = (/** @type {string} */ what) => new RegExp(`export\\{.*?\\b([\\w$]+) as ${what}\\b`).exec(code)?.[1];
+  const [lexer, tokenizer, renderer] = ['Lexer', 'Tokenizer', 'Renderer'].map(name);
+  const end = code.indexOf(`var ${renderer}=class`);
+  if (!lexer || !tokenizer || !(end > code.indexOf(`var ${lexer}=class`))) throw new Failure('marked has another shape now: see scripts/vendor.mjs');
+  const lean = code.slice(0, end).replace(/\n\/\*\*\n \* DO NOT EDIT[^]*?\*\/\n/, '');
+  return `${lean}\nexport{${lexer} as Lexer,${tokenizer} as Tokenizer};\n`;
 }
 
 program(import.meta.url, async () => vendor());

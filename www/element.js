@@ -5,19 +5,17 @@ import { Talk } from './talk.js';
 import { Thread } from './thread.js';
 import { Attributes } from './ui/attributes.js';
 import { Announcer } from './ui/announcer.js';
-import { Composer } from './ui/composer.js';
+import { Composer, Waiting } from './ui/composer.js';
 import { copy } from './ui/code.js';
 import { h } from './ui/dom.js';
 import { speed, where } from './ui/format.js';
-import { Loading } from './ui/loading.js';
 import { mark } from './ui/mark.js';
 import { Question } from './ui/message.js';
 import { Meter } from './ui/meter.js';
-import { Notice } from './ui/notice.js';
 import { loadMarkdown } from './ui/prose.js';
+import { Loading, Notice } from './ui/status.js';
 import { TEXT } from './ui/text.js';
 import { Transcript } from './ui/transcript.js';
-import { Waiting } from './ui/waiting.js';
 
 /** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./thread.js').Entry} Entry */
@@ -25,9 +23,7 @@ import { Waiting } from './ui/waiting.js';
 /** @typedef {'empty' | 'loading' | 'ready' | 'generating' | 'error'} State */
 
 /**
- * Attributes, each with a property of the same name: `src` (folder of a model), `device` (auto, gpu, cpu), `preload`
- * (`auto` loads at once, else the first question does), `context` (tokens), `system`, `heading`, `placeholder`,
- * `thinking` (auto, hide, show), `theme` (auto, light, dark), `disabled`.
+ * Attributes are in ui/attributes.js, each with a property of the same name.
  *
  * Events, all bubbling and composed: `moebius-statechange` {state}, `moebius-progress` {loaded, total, file},
  * `moebius-send` {text} (cancelable), `moebius-delta` {content, reasoning_content}, `moebius-message` {message},
@@ -76,7 +72,7 @@ export class MoebiusChat extends Attributes {
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
-    const sheets = ['./chat.css', './prose.css'].map((file) => h('link', { rel: 'stylesheet', href: new URL(file, import.meta.url).href }));
+    const sheets = ['./chat.css', './messages.css'].map((file) => h('link', { rel: 'stylesheet', href: new URL(file, import.meta.url).href }));
     const foot = h('div', { class: 'foot' }, this.#thinkLabel, this.#stats, this.#meter.node, this.#fresh);
     const dock = h('div', { class: 'dock' });
     dock.append(this.#notice.node, this.#loadingBar.node, this.#waiting.node, this.#composer.node, foot, this.#announcer.node);

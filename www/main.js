@@ -1,30 +1,83 @@
-// The page: the chat element, told which model to load. `?model=` names another folder, `?device=` where to run it.
+// The page: the chat element, told which model to load, with its chats kept. `?model=` names another folder, `?device=` where to run it.
 
 import './element.js';
+import { Chats } from './chats.js';
+import { History } from './history.js';
+import { h, icon } from './ui/dom.js';
 import { mark } from './ui/mark.js';
+import { Panel } from './ui/panel.js';
+import { SettingsDialog, shortcutsDialog } from './ui/settings.js';
+import { TEXT } from './ui/text.js';
 
 /** @typedef {{name: string, src: string, card: string, heading: string, examples: string[]}} Model */
 
 const chat = /** @type {import('./element.js').MoebiusChat} */ (document.querySelector('moebius-chat'));
 const query = new URLSearchParams(location.search);
+const panel = new Panel();
+const settings = new SettingsDialog();
+const shortcuts = shortcutsDialog();
+const chosen = choose();
+favicon();
+const history = await History.open();
+const chats = new Chats(chat, history, panel);
 
-document.querySelector('header')?.prepend(mark());
-icon();
+/** What keys and buttons do. */
+const ACTS = {
+  panel: () => panel.toggle(),
+  search: () => panel.search(),
+  settings: () => settings.open(chats.settings, chat.engine?.info?.thinking ?? false),
+  shortcuts: () => shortcuts.showModal(),
+  fresh: () => chats.begin(),
+  write: () => chat.focus(),
+};
+/** With Ctrl or Command, and Shift. @type {Record<string, keyof typeof ACTS>} */
+const CHORDS = { KeyO: 'fresh', KeyH: 'panel', KeyF: 'search', KeyE: 'settings' };
 
-/** @type {{default: string, models: Record<string, Model>}} */
-const list = await (await fetch(new URL('./models.json', import.meta.url))).json();
-const model = list.models[list.default];
-const other = query.get('model');
-chat.heading = model.heading;
-chat.suggestions = model.examples;
-chat.device = query.get('device') ?? 'auto';
-chat.src = other ?? model.src;
-chat.preload = 'auto';
-const card = /** @type {HTMLElement} */ (document.querySelector('#card'));
-card.textContent = other ? `Model: ${other}` : `${model.name} · ${model.card}`;
+const header = /** @type {HTMLElement} */ (document.querySelector('header'));
+header.prepend(button(TEXT.history, 'M4 7h16M4 12h16M4 17h16', 'panel'), mark());
+header.append(
+  button(TEXT.settings, 'M4 8h9M17 8h3M15 5.5v5M4 16h3M11 16h9M9 13.5v5', 'settings'),
+  button(TEXT.shortcuts, 'M9 9a3 3 0 1 1 4 2.8c-.8.3-1 .9-1 1.7v.5M12 17.5h.01', 'shortcuts'),
+);
+chat.after(panel.node); // seen before it, but reached after it: a long list should not stand between a reader and the chat
+document.body.append(settings.node, shortcuts);
+settings.addEventListener('change', (event) => chats.set(/** @type {CustomEvent} */ (event).detail));
+addEventListener('keydown', (event) => {
+  const typing = event.composedPath().some((node) => node instanceof Element && node.matches('input, textarea'));
+  const chord = (event.ctrlKey || event.metaKey) && event.shiftKey ? CHORDS[event.code] : undefined;
+  const key = typing || event.ctrlKey || event.metaKey || event.altKey ? undefined : { '?': /** @type {const} */ ('shortcuts'), '/': /** @type {const} */ ('write') }[event.key];
+  const act = chord ?? key;
+  if (!act || document.querySelector('dialog:modal')) return;
+  event.preventDefault();
+  ACTS[act]();
+});
+panel.start();
+await Promise.all([chosen, chats.start()]);
+
+/** Tells the element which model. */
+async function choose() {
+  /** @type {{default: string, models: Record<string, Model>}} */
+  const list = await (await fetch(new URL('./models.json', import.meta.url))).json();
+  const model = list.models[list.default];
+  const other = query.get('model');
+  chat.heading = model.heading;
+  chat.suggestions = model.examples;
+  chat.device = query.get('device') ?? 'auto';
+  chat.src = other ?? model.src;
+  chat.preload = 'auto';
+  const card = /** @type {HTMLElement} */ (document.querySelector('#card'));
+  card.textContent = other ? `Model: ${other}` : `${model.name} · ${model.card}`;
+}
+
+/** @param {string} label @param {string} path @param {keyof typeof ACTS} act */
+function button(label, path, act) {
+  const node = h('button', { type: 'button', class: 'square', 'aria-label': label, title: label }, icon(path));
+  node.addEventListener('click', ACTS[act]);
+  return node;
+}
 
 /** The mark as the page's icon. */
-function icon() {
+function favicon() {
   const svg = new XMLSerializer().serializeToString(mark());
   const link = document.createElement('link');
   link.rel = 'icon';

@@ -10,14 +10,8 @@ import { TEXT } from './ui/text.js';
 /** @typedef {import('./ui/message.js').Reply} Reply */
 /** A reply that is being made. @typedef {{entry: Entry, abort: AbortController, over: Promise<void>}} Run */
 
-/**
- * What it needs of the element around it.
- * @typedef {object} Host
- * @property {() => Promise<Engine>} load
- * @property {() => Engine | null} engine
- * @property {() => {system: string, generation: Record<string, any>, think: boolean}} settings
- * @property {() => void} show brings what is seen in line
- */
+/** The element around it; `show` brings what is seen in line. @typedef {{load(): Promise<Engine>, engine(): Engine | null, show(): void,
+ *   settings(): {system: string, generation: Record<string, any>, think: boolean}}} Host */
 
 /** Milliseconds between copies of a reply that is being made: what a reload can lose. */
 const KEEP_MS = 400;
@@ -33,9 +27,9 @@ export class Talk extends EventTarget {
   #held = false;
   /** @type {Host} */ #host;
   /** @type {import('./ui/transcript.js').Transcript} */ #transcript;
-  /** @type {import('./ui/waiting.js').Waiting} */ #waiting;
+  /** @type {import('./ui/composer.js').Waiting} */ #waiting;
 
-  /** @param {Host} host @param {import('./ui/transcript.js').Transcript} transcript @param {import('./ui/waiting.js').Waiting} waiting */
+  /** @param {Host} host @param {import('./ui/transcript.js').Transcript} transcript @param {import('./ui/composer.js').Waiting} waiting */
   constructor(host, transcript, waiting) {
     super();
     this.#host = host;
@@ -222,11 +216,12 @@ export class Talk extends EventTarget {
     this.#tell('delta', { content: delta.content, reasoning_content: delta.reasoning_content });
   }
 
-  /** A reply that said nothing is none. @param {Entry} entry @param {Reply} view */
+  /** A reply that was stopped before it said anything is none. @param {Entry} entry @param {Reply} view */
   #ended(entry, view) {
     view.finish(entry);
     if (view.thought > 0) entry.thought = view.thought;
-    if (!entry.content && !entry.reasoning_content) return this.#changed([], this.thread.remove(entry.id).map(({ id }) => id));
+    const cut = entry.end === 'stopped' || entry.end === 'partial';
+    if (cut && !entry.content && !entry.reasoning_content) return this.#changed([], this.thread.remove(entry.id).map(({ id }) => id));
     this.#changed([entry]);
     const { content, reasoning_content } = entry;
     this.#tell('message', { role: 'assistant', content, ...(reasoning_content ? { reasoning_content } : {}) });

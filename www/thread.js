@@ -1,24 +1,11 @@
 // A conversation as a tree: an edited question or another reply is a branch beside the first. What is shown is one path.
 
 /**
- * How a reply ended. `partial`: it has not, or the page was left before it did.
- * @typedef {'done' | 'stopped' | 'length' | 'partial'} End
- */
-
-/**
- * @typedef {object} Entry a message and where it stands
- * @property {string} id
- * @property {string | null} parent the message before it
- * @property {number} created milliseconds; branches are in this order
- * @property {'system' | 'user' | 'assistant'} role
- * @property {string} content
- * @property {string} [reasoning_content]
- * @property {End} [end] of a reply
- * @property {number} [seed] its draws depend on
- * @property {number} [tokens] of the reply
- * @property {number} [context] tokens of prompt and reply
- * @property {number} [speed] tokens a second
- * @property {number} [thought] seconds of visible reasoning
+ * A message and where it stands: `parent` is the one before it, `created` orders branches. Of a reply: `end` (`partial`: none
+ * yet, or the page was left before), `context` (tokens with its prompt), `speed` (tokens a second), `thought` (seconds).
+ * @typedef {{id: string, parent: string | null, created: number, role: 'system' | 'user' | 'assistant', content: string,
+ *   reasoning_content?: string, end?: 'done' | 'stopped' | 'length' | 'partial', seed?: number, tokens?: number,
+ *   context?: number, speed?: number, thought?: number}} Entry
  */
 
 /** @typedef {{entries: Entry[], leaf: string | null}} Conversation */

@@ -21,13 +21,13 @@ export function reaches(page, state) {
 }
 
 /** Puts a pause between tokens: a tiny model is done before anybody can press Stop. @param {Page} page */
-export function slowly(page) {
-  return page.workers()[0].evaluate(() => {
+export function slowly(page, ms = 100) {
+  return page.workers()[0].evaluate((ms) => {
     const post = MessagePort.prototype.postMessage;
     MessagePort.prototype.postMessage = function (/** @type {any} */ message) {
-      setTimeout(() => post.call(this, message), 100);
+      setTimeout(() => post.call(this, message), ms);
     };
-  });
+  }, ms);
 }
 
 /** @param {Page} page @param {string} text */

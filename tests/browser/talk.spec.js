@@ -116,7 +116,7 @@ test('a stopped reply goes on as if it had not been', async () => {
   await answered('Tell me');
   const [whole] = await replies(page);
   await chat(page, (chat) => chat.clear());
-  await slowly(page);
+  await slowly(page, 30);
   await ask(page, 'Tell me');
   await page.waitForFunction(() => (document.querySelector('moebius-chat')?.shadowRoot?.querySelector('article.assistant .body')?.textContent ?? '').length > 10);
   await page.keyboard.press('Escape');
@@ -130,7 +130,7 @@ test('a stopped reply goes on as if it had not been', async () => {
 });
 
 test('questions wait their turn, and can be taken back', async () => {
-  await slowly(page);
+  await slowly(page, 30);
   await ask(page, 'One');
   await ask(page, 'Two');
   await ask(page, 'Never');
@@ -144,7 +144,7 @@ test('questions wait their turn, and can be taken back', async () => {
 });
 
 test('editing while a reply comes stops that, and what waits goes on waiting', async () => {
-  await slowly(page);
+  await slowly(page, 30);
   await ask(page, 'One');
   await ask(page, 'Two');
   await page.locator('article.assistant .body p').waitFor();

@@ -1,9 +1,9 @@
-// The composer: a text box with Send, and Stop while a reply comes. Enter sends, Shift+Enter breaks the line.
+// Where questions are written: the composer, those that wait, and one being edited. Enter sends, Shift+Enter breaks the line.
 
 import { h, icon } from './dom.js';
 import { TEXT } from './text.js';
 
-/** Sends `send` with the text, `stop`, `draft` with what is typed, and `recall` when Up is pressed in the empty box. */
+/** A text box with Send, and Stop while a reply comes. Sends `send` with the text, `stop`, `draft` with what is typed, and `recall` when Up is pressed in the empty box. */
 export class Composer extends EventTarget {
   #box = h('textarea', {
     part: 'input',
@@ -87,4 +87,74 @@ export class Composer extends EventTarget {
   #draft() {
     this.dispatchEvent(new CustomEvent('draft', { detail: this.#box.value }));
   }
+}
+
+/** Questions that wait until the reply before them is done. Each can be taken back. */
+export class Waiting {
+  node = h('ul', { class: 'waiting', 'aria-label': TEXT.waiting, hidden: true });
+  /** @type {{text: string, item: HTMLElement, done: () => void}[]} */ #list = [];
+
+  /** @param {string} text @returns {Promise<void>} until it was answered or taken back */
+  add(text) {
+    const button = h('button', { type: 'button', class: 'tool', 'aria-label': TEXT.takeBack, title: TEXT.takeBack }, icon('M6 6l12 12M18 6 6 18'));
+    const item = h('li', {}, h('span', { dir: 'auto' }, text), button);
+    return new Promise((resolve) => {
+      const one = { text, item, done: resolve };
+      button.addEventListener('click', () => {
+        this.#list = this.#list.filter((other) => other !== one);
+        this.#drop(one);
+        one.done();
+      });
+      this.#list.push(one);
+      this.node.append(item);
+      this.node.hidden = false;
+    });
+  }
+
+  /** The next one, whose turn it is. */
+  take() {
+    const one = this.#list.shift();
+    if (one) this.#drop(one);
+    return one;
+  }
+
+  clear() {
+    for (let one = this.take(); one; one = this.take()) one.done();
+  }
+
+  /** @param {{item: HTMLElement}} one */
+  #drop({ item }) {
+    item.remove();
+    this.node.hidden = this.#list.length === 0;
+  }
+}
+
+/**
+ * A question being edited, in its own place. Enter asks, Escape leaves it as it was.
+ * @param {string} text
+ * @param {{save: (text: string) => void, cancel: () => void}} then
+ */
+export function editor(text, { save, cancel }) {
+  const box = h('textarea', { 'aria-label': TEXT.editLabel, rows: '2', dir: 'auto' });
+  box.value = text;
+  box.rows = Math.min(10, text.split('\n').length + 1);
+  const leave = h('button', { type: 'button', class: 'plain' }, TEXT.cancel);
+  const ask = h('button', { type: 'submit', class: 'plain solid' }, TEXT.ask);
+  const form = h('form', { class: 'editor' }, box, h('div', { class: 'row' }, leave, ask));
+  leave.addEventListener('click', cancel);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (box.value.trim() !== '') save(box.value.trim());
+  });
+  box.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') {
+      event.stopPropagation(); // it stops this, not a reply
+      cancel();
+    } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  queueMicrotask(() => box.focus());
+  return form;
 }

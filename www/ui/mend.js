@@ -43,13 +43,11 @@ function blank(body) {
 function stars(body) {
   /** @type {string[]} */
   const open = [];
-  for (const [run] of blank(body).replace(/(?<=\s|^)\*(?=\s)/g, ' ').matchAll(/\*{1,3}/g)) {
-    const at = open.lastIndexOf(run);
-    if (at >= 0) open.length = at;
+  for (const [run] of blank(body).matchAll(/\*+(?=\S|$)|(?<=\S)\*+/g)) {
+    if (open.includes(run)) open.length = open.indexOf(run);
     else open.push(run);
   }
+  const bare = body.replace(/\*+\s*$/, '');
   if (open.length === 0) return body;
-  const text = body.trimEnd();
-  const bare = text.replace(/\*+$/, '');
-  return bare === text ? text + open.reverse().join('') : stars(bare);
+  return bare === body ? body.trimEnd() + open.reverse().join('') : stars(bare);
 }

@@ -1,10 +1,9 @@
 // One message of the transcript: a question, or a reply that grows.
 
+import { editor } from './composer.js';
 import { h } from './dom.js';
-import { editor } from './editor.js';
 import { duration, speed } from './format.js';
-import { PlainView } from './plain.js';
-import { Prose } from './prose.js';
+import { PlainView, Prose } from './prose.js';
 import { TEXT } from './text.js';
 import { Tools } from './tools.js';
 
@@ -20,9 +19,7 @@ export class Question {
 
   /** @param {Entry} entry */
   constructor(entry) {
-    const view = new PlainView(this.#body);
-    view.append(entry.content);
-    view.finish();
+    new PlainView(this.#body).append(entry.content);
   }
 
   /** A question is answered anew where nothing answers it. @param {Entry} _ @param {{last: boolean, busy: boolean}} how */

@@ -2,7 +2,6 @@
 
 import { CodeBlock } from './code.js';
 import { h } from './dom.js';
-import { link } from './link.js';
 import { TEXT } from './text.js';
 
 /** A token of marked's lexer. @typedef {import('../vendor/marked.js').Token & Record<string, any>} Token */
@@ -10,11 +9,11 @@ import { TEXT } from './text.js';
 /** A message's own heading is the third level. @type {('h4' | 'h5' | 'h6')[]} */
 const HEADINGS = ['h4', 'h5', 'h6'];
 
+/** Characters of an address that are shown; the whole of it is in the tooltip. */
+const SHOWN = 64;
+
 /** Named characters that models write. @type {Record<string, string>} */
-const NAMED = {
-  amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0', ndash: '–', mdash: '—', hellip: '…', times: '×',
-  divide: '÷', deg: '°', copy: '©', reg: '®', trade: '™', rarr: '→', larr: '←', le: '≤', ge: '≥', ne: '≠', bull: '•',
-}; // prettier-ignore
+const NAMED = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0', copy: '©' };
 
 /** @type {Record<string, (token: Token) => Node>} */
 const BLOCKS = {
@@ -64,12 +63,12 @@ export function block(token) {
 
 /** @param {Token[]} [tokens] */
 function blocks(tokens = []) {
-  return all(tokens.map(block));
+  return all(...tokens.map(block));
 }
 
 /** @param {Token[]} [tokens] */
 function inline(tokens = []) {
-  return all(tokens.map((token) => (Object.hasOwn(INLINES, token.type) ? INLINES[token.type](token) : words(token.raw))));
+  return all(...tokens.map((token) => (Object.hasOwn(INLINES, token.type) ? INLINES[token.type](token) : words(token.raw))));
 }
 
 /** An empty list of the token's kind. @param {Token} token */
@@ -120,9 +119,40 @@ function decode(text) {
   });
 }
 
-/** @param {Node[]} nodes */
-function all(nodes) {
+/**
+ * The address if it is one a reader may follow. Relative ones are none: a model knows nothing of where this page is.
+ * One with a name before an `@` is none either, since it looks like another host.
+ * @param {string} href
+ * @returns {URL | null}
+ */
+function address(href) {
+  try {
+    const url = new URL(href);
+    if (url.protocol !== 'https:' && url.protocol !== 'http:') return null;
+    return url.username || url.password ? null : url;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * A link, followed by where it leads unless its text says just that. The browser writes hosts of other alphabets in ASCII.
+ * @param {string} href
+ * @param {Node} label
+ */
+function link(href, label) {
+  const url = address(href);
+  const text = label.textContent ?? '';
+  if (!url) return all(label, text === href || href === '' ? '' : ` (${href})`);
+  const anchor = h('a', { href: url.href, rel: 'noopener noreferrer nofollow', target: '_blank', title: url.href }, label);
+  if (text === url.href || `${text}/` === url.href) return anchor;
+  const shown = url.href.length > SHOWN ? `${url.href.slice(0, SHOWN)}…` : url.href;
+  return all(anchor, ' ', h('bdi', { class: 'address' }, `(${shown})`));
+}
+
+/** @param {...(Node | string)} parts */
+function all(...parts) {
   const fragment = document.createDocumentFragment();
-  fragment.append(...nodes);
+  fragment.append(...parts);
   return fragment;
 }

@@ -1,6 +1,6 @@
-// The text of a reply: Markdown, and plain until the library for it is there.
+// The text of a message: a question as it was typed, a reply as Markdown, and plain until the library for it is there.
 
-import { PlainView } from './plain.js';
+import { h } from './dom.js';
 
 /** @typedef {typeof import('./markdown.js').MarkdownView} Kind */
 
@@ -63,4 +63,26 @@ export class Prose {
     this.#view.append(text);
     if (this.#finished) this.#view.finish();
   }
+}
+
+/** Text in one paragraph that keeps its lines. */
+export class PlainView {
+  #text = document.createTextNode('');
+
+  /** @param {HTMLElement} container */
+  constructor(container) {
+    container.append(h('p', { dir: 'auto', class: 'plain-text' }, this.#text));
+  }
+
+  get text() {
+    return this.#text.data;
+  }
+
+  /** @param {string} more */
+  append(more) {
+    this.#text.appendData(more);
+  }
+
+  /** No more will come. */
+  finish() {}
 }

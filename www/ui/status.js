@@ -1,4 +1,4 @@
-// The download: a bar with bytes, speed and time left.
+// What stands above the composer at times: how far the download is; what went wrong or was done.
 
 import { h } from './dom.js';
 import { duration, size } from './format.js';
@@ -7,6 +7,7 @@ import { TEXT } from './text.js';
 /** Seconds over which the speed is averaged. */
 const WINDOW_S = 4;
 
+/** A bar with bytes, speed and time left. */
 export class Loading {
   #bar = h('progress', { part: 'progress', 'aria-label': TEXT.loading });
   #text = h('span', { class: 'figures' }, TEXT.starting);
@@ -41,6 +42,40 @@ export class Loading {
   }
 
   stop() {
+    this.node.hidden = true;
+  }
+}
+
+/** A sentence, and the one thing to do about it. */
+export class Notice {
+  #title = h('strong');
+  #text = h('span');
+  #code = h('code');
+  #action = h('button', { type: 'button', class: 'plain' });
+  node = h(
+    'div',
+    { role: 'alert', part: 'notice', class: 'notice', hidden: true },
+    h('p', {}, this.#title, ' ', this.#text, ' ', this.#code),
+    this.#action,
+  );
+  #act = () => {};
+
+  constructor() {
+    this.#action.addEventListener('click', () => this.#act());
+  }
+
+  /** @param {{title: string, text?: string, code?: string, label: string, act: () => void}} what `code` is an error's */
+  show({ title, text = '', code = '', label, act }) {
+    this.#title.textContent = title;
+    this.#text.textContent = text;
+    this.#code.textContent = code;
+    this.#action.textContent = label;
+    this.#act = act;
+    this.node.classList.toggle('bad', code !== '');
+    this.node.hidden = false;
+  }
+
+  hide() {
     this.node.hidden = true;
   }
 }

@@ -1,0 +1,185 @@
+// Keeps the chat that is shown: which one it is, its settings, and what of it is written where.
+
+import { History, markdown } from './history.js';
+import { newId, Thread } from './thread.js';
+import { TEXT } from './ui/text.js';
+
+/** @typedef {import('./element.js').MoebiusChat} MoebiusChat */
+/** @typedef {import('./history.js').Chat} Chat */
+/** @typedef {import('./history.js').Settings} Settings */
+/** @typedef {import('./thread.js').Entry} Entry */
+
+/** Characters of a first question that make a title. */
+const TITLE = 60;
+
+export class Chats {
+  /** The chat that is shown; null until something is said in it. @type {Chat | null} */ current = null;
+  /** @type {Settings} */ settings = {};
+  /** @type {MoebiusChat} */ #element;
+  /** @type {History} */ #history;
+  /** @type {import('./ui/panel.js').Panel} */ #panel;
+  /** Fields of requests that this wrote, which others' are not taken for. @type {string[]} */ #written = [];
+  /** Writes happen one after another. @type {Promise<unknown>} */ #writing = Promise.resolve();
+  /** The chat that the address named when it was opened last. */
+  #address = '';
+
+  /** @param {MoebiusChat} element @param {History} history @param {import('./ui/panel.js').Panel} panel */
+  constructor(element, history, panel) {
+    this.#element = element;
+    this.#history = history;
+    this.#panel = panel;
+    element.addEventListener('moebius-change', (event) => this.#changed(/** @type {CustomEvent} */ (event).detail));
+    element.addEventListener('moebius-clear', () => this.begin());
+    history.addEventListener('change', (event) => this.#elsewhere(/** @type {CustomEvent} */ (event).detail));
+    panel.addEventListener('wish', (event) => this.#wish(/** @type {CustomEvent} */ (event).detail));
+    addEventListener('hashchange', () => this.#follow());
+  }
+
+  /** Shows the chat that the address names. */
+  async start() {
+    if (!this.#history.lasting) this.#panel.say(TEXT.notLasting);
+    await this.#follow();
+    await this.refresh();
+  }
+
+  /** A new chat. */
+  begin() {
+    this.#show(null, []);
+    this.#panel.chosen();
+    this.#element.focus();
+  }
+
+  /** @param {Settings} settings */
+  set(settings) {
+    this.settings = settings;
+    this.#apply();
+    if (this.current) this.#save({ ...this.current, settings });
+  }
+
+  /** The list again, as it is now. */
+  async refresh() {
+    const { sought } = this.#panel;
+    this.#panel.show(await (sought ? this.#history.search(sought) : this.#history.list()), this.current?.id);
+  }
+
+  async #follow() {
+    const id = location.hash.slice(1);
+    if (id === this.#address) return;
+    const chat = id ? await this.#history.chat(id) : undefined;
+    await this.#open(chat ?? null);
+  }
+
+  /** @param {Chat | null} chat */
+  async #open(chat) {
+    this.#show(chat, chat ? await this.#history.messages(chat.id) : []);
+    this.#panel.chosen();
+  }
+
+  /** @param {Chat | null} chat @param {Entry[]} entries */
+  #show(chat, entries) {
+    this.#element.clear(); // what is being said is kept in the chat it belongs to
+    this.#name(chat);
+    this.settings = chat?.settings ?? {};
+    this.#apply();
+    this.#element.conversation = { entries, leaf: chat?.leaf ?? null };
+    this.refresh();
+  }
+
+  /** The address names the chat, so that a reload and a bookmark find it. @param {Chat | null} chat */
+  #name(chat) {
+    this.current = chat;
+    this.#address = chat?.id ?? '';
+    history.replaceState(null, '', chat ? `#${chat.id}` : location.pathname + location.search);
+  }
+
+  /** Tells the element, leaving alone what others set. */
+  #apply() {
+    const { system = '', think = false, ...fields } = this.settings;
+    const rest = Object.entries(this.#element.generation).filter(([name]) => !this.#written.includes(name));
+    this.#element.generation = { ...Object.fromEntries(rest), ...fields };
+    this.#written = Object.keys(fields);
+    this.#element.system = system;
+    this.#element.think = think || this.#element.thinking === 'show';
+  }
+
+  /** @param {{put: Entry[], removed: string[], leaf: string | null}} change */
+  #changed({ put, removed, leaf }) {
+    const { think } = this.#element;
+    if (think !== (this.settings.think ?? false)) this.settings = { ...this.settings, think };
+    if (!this.current) {
+      const first = put.find(({ role }) => role === 'user');
+      if (!first) return;
+      const title = first.content.split('\n')[0].slice(0, TITLE);
+      this.#name({ id: newId(), title, created: Date.now(), updated: 0, leaf, settings: this.settings });
+    }
+    const chat = /** @type {Chat} */ (this.current);
+    this.#save({ ...chat, leaf, settings: this.settings, updated: Date.now() }, put, removed);
+  }
+
+  /** @param {Chat} chat @param {Entry[]} [put] @param {string[]} [removed] */
+  #save(chat, put, removed) {
+    if (chat.id === this.current?.id) this.current = chat;
+    this.#then(() => this.#history.save(chat, put, removed));
+  }
+
+  /** @param {() => Promise<unknown>} act */
+  #then(act) {
+    this.#writing = this.#writing.then(act).then(
+      () => this.refresh(),
+      () => this.#panel.say(TEXT.notKept),
+    );
+    return this.#writing;
+  }
+
+  /** What another tab did. @param {import('./history.js').Change} change */
+  #elsewhere({ id, chat, put, removed }) {
+    if (this.current && (id === null || (id === this.current.id && !chat))) this.#show(null, []);
+    else if (chat && id === this.current?.id) {
+      this.current = { ...chat, leaf: this.current.leaf };
+      this.#element.merge({ put, removed });
+    }
+    this.refresh();
+  }
+
+  /** @param {{wish: import('./ui/panel.js').Wish, id: string, value: string}} what @returns {Promise<unknown>} */
+  async #wish({ wish, id, value }) {
+    if (wish === 'search') return this.refresh();
+    if (wish === 'new') return this.begin();
+    if (wish === 'clear') {
+      this.#show(null, []);
+      await this.#then(() => this.#history.clear());
+      return this.#panel.say(TEXT.cleared);
+    }
+    if (wish === 'export') return save('moebius-chats.json', JSON.stringify(await this.#history.export()));
+    if (wish === 'import') return this.#import(value);
+    const chat = await this.#history.chat(id);
+    if (!chat) return this.refresh();
+    if (wish === 'open') return this.#open(chat);
+    if (wish === 'rename') return this.#save({ ...chat, title: value });
+    if (wish === 'delete') {
+      if (id === this.current?.id) this.#show(null, []);
+      return this.#then(() => this.#history.remove(id));
+    }
+    const entries = await this.#history.messages(id);
+    return save(`${chat.title.replace(/[^\p{L}\p{N} -]/gu, '') || 'chat'}.md`, markdown(chat.title, new Thread({ entries, leaf: chat.leaf }).path()));
+  }
+
+  /** @param {string} text */
+  async #import(text) {
+    try {
+      this.#panel.say(TEXT.imported(await this.#history.import(JSON.parse(text))));
+    } catch {
+      this.#panel.say(TEXT.notImported);
+    }
+    await this.refresh();
+  }
+}
+
+/** Hands a file to the visitor. @param {string} name @param {string} text */
+function save(name, text) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
