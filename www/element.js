@@ -254,6 +254,11 @@ export class MoebiusChat extends Attributes {
     this.#talk.stop();
   }
 
+  /** To the text box. */
+  focus() {
+    this.#composer.focus();
+  }
+
   /** Begins a new conversation. */
   clear() {
     this.#replace({});

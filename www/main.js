@@ -39,7 +39,7 @@ header.append(
   button(TEXT.settings, 'M4 8h9M17 8h3M15 5.5v5M4 16h3M11 16h9M9 13.5v5', 'settings'),
   button(TEXT.shortcuts, 'M9 9a3 3 0 1 1 4 2.8c-.8.3-1 .9-1 1.7v.5M12 17.5h.01', 'shortcuts'),
 );
-chat.after(panel.node); // seen before it, but reached after it: a long list should not stand between a reader and the chat
+chat.parentElement?.after(panel.node); // seen before it, but reached after it: a long list should not stand between a reader and the chat
 document.body.append(settings.node, shortcuts);
 settings.addEventListener('change', (event) => chats.set(/** @type {CustomEvent} */ (event).detail));
 addEventListener('keydown', (event) => {

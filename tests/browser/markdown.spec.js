@@ -18,7 +18,7 @@ const ALLOWED = {
   ol: ['start'],
   pre: ['part', 'tabindex', 'role', 'aria-label'],
   span: ['class', 'dir'],
-  ...Object.fromEntries(['p', 'h4', 'h5', 'h6', 'li', 'td', 'th', 'blockquote', 'code'].map((tag) => [tag, ['dir', 'class']])),
+  ...Object.fromEntries(['p', 'h3', 'h4', 'h5', 'li', 'td', 'th', 'blockquote', 'code'].map((tag) => [tag, ['dir', 'class']])),
   ...Object.fromEntries(['ul', 'hr', 'strong', 'em', 's', 'br', 'table', 'thead', 'tbody', 'tr'].map((tag) => [tag, []])),
 };
 
@@ -111,7 +111,7 @@ describe('what Markdown becomes', () => {
   for (const [text, expected] of /** @type {const} */ ([
     ['plain', 'p'],
     ['a\n\nb', 'p p'],
-    ['# a\n## b\n#### c', 'h4 h5 h6'],
+    ['# a\n## b\n### c\n#### d', 'h3 h3 h4 h5'],
     ['*a* **b** ~~c~~ `d`', 'p em strong s code'],
     ['- a\n  - b\n\n1. c', 'ul li ul li ol li'],
     ['> a', 'blockquote p'],

@@ -15,7 +15,7 @@ export class Question {
   #body = h('div', { class: 'body' });
   tools = new Tools(['copy', 'edit', 'regenerate', 'delete']);
   #bubble = h('div', { class: 'bubble' }, this.#body);
-  node = h('article', { part: 'message message-user', class: 'user' }, h('h3', { class: 'unseen' }, TEXT.you), this.#bubble, this.tools.node);
+  node = h('article', { part: 'message message-user', class: 'user' }, h('h2', { class: 'unseen' }, TEXT.you), this.#bubble, this.tools.node);
 
   /** @param {Entry} entry */
   constructor(entry) {
@@ -66,7 +66,7 @@ export class Reply {
   node = h(
     'article',
     { part: 'message message-assistant', class: 'assistant' },
-    h('h3', { class: 'unseen' }, TEXT.reply),
+    h('h2', { class: 'unseen' }, TEXT.reply),
     this.#status,
     this.#details,
     this.#body,

@@ -6,8 +6,8 @@ import { TEXT } from './text.js';
 
 /** A token of marked's lexer. @typedef {import('../vendor/marked.js').Token & Record<string, any>} Token */
 
-/** A message's own heading is the third level. @type {('h4' | 'h5' | 'h6')[]} */
-const HEADINGS = ['h4', 'h5', 'h6'];
+/** By depth. A message's own heading is the second level; replies begin with one mark as often as with two. @type {('h3' | 'h4' | 'h5')[]} */
+const HEADINGS = ['h3', 'h3', 'h4', 'h5'];
 
 /** Characters of an address that are shown; the whole of it is in the tooltip. */
 const SHOWN = 64;
@@ -18,7 +18,7 @@ const NAMED = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0'
 /** @type {Record<string, (token: Token) => Node>} */
 const BLOCKS = {
   paragraph: (token) => h('p', { dir: 'auto' }, inline(token.tokens)),
-  heading: (token) => h(HEADINGS[Math.min(token.depth, 3) - 1], { dir: 'auto' }, inline(token.tokens)),
+  heading: (token) => h(HEADINGS[Math.min(token.depth, 4) - 1], { dir: 'auto' }, inline(token.tokens)),
   hr: () => h('hr'),
   blockquote: (token) => h('blockquote', { dir: 'auto' }, blocks(token.tokens)),
   code(token) {
