@@ -1,6 +1,5 @@
 // What is said: the conversation, the reply that is being made, and the questions that wait for it to end.
 
-import { request, Resumed } from './answer.js';
 import { MoebiusError } from './protocol.js';
 import { Thread } from './thread.js';
 import { TEXT } from './ui/text.js';
@@ -8,6 +7,7 @@ import { TEXT } from './ui/text.js';
 /** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./thread.js').Entry} Entry */
 /** @typedef {import('./ui/message.js').Reply} Reply */
+/** @typedef {{content?: string | null, reasoning_content?: string | null}} Delta */
 /** A reply that is being made. @typedef {{entry: Entry, abort: AbortController, over: Promise<void>}} Run */
 
 /** The element around it; `show` brings what is seen in line. @typedef {{load(): Promise<Engine>, engine(): Engine | null, show(): void,
@@ -203,7 +203,7 @@ export class Talk extends EventTarget {
     await this.#answer(this.#reply(entry.parent));
   }
 
-  /** Takes a piece of a reply into the conversation. @param {Entry} entry @param {Reply} view @param {import('./answer.js').Delta & {again?: boolean}} delta */
+  /** Takes a piece of a reply into the conversation. @param {Entry} entry @param {Reply} view @param {Delta & {again?: boolean}} delta */
   #grow(entry, view, delta) {
     if (delta.again) {
       entry.content = entry.reasoning_content = '';
@@ -276,4 +276,51 @@ function until(promise, signal) {
     signal.addEventListener('abort', () => reject(new MoebiusError('aborted', 'Stopped.')), { once: true });
   });
   return Promise.race([promise, /** @type {Promise<never>} */ (stopped)]);
+}
+
+/**
+ * The request for a reply. A model without a chat template continues the text instead.
+ * @param {Engine} engine
+ * @param {{messages: {role: string, content: string}[], generation: Record<string, any>, think: boolean, signal: AbortSignal}} what
+ */
+function request(engine, { messages, generation, think, signal }) {
+  const body = /** @type {const} */ ({ stream: true, stream_options: { include_usage: true } });
+  if (engine.info && !engine.info.chat) {
+    const prompt = messages.at(-1)?.content ?? '';
+    return engine.completions.create({ ...body, prompt, ...generation }, { signal });
+  }
+  const thinking = engine.info?.thinking ? { chat_template_kwargs: { enable_thinking: think } } : {};
+  return engine.chat.completions.create({ ...body, ...thinking, messages, ...generation }, { signal });
+}
+
+/**
+ * A reply that is made again with the same seed says the same again. What is known of it already is passed over; where it
+ * says something else after all, as on another device, it begins anew.
+ */
+class Resumed {
+  #known;
+  #content = '';
+  #reasoning = '';
+  #caughtUp;
+
+  /** @param {{content: string, reasoning: string}} known */
+  constructor(known) {
+    this.#known = known;
+    this.#caughtUp = known.content === '' && known.reasoning === '';
+  }
+
+  /** @param {Delta} delta @returns {(Delta & {again?: boolean}) | null} what is new; `again`: all of it, what was known is void */
+  take(delta) {
+    if (this.#caughtUp) return delta;
+    this.#content += delta.content ?? '';
+    this.#reasoning += delta.reasoning_content ?? '';
+    const { content, reasoning } = this.#known;
+    const thought = this.#content === '' || this.#reasoning === reasoning || content === '';
+    if (thought && reasoning.startsWith(this.#reasoning) && content.startsWith(this.#content)) return null;
+    this.#caughtUp = true;
+    if (this.#content.startsWith(content) && this.#reasoning.startsWith(reasoning)) {
+      return { content: this.#content.slice(content.length), reasoning_content: this.#reasoning.slice(reasoning.length) };
+    }
+    return { content: this.#content, reasoning_content: this.#reasoning, again: true };
+  }
 }

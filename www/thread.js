@@ -17,6 +17,11 @@ export class Thread {
   /** @param {Partial<Conversation>} [from] */
   constructor({ entries = [], leaf = null } = {}) {
     for (const entry of entries) this.#entries.set(entry.id, { ...entry });
+    for (const { id } of entries) {
+      // What was imported may hang in the air or go round in a circle: it begins a branch.
+      const [first] = this.path(id);
+      first.parent = null;
+    }
     this.leaf = leaf !== null && this.#entries.has(leaf) ? leaf : null;
     if (this.leaf === null && entries.length > 0) this.choose(this.branches(null)[0]?.id ?? '');
   }
@@ -35,7 +40,6 @@ export class Thread {
   path(to = this.leaf) {
     /** @type {Entry[]} */
     const path = [];
-    // Bounded, since what was imported may go round in a circle.
     for (let id = to; id !== null && path.length <= this.#entries.size; ) {
       const entry = this.#entries.get(id);
       if (!entry) break;

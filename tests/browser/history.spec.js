@@ -4,11 +4,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 
+import { Thread } from '../../www/thread.js';
 import { ask, bounded, chat, FIXTURE, questions, reaches, replies, slowly } from './chat.js';
 import { launch, open } from './harness.js';
 import { host } from './host.js';
 
 /** @typedef {Awaited<ReturnType<typeof open>>} Page */
+/** @typedef {import('../../www/thread.js').Entry} Entry */
 
 /** @type {Awaited<ReturnType<typeof host>>} */
 let site;
@@ -140,7 +142,10 @@ describe('one visitor', () => {
   });
 
   test('deletes a chat, then all of them, and nothing is left', async () => {
-    await page.getByRole('button', { name: 'Delete', exact: true }).first().click();
+    const panel = page.getByRole('dialog', { name: 'Chats' });
+    await panel.getByRole('button', { name: 'Delete', exact: true }).click();
+    assert.deepEqual(await titles(page), ['Fruit', 'About apples'], 'asked whether it was meant');
+    await panel.getByRole('button', { name: 'Really delete?' }).click();
     await listed(page, ['About apples']);
     assert.ok((await kept(page)) > 0);
     await page.getByRole('button', { name: 'Clear all' }).click();
@@ -203,7 +208,9 @@ test('two tabs on one chat lose no message', async () => {
 
   // What one tab deletes is gone in the other.
   await two.getByRole('button', { name: /^More for/ }).click();
-  await two.getByRole('button', { name: 'Delete', exact: true }).first().click();
+  const panel = two.getByRole('dialog', { name: 'Chats' });
+  await panel.getByRole('button', { name: 'Delete', exact: true }).click();
+  await panel.getByRole('button', { name: 'Really delete?' }).click();
   await one.waitForFunction(() => /** @type {any} */ (document.querySelector('moebius-chat')).messages.length === 0);
   await one.context().close();
 });
@@ -257,5 +264,55 @@ describe('settings', () => {
     await page.keyboard.press('Escape');
     assert.deepEqual(await chat(page, (chat) => chat.generation), {});
     await page.context().close();
+  });
+});
+
+describe('a conversation as a tree', () => {
+  const entry = (/** @type {string} */ id, /** @type {string | null} */ parent) => /** @type {Entry} */ ({ id, parent, created: 0, role: 'user', content: id });
+
+  test('shows every message of a file that goes in circles or hangs in the air', () => {
+    const entries = [entry('a', 'b'), entry('b', 'c'), entry('c', 'a'), entry('d', 'nowhere'), entry('e', 'e'), entry('f', null)];
+    for (const { id } of entries) {
+      const thread = new Thread({ entries, leaf: id });
+      assert.equal(thread.leaf, id);
+      /** @type {Set<string>} */
+      const reached = new Set();
+      const walk = (/** @type {string | null} */ parent) => {
+        for (const { id } of thread.branches(parent)) {
+          assert.ok(!reached.has(id));
+          reached.add(id);
+          walk(id);
+        }
+      };
+      walk(null);
+      assert.equal(reached.size, entries.length);
+      thread.choose('a');
+      thread.merge([entry('g', 'b')]);
+      assert.ok(thread.remove('a').length > 0);
+    }
+  });
+
+  test('ten thousand changes of two hands, told to each other late, leave both with the same messages', () => {
+    let seed = 7;
+    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
+    const hands = [new Thread(), new Thread()];
+    /** @type {Entry[][]} */
+    const letters = [[], []];
+    const written = new Set();
+    for (let i = 0; i < 10_000; i += 1) {
+      const who = random() < 0.5 ? 0 : 1;
+      if (random() < 0.02) {
+        hands[who].merge(letters[who].splice(0));
+      } else {
+        const path = hands[who].path();
+        const parent = path[Math.max(0, path.length - 1 - Math.floor(random() * 30))]?.id ?? null;
+        const added = hands[who].add({ role: 'user', content: String(i), parent: random() < 0.01 ? null : parent });
+        letters[1 - who].push({ ...added });
+        written.add(added.id);
+      }
+      if (i % 500 === 0) hands[who].leaf = hands[who].branches(null)[0]?.id ?? null;
+    }
+    for (const who of [0, 1]) hands[who].merge(letters[who]);
+    for (const hand of hands) assert.deepEqual(new Set(hand.conversation.entries.map(({ id }) => id)), written);
   });
 });

@@ -167,3 +167,26 @@ test('the meter counts the conversation and the draft', async () => {
   }, used);
   await page.getByRole('textbox', { name: 'Message' }).fill('');
 });
+
+test('on a page of somebody else: Markdown, and nothing is kept', async () => {
+  const other = await open(browser);
+  await other.goto(`${site.url}as/blank/x`);
+  await other.evaluate(async () => {
+    const path = '/www/element.js';
+    await import(path);
+    const chat = document.createElement('moebius-chat');
+    chat.setAttribute('src', '/tests/fixtures/deepseek_v3_lite/');
+    document.body.append(chat);
+  });
+  await bounded(other, { max_tokens: 4, temperature: 0, ignore_eos: true });
+  await ask(other, 'Hello');
+  await reaches(other, 'ready');
+  assert.equal((await replies(other)).length, 1);
+  await other.evaluate(() => {
+    /** @type {any} */ (document.querySelector('moebius-chat')).messages = [{ role: 'assistant', content: '**bold**' }];
+  });
+  assert.equal(await other.locator('article.assistant strong').innerText(), 'bold');
+  assert.deepEqual(await other.evaluate(() => indexedDB.databases()), []);
+  assert.equal(await other.getByRole('dialog', { name: 'Chats' }).count(), 0);
+  await other.context().close();
+});

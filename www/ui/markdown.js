@@ -1,7 +1,7 @@
 // Markdown that grows, as nodes. What is complete is never looked at again: a token costs its block, not the whole reply.
 
+import { Lexer, Tokenizer } from '../vendor/marked.js';
 import { CodeBlock } from './code.js';
-import { lex } from './lexer.js';
 import { mend } from './mend.js';
 import { block, item, language, listOf, row, tableOf } from './nodes.js';
 
@@ -15,6 +15,9 @@ const LONG = 1500;
 /** Characters after which any other block ends, at the last line or word: of a paragraph, and of what may hold code. */
 const LONGEST = 4000;
 const LONGEST_NESTED = 16000;
+
+/** Levels of quotes and lists, and of emphasis and links, before the rest is text: recursion has to end somewhere. */
+const DEEPEST = 12;
 
 const FENCE = /^( {0,3})(`{3,}(?=[^`]*$)|~{3,})(.*)$/;
 
@@ -234,4 +237,62 @@ function closer(marks) {
 /** @param {string} line @param {number} indent */
 function outdent(line, indent) {
   return indent === 0 ? line : line.replace(new RegExp(`^ {1,${indent}}`), '');
+}
+
+/** The library's rules as model output needs them: no raw HTML, no link definitions, no nesting without end. */
+class Plain extends Tokenizer {
+  #depth = 0;
+
+  /** HTML is text like any other. @returns {undefined} */
+  html() {}
+
+  /** @returns {undefined} */
+  tag() {}
+
+  /** An address that is defined in one place and used in another could not be shown while the text still comes. @returns {undefined} */
+  def() {}
+
+  /** @param {string} src */
+  blockquote(src) {
+    return this.#nested(() => super.blockquote(src));
+  }
+
+  /** @param {string} src */
+  list(src) {
+    return this.#nested(() => super.list(src));
+  }
+
+  /** @param {string} src */
+  link(src) {
+    return this.#nested(() => super.link(src));
+  }
+
+  /** @param {Parameters<Tokenizer['emStrong']>} all */
+  emStrong(...all) {
+    return this.#nested(() => super.emStrong(...all));
+  }
+
+  /** @param {Parameters<Tokenizer['del']>} all */
+  del(...all) {
+    return this.#nested(() => super.del(...all));
+  }
+
+  /** @template T @param {() => T} inner @returns {T | undefined} */
+  #nested(inner) {
+    if (this.#depth >= DEEPEST) return undefined;
+    this.#depth += 1;
+    try {
+      return inner();
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+}
+
+/**
+ * @param {string} text
+ * @returns {import('./nodes.js').Token[]} whose `raw` are together the text
+ */
+function lex(text) {
+  return new Lexer({ gfm: true, tokenizer: new Plain() }).lex(text);
 }

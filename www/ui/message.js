@@ -137,9 +137,10 @@ export class Reply {
     this.#meta.hidden = this.#meta.textContent === '';
   }
 
-  /** @param {Entry} entry @param {{last: boolean, busy: boolean}} how */
-  update(entry, { last, busy }) {
-    this.tools.offer('resume', last && !busy && (entry.end ?? 'done') !== 'done');
+  /** `more`: whether a reply that was cut at its length may be longer. @param {Entry} entry @param {{last: boolean, busy: boolean, more: boolean}} how */
+  update(entry, { last, busy, more }) {
+    const { end = 'done' } = entry;
+    this.tools.offer('resume', last && !busy && (end === 'length' ? more : end !== 'done'));
     // Another tab may have written more of it.
     if (this.#live || (entry.content === this.#text.text && (entry.reasoning_content ?? '') === this.#reasoning.text)) return;
     this.reset(entry);

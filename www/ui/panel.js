@@ -21,13 +21,7 @@ export class Panel extends EventTarget {
     super();
     const fresh = wide(TEXT.newChat, () => this.#wish('new'));
     fresh.prepend(icon('M12 5v14M5 12h14'));
-    const clear = wide(TEXT.clearAll, () => {
-      // Asked for twice, at the same place.
-      const sure = clear.textContent === TEXT.clearSure;
-      clear.textContent = sure ? TEXT.clearAll : TEXT.clearSure;
-      if (sure) this.#wish('clear');
-    });
-    clear.addEventListener('blur', () => (clear.textContent = TEXT.clearAll));
+    const clear = twice(TEXT.clearAll, TEXT.clearSure, () => this.#wish('clear'));
     const foot = h('div', { class: 'panel-foot' }, wide(TEXT.exportAll, () => this.#wish('export')), wide(TEXT.import, () => this.#file.click()), clear);
     this.node.append(fresh, this.#search, this.#list, this.#status, foot, this.#file);
     this.#search.addEventListener('input', () => this.#wish('search'));
@@ -99,7 +93,7 @@ export class Panel extends EventTarget {
     actions.append(
       wide(TEXT.rename, () => row.replaceChildren(this.#renaming(chat))),
       wide(TEXT.toMarkdown, () => this.#wish('markdown', chat.id)),
-      wide(TEXT.delete, () => this.#wish('delete', chat.id)),
+      twice(TEXT.delete, TEXT.deleteSure, () => this.#wish('delete', chat.id)),
     );
     return row;
   }
@@ -147,5 +141,16 @@ export class Panel extends EventTarget {
 function wide(text, act) {
   const button = h('button', { type: 'button', class: 'wide' }, text);
   button.addEventListener('click', act);
+  return button;
+}
+
+/** A button that asks whether it was meant, in its own place. @param {string} text @param {string} sure @param {() => void} act */
+function twice(text, sure, act) {
+  const button = wide(text, () => {
+    const meant = button.textContent === sure;
+    button.textContent = meant ? text : sure;
+    if (meant) act();
+  });
+  button.addEventListener('blur', () => (button.textContent = text));
   return button;
 }

@@ -66,6 +66,7 @@ export const TEXT = Object.freeze({
   import: 'Import',
   clearAll: 'Clear all',
   clearSure: 'Delete every chat?',
+  deleteSure: 'Really delete?',
   cleared: 'Every chat is deleted.',
   imported: (/** @type {number} */ count) => `${count} ${count === 1 ? 'chat' : 'chats'} imported.`,
   notImported: 'This file is no export of chats.',

@@ -50,9 +50,9 @@ export class Transcript extends EventTarget {
 
   /**
    * Shows the path of a conversation. What is there already stays as it is.
-   * @param {Thread} thread @param {{reasoning: import('./message.js').Reasoning, busy: boolean}} how
+   * @param {Thread} thread @param {{reasoning: import('./message.js').Reasoning, busy: boolean, more: boolean}} how
    */
-  show(thread, { reasoning, busy }) {
+  show(thread, { reasoning, busy, more }) {
     const path = thread.path().filter(({ role }) => role !== 'system');
     const wanted = new Set(path.map(({ id }) => id));
     for (const [id, { node }] of this.#views) {
@@ -69,7 +69,7 @@ export class Transcript extends EventTarget {
       if (this.#list.children[index] !== view.node) this.#list.insertBefore(view.node, this.#list.children[index] ?? null);
       const branches = thread.branches(entry.parent);
       view.tools.versions(branches.indexOf(entry), branches.length);
-      view.update(entry, { last: index === path.length - 1, busy });
+      view.update(entry, { last: index === path.length - 1, busy, more });
     }
     this.#start.hidden = path.length > 0;
     this.follow();
