@@ -6,6 +6,7 @@ mod adapter;
 mod folder;
 mod packed;
 mod run;
+mod table;
 
 use std::rc::Rc;
 use std::slice::from_ref;
@@ -70,8 +71,8 @@ fn difference(golden: &[f64], logits: &[f32]) -> f64 {
     golden.iter().zip(logits).map(gap).fold(0.0, f64::max) / deviation
 }
 
-/// Compares logits, 32 greedy tokens and the likelihood of a text.
-fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) {
+/// Compares logits, 32 greedy tokens and the likelihood of a text; the largest difference of a logit.
+fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) -> f64 {
     let golden = json(&format!("{name}/golden.json"));
     let prompt = ids(&golden["prompt"]);
     let mut run = Run::new(load(&folder(name), device.clone(), Precision::Stored), chunk);
@@ -94,6 +95,7 @@ fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) {
     );
     assert!(first <= LOGITS && last <= LOGITS, "{name}: logits differ by {first} and {last}");
     assert!(likelihood <= 1e-3, "{name}: likelihoods differ by {likelihood}");
+    first.max(last)
 }
 
 #[test]
@@ -122,10 +124,9 @@ fn paths() -> Vec<Rc<dyn Device>> {
 #[test]
 fn the_gpu_agrees_with_transformers() {
     let Some(gpu) = adapter::gpu("the_gpu_agrees_with_transformers") else { return };
-    let gpu: Rc<dyn Device> = Rc::new(gpu);
-    for name in MODELS {
-        golden(name, &gpu, 16);
-    }
+    let (cpu, gpu): (Rc<dyn Device>, Rc<dyn Device>) = (Rc::new(Cpu), Rc::new(gpu));
+    let row = |name| table::Row { name, cpu: golden(name, &cpu, 16), gpu: golden(name, &gpu, 16) };
+    table::check(MODELS.map(row).into());
 }
 
 /// What keys and values in f16 may change: they are rounded to 11 bits.
