@@ -17,6 +17,13 @@ const FILES = {
 /** Copies them all. */
 export function vendor() {
   mkdirSync(VENDOR, { recursive: true });
+  // What is shipped has a licence that crates may have too; deny.toml is the one list.
+  const allowed = /allow = \[([^\]]*)\]/.exec(readFileSync(join(ROOT, 'deny.toml'), 'utf8'))?.[1] ?? '';
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'));
+  for (const name of new Set(Object.values(FILES).map((from) => from.split('/')[0]))) {
+    const { license } = packages[`node_modules/${name}`] ?? {};
+    if (!allowed.includes(`"${license}"`)) throw new Failure(`${name}: its licence, ${license}, is none that deny.toml allows`);
+  }
   for (const [name, from] of Object.entries(FILES)) {
     const source = join(ROOT, 'node_modules', from);
     if (name === 'marked.js') writeFileSync(join(VENDOR, name), lexerOf(readFileSync(source, 'utf8')));

@@ -174,7 +174,8 @@ describe('by keyboard', () => {
 });
 
 test('what is announced: sentences, at most one every two seconds, and the end', async () => {
-  const page = await visit();
+  const page = await open(browser);
+  await page.goto(`${site.url}as/blank/x`);
   const said = await page.evaluate(async () => {
     const path = '/www/ui/announcer.js';
     const { Announcer } = await import(path);
@@ -201,7 +202,8 @@ test('what is announced: sentences, at most one every two seconds, and the end',
 });
 
 test('text from right to left stands on its side; no motion where none is wanted; colours may be forced', async () => {
-  const page = await visit({ reducedMotion: true });
+  const page = await open(browser, { reducedMotion: true });
+  await page.goto(`${site.url}index.html?model=${FIXTURE}`);
   await page.emulateMedia({ forcedColors: 'active', reducedMotion: 'reduce' });
   await page.evaluate(() => {
     const chat = /** @type {import('../../www/element.js').MoebiusChat} */ (document.querySelector('moebius-chat'));

@@ -15,6 +15,8 @@ export class Panel extends EventTarget {
   #list = h('ul');
   #status = h('p', { role: 'status', class: 'status' });
   #file = h('input', { type: 'file', accept: '.json,application/json', hidden: true });
+  /** What the list was made from. */
+  #shown = '';
   node = h('dialog', { class: 'panel', 'aria-label': TEXT.history });
 
   constructor() {
@@ -70,7 +72,10 @@ export class Panel extends EventTarget {
 
   /** @param {Chat[]} chats @param {string | undefined} current */
   show(chats, current) {
-    if (this.#list.querySelector('form')) return; // a name is being typed
+    // As it was, or a name is being typed: what is open there stays open.
+    const key = JSON.stringify([current, this.sought, ...chats.map(({ id, title }) => [id, title])]);
+    if (key === this.#shown || this.#list.querySelector('form')) return;
+    this.#shown = key;
     const held = /** @type {HTMLElement | null} */ (this.#list.querySelector(':focus'))?.dataset.id;
     this.#list.replaceChildren(...chats.map((chat) => this.#row(chat, chat.id === current)));
     if (chats.length === 0) this.#list.append(h('li', { class: 'none' }, this.sought ? TEXT.noneFound : TEXT.noChats));
@@ -107,6 +112,7 @@ export class Panel extends EventTarget {
     const end = (keep) => {
       if (!form.parentElement) return;
       form.remove();
+      this.#shown = '';
       this.#wish('rename', chat.id, keep && box.value.trim() ? box.value.trim() : chat.title);
     };
     form.addEventListener('submit', (event) => {
