@@ -38,6 +38,24 @@ fn every_path_of_the_cpu_agrees_with_the_twins() {
     }
 }
 
+/// Every number is made whole by one thread, however many there are.
+#[test]
+fn threads_do_not_matter() {
+    for path in Path::all() {
+        let devices = [1, 2, 3].map(|threads| Simd::on(path).with_threads(threads));
+        assert!(devices[2].name().ends_with(", 3 threads"), "{}", devices[2].name());
+        for case in KERNELS.iter().flat_map(|kernel| cases::cases(kernel)) {
+            let [one, two, three] = devices.each_ref().map(|device| {
+                let all = launch::launch(device, case.kernel, case.format, &case.params, case.tokens, &case.buffers);
+                pollster::block_on(all).unwrap()
+            });
+            let what = format!("{} {} on {}", case.kernel.name, case.name, path.name);
+            assert!(one == two, "{what}: two threads");
+            assert!(one == three, "{what}: three threads");
+        }
+    }
+}
+
 /// What is not a number must not be lost where inputs are rounded: it would pass for a prediction.
 #[test]
 fn no_path_of_the_cpu_makes_numbers_of_what_is_none() {

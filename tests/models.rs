@@ -121,6 +121,23 @@ fn paths() -> Vec<Rc<dyn Device>> {
     Path::all().into_iter().map(|path| Rc::new(Simd::on(path)) as Rc<dyn Device>).collect()
 }
 
+/// The same tokens give the same logits, bit for bit, however many threads make them.
+#[test]
+fn threads_do_not_matter() {
+    for name in ["qwen3_moe", "deepseek_v3", "granitemoeshared"] {
+        let prompt = ids(&json(&format!("{name}/golden.json"))["prompt"]);
+        let outcomes = [1, 2, 3].map(|threads| {
+            let device = Rc::new(Simd::new().with_threads(threads));
+            let mut run = Run::new(load(&folder(name), device, Precision::Q4), 16);
+            let read = run.play(&prompt).concat();
+            let (tokens, made) = run.greedy(&prompt[..1], 16);
+            let bits: Vec<u32> = read.iter().chain(&made).map(|logit| logit.to_bits()).collect();
+            (tokens, bits)
+        });
+        assert!(outcomes[0] == outcomes[1] && outcomes[0] == outcomes[2], "{name}");
+    }
+}
+
 #[test]
 fn the_gpu_agrees_with_transformers() {
     let Some(gpu) = adapter::gpu("the_gpu_agrees_with_transformers") else { return };

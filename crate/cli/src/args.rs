@@ -61,6 +61,9 @@ pub(crate) struct Model {
     /// Where to run: by default a GPU if there is one, else the CPU
     #[arg(long)]
     pub(crate) device: Option<DeviceKind>,
+    /// Threads, where it runs on the CPU [default: one for each core, at most 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
     /// Tokens of context [default: 4096, or the model's own if less]
     #[arg(long, value_name = "N")]
     pub(crate) context: Option<usize>,

@@ -11,12 +11,13 @@ use moebius_engine::weights::Precision;
 use moebius_engine::{Error, Result};
 
 use crate::args::{self, DeviceKind};
+use crate::cores::cores;
 use crate::disk::Disk;
 
 /// The model that the arguments name, on the device that they name.
 pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
     let folder = Disk::open(&arguments.path)?;
-    let device = device(arguments.device).await?;
+    let device = device(arguments.device, arguments.threads).await?;
     let options = LoadOptions {
         precision: Precision::Stored,
         context: arguments.context,
@@ -91,16 +92,17 @@ pub(crate) fn show_timings(t: &Timings) {
     eprintln!("{read} tokens read at {reads:.1}/s, {kept} kept, {made} made at {makes:.1}/s");
 }
 
-async fn device(wanted: Option<DeviceKind>) -> Result<Rc<dyn Device>> {
+async fn device(wanted: Option<DeviceKind>, threads: Option<u16>) -> Result<Rc<dyn Device>> {
+    let cpu = || Rc::new(Simd::new().with_threads(threads.map_or_else(cores, usize::from)));
     if wanted == Some(DeviceKind::Cpu) {
-        return Ok(Rc::new(Simd::new()));
+        return Ok(cpu());
     }
     match Gpu::new(Profile::ALL).await {
-        Ok(gpu) if wanted.is_none() && gpu.software => Ok(Rc::new(Simd::new())),
+        Ok(gpu) if wanted.is_none() && gpu.software => Ok(cpu()),
         Ok(gpu) => Ok(Rc::new(gpu)),
         Err(reason) if wanted.is_none() => {
             eprintln!("{reason}; running on the CPU");
-            Ok(Rc::new(Simd::new()))
+            Ok(cpu())
         }
         Err(other) => Err(other),
     }

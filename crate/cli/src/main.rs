@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod chat;
+mod cores;
 mod disk;
 mod generate;
 mod host;

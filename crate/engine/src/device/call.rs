@@ -8,43 +8,88 @@ use crate::device::Args;
 use crate::format::Format;
 use crate::kernel::Path;
 
-/// One part of a kernel call on vectors. Binding numbers are those of [`Args`].
-pub struct Call<'a> {
-    args: &'a Args<'a>,
-    pub(crate) path: &'static Path,
-    part: usize,
+/// Where a buffer is, and its words.
+#[derive(Clone, Copy)]
+struct Span(*mut u32, usize);
+
+/// Most buffers that a fast kernel binds.
+const MOST: usize = 12;
+
+/// A kernel call that is done in parts, maybe by several threads.
+pub(super) struct Work<'a> {
+    params: &'a [u8],
+    format: Format,
+    tokens: usize,
+    /// From binding 1 on.
+    spans: [Span; MOST],
+    path: &'static Path,
     parts: usize,
 }
 
-impl<'a> Call<'a> {
-    /// Part `part` of `parts` of a step that writes no buffer that it also binds elsewhere.
-    pub(super) fn new(args: &'a Args<'a>, path: &'static Path, part: usize, parts: usize) -> Self {
-        Call { args, path, part, parts }
+// SAFETY: what a step reads it does not write (`compile`), and of what it writes every part takes a share (`Out`).
+unsafe impl Sync for Work<'_> {}
+
+impl<'a> Work<'a> {
+    /// A step that writes no buffer that it also binds elsewhere, in `parts` parts.
+    pub(super) fn new(args: &Args<'a>, path: &'static Path, parts: usize) -> Self {
+        let mut spans = [Span(std::ptr::null_mut(), 0); MOST];
+        for (i, span) in spans.iter_mut().enumerate().take(args.bound()) {
+            let (words, len) = args.span(i + 1);
+            *span = Span(words, len);
+        }
+        Work { params: args.bytes(), format: args.format(), tokens: args.tokens(), spans, path, parts }
     }
 
+    /// Part `part`, which is not the first.
+    pub(super) fn part(&self, part: usize) -> Call<'_> {
+        Call { work: self, path: self.path, part, args: None }
+    }
+
+    /// The first part, which has what the scalar twin is called with.
+    pub(super) fn first<'b>(&'b self, args: &'b Args<'b>) -> Call<'b> {
+        Call { work: self, path: self.path, part: 0, args: Some(args) }
+    }
+}
+
+/// One part of a kernel call on vectors. Binding numbers are those of [`Args`].
+pub struct Call<'a> {
+    work: &'a Work<'a>,
+    pub(crate) path: &'static Path,
+    part: usize,
+    /// For the first part alone.
+    args: Option<&'a Args<'a>>,
+}
+
+impl<'a> Call<'a> {
     /// Tokens in this play.
     pub(crate) fn tokens(&self) -> usize {
-        self.args.tokens()
+        self.work.tokens
     }
 
     /// Format of the weights this step reads.
     pub(crate) fn format(&self) -> Format {
-        self.args.format()
+        self.work.format
     }
 
     /// The kernel's parameters.
     pub(crate) fn params<P: bytemuck::AnyBitPattern>(&self) -> P {
-        self.args.params()
+        bytemuck::pod_read_unaligned(self.work.params)
     }
 
-    /// What the scalar twin is called with.
-    pub(crate) fn args(&self) -> &'a Args<'a> {
-        self.args
+    /// Has the first part do it all, as the scalar twin does.
+    pub(crate) fn twin(&self, cpu: fn(&Args<'_>)) {
+        self.args.into_iter().for_each(cpu);
+    }
+
+    fn span(&self, i: usize) -> (*mut u32, usize) {
+        let Span(words, len) = self.work.spans[i - 1];
+        assert!(!words.is_null(), "binding {i} of a kernel that has less");
+        (words, len)
     }
 
     /// Binding `i`, which the kernel only reads, as words.
     pub(crate) fn u32(&self, i: usize) -> &'a [u32] {
-        let (words, len) = self.args.span(i);
+        let (words, len) = self.span(i);
         // SAFETY: the step keeps the buffer, whose length never changes; what a step reads it does not write (`compile`).
         unsafe { std::slice::from_raw_parts(words, len) }
     }
@@ -56,7 +101,7 @@ impl<'a> Call<'a> {
 
     /// Binding `i`, of which this part writes a share.
     pub(crate) fn out(&self, i: usize) -> Out<'a> {
-        let (words, len) = self.args.span(i);
+        let (words, len) = self.span(i);
         Out { words, len, buffer: PhantomData }
     }
 
@@ -67,7 +112,7 @@ impl<'a> Call<'a> {
 
     /// This part's share of `count` things, in multiples of `grain`.
     pub(crate) fn share(&self, count: usize, grain: usize) -> Range<usize> {
-        let at = |part: usize| (count.div_ceil(grain) * part / self.parts * grain).min(count);
+        let at = |part: usize| (count.div_ceil(grain) * part / self.work.parts * grain).min(count);
         at(self.part)..at(self.part + 1)
     }
 }

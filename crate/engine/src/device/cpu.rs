@@ -34,6 +34,16 @@ impl<'a> Args<'a> {
         (words.as_mut_ptr(), words.len())
     }
 
+    /// How many buffers are bound.
+    pub(super) fn bound(&self) -> usize {
+        self.step.bindings.len()
+    }
+
+    /// The kernel's parameters, as bytes.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        &self.step.params
+    }
+
     /// Tokens in this play.
     #[must_use]
     pub fn tokens(&self) -> usize {

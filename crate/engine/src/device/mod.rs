@@ -6,6 +6,8 @@ mod gpu;
 mod plan;
 mod profile;
 mod simd;
+mod team;
+mod wait;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +21,7 @@ pub use gpu::{Alter, Compiler, Draft, Gpu};
 pub use plan::{Dim, Grid, Step};
 pub use profile::Profile;
 pub use simd::Simd;
+pub use team::Hall;
 
 use crate::error::Result;
 use crate::format::Format;

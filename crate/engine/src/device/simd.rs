@@ -1,21 +1,27 @@
 //! The fast CPU device: kernels' vector code where they have it, their scalar twins otherwise.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::device::{Args, Buffer, Call, Cpu, Device, Limits, Plan, Prepared, Reading, Scratch, Step};
+use super::call::Work;
+use super::team::Team;
+use crate::device::{Args, Buffer, Cpu, Device, Hall, Limits, Plan, Prepared, Reading, Scratch, Step};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Path};
+use crate::kernel::{Access, Fast, Path};
 
-/// A CPU that runs kernels on one of its paths.
+/// A CPU that runs kernels on one of its paths, with one thread or a team of them. How many there are changes no result: every
+/// number is made whole by one of them.
 pub struct Simd {
     path: &'static Path,
+    /// The first thread's.
     scratch: RefCell<Scratch>,
+    team: RefCell<Option<Team>>,
 }
 
 impl Simd {
-    /// The device on its fastest path.
+    /// The device on its fastest path, with one thread.
     #[must_use]
     pub fn new() -> Self {
         Simd::on(Path::all()[0])
@@ -24,7 +30,38 @@ impl Simd {
     /// The device on a path of this CPU.
     #[must_use]
     pub fn on(path: &'static Path) -> Self {
-        Simd { path, scratch: RefCell::default() }
+        Simd { path, scratch: RefCell::default(), team: RefCell::default() }
+    }
+
+    /// The same with as many threads, or as many as the system gives.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        self.with(|| Team::start(threads), threads)
+    }
+
+    /// The same with the first of as many threads; the others call [`Hall::work`], sooner or later.
+    #[must_use]
+    pub fn with_team(self, hall: Arc<Hall>, threads: usize) -> Self {
+        self.with(|| Team::join(hall, threads), threads)
+    }
+
+    fn with(self, team: impl FnOnce() -> Team, threads: usize) -> Self {
+        let team = (threads > 1).then(team).filter(|team| team.parts() > 1);
+        Simd { team: RefCell::new(team), ..self }
+    }
+
+    /// Runs a step.
+    fn step(&self, args: &Args<'_>, fast: Fast) {
+        let mut scratch = self.scratch.borrow_mut();
+        match &mut *self.team.borrow_mut() {
+            None => fast(&Work::new(args, self.path, 1).first(args), &mut scratch),
+            Some(team) => {
+                let work = Work::new(args, self.path, team.parts());
+                team.run(&mut scratch, |scratch| fast(&work.first(args), scratch), &|part, scratch| {
+                    fast(&work.part(part), scratch)
+                });
+            }
+        }
     }
 }
 
@@ -41,7 +78,10 @@ impl Device for Simd {
     }
 
     fn name(&self) -> String {
-        format!("CPU, {}, one thread", self.path.name)
+        match &*self.team.borrow() {
+            None => format!("CPU, {}, one thread", self.path.name),
+            Some(team) => format!("CPU, {}, {} threads", self.path.name, team.parts()),
+        }
     }
 
     fn limits(&self) -> Limits {
@@ -83,10 +123,7 @@ impl Device for Simd {
                 let args = Args::new(step, *tokens);
                 match step.kernel.fast {
                     None => (step.kernel.cpu)(&args),
-                    Some(fast) => {
-                        let call = Call::new(&args, self.path, 0, 1);
-                        fast(&call, &mut self.scratch.borrow_mut());
-                    }
+                    Some(fast) => self.step(&args, fast),
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Choices on vectors: of experts, and of the next token. Both are small, and done by one part.
+//! Choices on vectors: of experts, a token's by one part, and of the next token, by one part.
 
 use super::multiply::Multiply;
 use super::products::grown;
@@ -7,21 +7,19 @@ use crate::format::Format;
 use crate::kernel::{Argmax, TopK, go_on, topk};
 
 pub(in crate::kernel) fn router(call: &Call<'_>, scratch: &mut Scratch) {
-    if !call.first() {
-        return;
-    }
     let p: TopK = call.params();
     let (x, norm, weights, bias, chosen) = (call.f32(1), call.f32(2), call.u32(3), call.f32(5), call.out(6));
-    let (cols, rows, tokens) = (p.hidden as usize, p.logits() as usize, call.tokens());
+    let (cols, rows, mine) = (p.hidden as usize, p.logits() as usize, call.share(call.tokens(), 1));
     let x = |t: usize| &x[t * cols..][..cols];
-    scratch.inputs(call.path, Format::F32, Some((&norm[..cols], p.norm_eps)), (0..tokens).map(x), cols);
+    scratch.inputs(call.path, Format::F32, Some((&norm[..cols], p.norm_eps)), mine.clone().map(x), cols);
     scratch.which.clear();
-    scratch.which.extend(0..tokens as u32);
+    scratch.which.extend(0..mine.len() as u32);
     let (format, scales, inputs, which) = (Format::F32, &[], &scratch.inputs, &scratch.which);
-    let logits = grown(&mut scratch.products, tokens * rows);
+    let logits = grown(&mut scratch.products, mine.len() * rows);
     (call.path.multiply)(&Multiply { format, weights, scales, cols, rows: 0..rows, inputs, which }, logits);
-    // SAFETY: one part alone writes this.
-    let chosen = unsafe { chosen.u32(0, tokens * (p.chosen + p.shared_experts) as usize * 2) };
+    let pairs = (p.chosen + p.shared_experts) as usize * 2;
+    // SAFETY: these tokens are this part's.
+    let chosen = unsafe { chosen.u32(mine.start * pairs, mine.len() * pairs) };
     for (t, logits) in logits.chunks_exact(rows).enumerate() {
         topk::choose(&p, logits, bias, t, chosen);
     }

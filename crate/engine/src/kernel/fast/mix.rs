@@ -10,9 +10,7 @@ pub(in crate::kernel) fn attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
     if p.splits > 1 || p.half == 1 {
         // Splits are for devices that one token leaves idle, halves for those with little memory; this one never asks for them.
-        if call.first() {
-            (kernel::ATTENTION.cpu)(call.args());
-        }
+        call.twin(kernel::ATTENTION.cpu);
         return;
     }
     for i in call.share(call.tokens() * p.heads as usize, 1) {
@@ -52,9 +50,7 @@ fn head<'a>(call: &Call<'a>, p: &Attention, i: usize, scratch: &mut Scratch) -> 
 pub(in crate::kernel) fn mla_attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
     if p.half == 1 {
-        if call.first() {
-            (kernel::MLA_ATTENTION.cpu)(call.args());
-        }
+        call.twin(kernel::MLA_ATTENTION.cpu);
         return;
     }
     let (weights, scales, values) = (call.u32(7), call.u32(8), call.out(9));
@@ -74,9 +70,7 @@ pub(in crate::kernel) fn heads(call: &Call<'_>, _: &mut Scratch) {
     let p: Heads = call.params();
     if p.norm > 1 || p.half == 1 {
         // All heads of a token normed together: few models have it, and it is small. Halves: as above.
-        if call.first() {
-            (kernel::HEADS.cpu)(call.args());
-        }
+        call.twin(kernel::HEADS.cpu);
         return;
     }
     let (state, turns, x) = (call.u32(1), call.f32(2), call.f32(3));
@@ -111,9 +105,7 @@ pub(in crate::kernel) fn heads(call: &Call<'_>, _: &mut Scratch) {
 pub(in crate::kernel) fn mla_query(call: &Call<'_>, scratch: &mut Scratch) {
     let p: MlaQuery = call.params();
     if p.half == 1 {
-        if call.first() {
-            (kernel::MLA_QUERY.cpu)(call.args());
-        }
+        call.twin(kernel::MLA_QUERY.cpu);
         return;
     }
     let (state, turns, q, kv, kv_norm) = (call.u32(1), call.f32(2), call.f32(3), call.f32(4), call.f32(5));

@@ -1,0 +1,281 @@
+//! A team of threads that do one job at a time in parts: a ticket says what is left to begin, a count what is done, and there is
+//! no lock.
+//!
+//! The first thread does what no other has begun, so that it never waits for one that the system has not let run. The same code
+//! runs on threads of the system and on a browser's workers, which share a module's memory.
+#![allow(unsafe_code, reason = "a job is lent to threads that outlive it, and has them all give it back")]
+
+use std::cell::{Cell, UnsafeCell};
+use std::hint::spin_loop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::{Builder, JoinHandle};
+
+use super::Scratch;
+use super::wait::{SPINS, Sleepers, pause, sleep};
+
+/// Most threads of a team: a ticket has 16 bits for each number.
+const MOST: usize = 1 << 12;
+
+/// A part of a job other than the first.
+pub(super) type Job<'a> = dyn Fn(usize, &mut Scratch) + Sync + 'a;
+
+/// What begins a job, on a cache line of its own: whoever is done with a part does not disturb those who look for the next.
+#[derive(Default)]
+#[repr(align(128))]
+struct Start {
+    /// From the top: the job's number, 32 bits; its parts, 16; the next one that nobody has begun, 16.
+    ticket: AtomicU64,
+    /// Jobs begun, which sleepers look at.
+    begun: AtomicU32,
+    job: UnsafeCell<Option<*const Job<'static>>>,
+}
+
+/// What ends it.
+#[derive(Default)]
+#[repr(align(128))]
+struct End {
+    /// Parts that other threads than the first are done with.
+    done: AtomicU32,
+    /// One of them ended in a panic.
+    failed: AtomicBool,
+    /// Threads that have to be woken.
+    asleep: AtomicU32,
+    /// There is no more to do.
+    over: AtomicBool,
+}
+
+/// What the threads of a team share.
+#[derive(Default)]
+pub struct Hall {
+    start: Start,
+    end: End,
+    sleepers: Sleepers,
+}
+
+// SAFETY: all but the job are atomics. The job is written while no part of one is begun or can be, and read by who has begun one.
+unsafe impl Send for Hall {}
+// SAFETY: the same.
+unsafe impl Sync for Hall {}
+
+impl Hall {
+    /// Does parts of jobs until the team ends.
+    pub fn work(&self) {
+        self.sleepers.join();
+        let mut scratch = Scratch::default();
+        let mut seen = 0;
+        while !self.end.over.load(Ordering::Relaxed) {
+            while let Some((part, job)) = self.claim() {
+                // SAFETY: whoever lent it waits until this part is done.
+                let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*job)(part, &mut scratch) }));
+                self.finish(outcome.is_err());
+            }
+            seen = self.next(seen);
+        }
+    }
+
+    /// Says that a part is done; `failed` where it could not be, and where the thread that began it is no more.
+    pub fn finish(&self, failed: bool) {
+        if failed {
+            self.end.failed.store(true, Ordering::Relaxed);
+        }
+        self.end.done.fetch_add(1, Ordering::Release);
+    }
+
+    /// A part that nobody has begun, and its job, which is lent until the part is done.
+    fn claim(&self) -> Option<(usize, *const Job<'static>)> {
+        let mut ticket = self.start.ticket.load(Ordering::Relaxed);
+        loop {
+            let (parts, next) = (ticket >> 16 & 0xFFFF, ticket & 0xFFFF);
+            if next >= parts {
+                return None;
+            }
+            match self.start.ticket.compare_exchange_weak(ticket, ticket + 1, Ordering::Acquire, Ordering::Relaxed) {
+                // SAFETY: it is that of the ticket, and stays until this part is done.
+                Ok(_) => return Some((next as usize, unsafe { *self.start.job.get() }?)),
+                Err(other) => ticket = other,
+            }
+        }
+    }
+
+    /// Waits until more jobs were begun than `seen`; how many.
+    fn next(&self, seen: u32) -> u32 {
+        for _ in 0..SPINS {
+            let begun = self.start.begun.load(Ordering::Acquire);
+            if begun != seen {
+                return begun;
+            }
+            spin_loop();
+        }
+        // Either the first thread sees that this one is asleep, or this one sees the job: all four are in one order.
+        self.end.asleep.fetch_add(1, Ordering::SeqCst);
+        let begun = loop {
+            let begun = self.start.begun.load(Ordering::SeqCst);
+            if begun != seen {
+                break begun;
+            }
+            sleep();
+        };
+        self.end.asleep.fetch_sub(1, Ordering::SeqCst);
+        begun
+    }
+
+    /// Tells of a new job.
+    fn call(&self) {
+        self.start.begun.fetch_add(1, Ordering::SeqCst);
+        if self.end.asleep.load(Ordering::SeqCst) > 0 {
+            self.sleepers.wake();
+        }
+    }
+}
+
+/// The first thread's end of a team.
+pub(super) struct Team {
+    hall: Arc<Hall>,
+    /// Threads with the first.
+    parts: usize,
+    /// Those of the system, which end with the team.
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Team {
+    /// A team of as many threads, or as many as the system gives.
+    pub(super) fn start(parts: usize) -> Self {
+        let mut team = Team::join(Arc::new(Hall::default()), parts);
+        let spawn = |i: usize| {
+            let hall = Arc::clone(&team.hall);
+            Builder::new().name(format!("moebius {i}")).spawn(move || hall.work()).ok()
+        };
+        team.threads = (1..team.parts).map_while(spawn).collect();
+        team.parts = 1 + team.threads.len();
+        team
+    }
+
+    /// The first of `parts` threads; the others come to the hall by themselves, sooner or later.
+    pub(super) fn join(hall: Arc<Hall>, parts: usize) -> Self {
+        Team { hall, parts: parts.clamp(1, MOST), threads: Vec::new() }
+    }
+
+    /// Threads of the team, the first included.
+    pub(super) fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Has the first part done as `own`, here, and the others as `job`, here and elsewhere; returns when all is done.
+    pub(super) fn run(&mut self, scratch: &mut Scratch, own: impl FnOnce(&mut Scratch), job: &Job<'_>) {
+        let Hall { start, end, .. } = &*self.hall;
+        end.done.store(0, Ordering::Relaxed);
+        // SAFETY: no part of the last job is left to begin or running. The job is lent no longer than `lent` lives.
+        unsafe { *start.job.get() = Some(std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job)) };
+        let number = u64::from(start.begun.load(Ordering::Relaxed)) << 32;
+        start.ticket.store(number | (self.parts as u64) << 16 | 1, Ordering::Release);
+        self.hall.call();
+        let lent = Lent { hall: &self.hall, own: Cell::new(1) };
+        own(scratch);
+        while let Some((part, _)) = self.hall.claim() {
+            lent.own.set(lent.own.get() + 1);
+            job(part, scratch);
+        }
+        drop(lent);
+        assert!(!end.failed.swap(false, Ordering::Relaxed), "a thread of the CPU's team failed");
+    }
+}
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        self.hall.end.over.store(true, Ordering::Relaxed);
+        self.hall.call();
+        for thread in self.threads.drain(..) {
+            // It caught every panic of a part.
+            drop(thread.join());
+        }
+    }
+}
+
+/// A job that others have. When it is dropped, also where the first thread panics, no part can be begun any more, and those that
+/// were are waited for.
+struct Lent<'a> {
+    hall: &'a Hall,
+    /// Parts that the first thread began.
+    own: Cell<u32>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let Hall { start, end, .. } = self.hall;
+        // No parts, and as many begun as there were.
+        let begun = start.ticket.fetch_and(!0xFFFF_0000, Ordering::Relaxed) as u32 & 0xFFFF;
+        let mut spins = 0;
+        while end.done.load(Ordering::Acquire) < begun - self.own.get() {
+            if spins < SPINS {
+                spins += 1;
+                spin_loop();
+            } else {
+                pause();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::disallowed_methods, reason = "a test that has threads fall asleep")]
+    fn wait() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+
+    /// Every part of every job is done once, whether threads spin or sleep in between.
+    #[test]
+    fn every_part_is_done_once() {
+        let jobs = if cfg!(miri) { 20 } else { 2000 };
+        for parts in 1..=3 {
+            let mut team = Team::start(parts);
+            let counts: Vec<AtomicU32> = (0..parts).map(|_| AtomicU32::new(0)).collect();
+            for job in 0..jobs {
+                // Lent, not owned: a thread that kept it would read what is no more.
+                let step = [1, job % 2];
+                let add = |part: usize| {
+                    counts[part].fetch_add(step[0] + step[1], Ordering::Relaxed);
+                };
+                team.run(&mut Scratch::default(), |_| add(0), &|part, _| add(part));
+                if job % (jobs / 4) == 0 {
+                    wait();
+                }
+            }
+            let counts: Vec<u32> = counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+            assert_eq!(counts, vec![jobs + jobs / 2; parts], "{parts} threads");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_any_thread_is_one_here_and_the_team_goes_on() {
+        let mut team = Team::start(3);
+        let scratch = &mut Scratch::default();
+        let first = std::thread::current().id();
+        for own in [true, false] {
+            let begun = AtomicBool::new(false);
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let wait = |_: &mut Scratch| {
+                    assert!(!own, "as it should");
+                    while !begun.load(Ordering::Relaxed) {
+                        std::thread::yield_now();
+                    }
+                };
+                team.run(scratch, wait, &|_, _| {
+                    begun.store(true, Ordering::Relaxed);
+                    assert!(own || std::thread::current().id() == first, "as it should");
+                });
+            }));
+            assert!(outcome.is_err(), "the first thread's: {own}");
+        }
+        let done = AtomicU32::new(0);
+        let add = |_: usize, _: &mut Scratch| {
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        team.run(scratch, |_| (), &add);
+        assert_eq!(done.load(Ordering::Relaxed), 2);
+    }
+}
