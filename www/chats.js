@@ -20,6 +20,8 @@ export class Chats {
   /** @type {import('./ui/panel.js').Panel} */ #panel;
   /** Fields of requests that this wrote, which others' are not taken for. @type {string[]} */ #written = [];
   /** Writes happen one after another. @type {Promise<unknown>} */ #writing = Promise.resolve();
+  /** Whether something could not be written, so that next time everything is. */
+  #behind = false;
   /** The chat that the address named when it was opened last. */
   #address = '';
 
@@ -113,7 +115,8 @@ export class Chats {
       this.#name({ id: newId(), title, created: Date.now(), updated: 0, leaf, settings: this.settings });
     }
     const chat = /** @type {Chat} */ (this.current);
-    this.#save({ ...chat, leaf, settings: this.settings, updated: Date.now() }, put, removed);
+    const all = this.#behind ? this.#element.conversation.entries : put;
+    this.#save({ ...chat, leaf, settings: this.settings, updated: Date.now() }, all, removed);
   }
 
   /** @param {Chat} chat @param {Entry[]} [put] @param {string[]} [removed] */
@@ -125,8 +128,15 @@ export class Chats {
   /** @param {() => Promise<unknown>} act */
   #then(act) {
     this.#writing = this.#writing.then(act).then(
-      () => this.refresh(),
-      () => this.#panel.say(TEXT.notKept),
+      () => {
+        if (this.#behind) this.#panel.say('');
+        this.#behind = false;
+        return this.refresh();
+      },
+      () => {
+        this.#behind = true;
+        this.#panel.say(TEXT.notKept);
+      },
     );
     return this.#writing;
   }

@@ -127,7 +127,7 @@ describe('one visitor', () => {
     const other = await visit();
     /** @param {string} text */
     const give = (text) => other.locator('input[type=file]').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer: Buffer.from(text) });
-    for (const bad of ['', '{}', '[]', '{"format":"moebius-chats"}', '<script>']) {
+    for (const bad of ['', '{}', '[]', '{"format":"moebius-chats"}', '{"chats":[],"messages":[]}', '<script>']) {
       await give(bad);
       await other.getByText('no export of chats').waitFor();
       await give('{"format":"moebius-chats","chats":[],"messages":[]}');
@@ -233,6 +233,27 @@ test('where the browser refuses to keep anything, it says so and works', async (
   await page.keyboard.press('Control+Shift+O');
   await page.getByRole('button', { name: 'Still there?', exact: true }).click();
   await page.waitForFunction(() => /** @type {any} */ (document.querySelector('moebius-chat')).messages.length === 2);
+  await page.context().close();
+});
+
+test('what could not be written is said, and is written when it can be', async () => {
+  const page = await visit();
+  await page.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    Object.assign(globalThis, { mend: () => (IDBObjectStore.prototype.put = put) });
+    IDBObjectStore.prototype.put = () => {
+      throw new DOMException('full', 'QuotaExceededError');
+    };
+  });
+  await answered(page, 'One');
+  await page.getByText('could not be saved').waitFor();
+  await page.evaluate(() => /** @type {any} */ (globalThis).mend());
+  await answered(page, 'Two');
+  await page.getByText('could not be saved').waitFor({ state: 'detached' });
+  await page.reload();
+  await reaches(page, 'ready');
+  await page.locator('article').nth(3).waitFor();
+  assert.deepEqual(await questions(page), ['One', 'Two']);
   await page.context().close();
 });
 
