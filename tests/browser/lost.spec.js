@@ -84,8 +84,11 @@ function doom(fate) {
   return page.workers()[0].evaluate(({ plays, times = 1, gone = false }) => {
     const { createCommandEncoder } = GPUDevice.prototype;
     let [left, losses] = [plays, times];
+    // What is still asked of a lost device, before anybody knows, is not the next one's.
+    const lost = new WeakSet();
     GPUDevice.prototype.createCommandEncoder = function (...all) {
-      if (losses > 0 && left-- === 0) {
+      if (losses > 0 && !lost.has(this) && left-- === 0) {
+        lost.add(this);
         this.destroy();
         [left, losses] = [plays, losses - 1];
         if (gone) GPU.prototype.requestAdapter = async () => null;
