@@ -4,24 +4,6 @@
 #import format
 #import planes
 
-struct Params {
-    heads: u32,
-    kv_heads: u32,
-    k_width: u32,
-    v_width: u32,
-    k_stride: u32,
-    v_stride: u32,
-    scale: f32,
-    window: u32,
-    splits: u32,
-    tokens: u32,
-    value: u32,
-    row_first: u32,
-    row_step: u32,
-    half: u32,
-    apart: u32,
-}
-
 @group(0) @binding(7) var<storage, read> weights: array<vec4<u32>>; // plane [heads·(nope + value), rank]
 @group(0) @binding(8) var<storage, read> scales: array<u32>; // plane [heads·(nope + value), rank/32]
 @group(0) @binding(9) var<storage, read_write> values_out: array<f32>; // [T, heads, value]

@@ -1,8 +1,25 @@
 // Causal attention over the cache, softmax(q·kᵀ·scale)·v, for four heads that share keys and values, so that each is loaded
 // once for them, with a running maximum and sum (online softmax, Milakov & Gimelshein 2018), so that any context fits. The
-// positions may be split, so that one token keeps a wide GPU busy; attention_merge puts the splits together. The importer has
-// attention's Params.
+// positions may be split, so that one token keeps a wide GPU busy; attention_merge puts the splits together.
 #import state
+
+struct Params {
+    heads: u32,
+    kv_heads: u32,
+    k_width: u32,
+    v_width: u32,
+    k_stride: u32,
+    v_stride: u32,
+    scale: f32,
+    window: u32,
+    splits: u32,
+    tokens: u32,
+    value: u32,
+    row_first: u32,
+    row_step: u32,
+    half: u32,
+    apart: u32,
+}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> state: State;

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, STATE, of, read, write};
+use super::{Kernel, Launch, ONE, STATE, of, read, room, write};
 use crate::device::{Args, Profile};
 
 /// Parameters.
@@ -27,7 +27,7 @@ pub static EXPERTS_SORT: Kernel = Kernel {
 };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {
-    Launch::from([ONE; 3]).with(vec![("EXPERTS", of::<Params>(params).experts)])
+    Launch::from([ONE; 3]).with(vec![room(of::<Params>(params).experts)])
 }
 
 fn cpu(args: &Args<'_>) {

@@ -155,6 +155,11 @@ fn go_on(state: &mut [u32], tokens: &mut [u32], id: u32) {
     tokens[0] = id;
 }
 
+/// Constant of kernels whose workgroup memory has room for every expert: not for exactly so many, so that pipelines are shared.
+fn room(experts: u32) -> (&'static str, u32) {
+    ("EXPERTS", experts.next_multiple_of(16))
+}
+
 /// Parameters from their bytes.
 fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
     bytemuck::pod_read_unaligned(params)

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, of, read, write};
+use super::{EACH, Kernel, Launch, ONE, of, read, room, write};
 use crate::device::{Args, Profile};
 
 /// Parameters. `MODELS`' families set them; all arithmetic is f32.
@@ -59,7 +59,7 @@ pub static TOPK: Kernel = Kernel {
 };
 
 fn launch(params: &[u8], _: &Profile) -> Launch {
-    Launch::from([EACH, ONE, ONE]).with(vec![("EXPERTS", of::<Params>(params).logits())])
+    Launch::from([EACH, ONE, ONE]).with(vec![room(of::<Params>(params).logits())])
 }
 
 fn cpu(args: &Args<'_>) {
