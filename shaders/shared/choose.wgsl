@@ -89,7 +89,10 @@ fn choose(token: u32, local: u32) {
         chosen[first + j] = vec2<u32>(e, bitcast<u32>(weight));
     }
     // Shared experts stand behind the routed ones, and every token chooses them.
-    let gate = select(1.0, sigmoid(scores[params.experts]), params.shared_gate == 1u);
+    var gate = 1.0;
+    if (params.shared_gate == 1u) {
+        gate = sigmoid(scores[params.experts]);
+    }
     for (var j = local; j < params.shared_experts; j += THREADS) {
         chosen[first + params.chosen + j] = vec2<u32>(params.experts + j, bitcast<u32>(params.shared_weight * gate));
     }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::chat::logprobs::Told;
 use crate::chat::respond::usage;
 use crate::chat::writer::Writer;
 use crate::chat::{Chat, Completion, CompletionRequest, Finish, PromptInput, TextChoice, TextLogprobs};
@@ -38,17 +39,10 @@ impl Chat {
             timings: None,
         };
         let (mut whole, mut aborted) = (String::new(), false);
-        let (mut wanted, mut coming) = (request.common.logprobs.then(TextLogprobs::default), TextLogprobs::default());
-        let mut send = |text: String, coming: &mut TextLogprobs| {
+        let mut told = Told::<TextLogprobs>::new(&self.tokenizer, request.common.logprobs);
+        let mut send = |text: String, told: &mut Told<'_, _>| {
             whole += &text;
-            if text.is_empty() {
-                return ControlFlow::Continue(());
-            }
-            let logprobs = wanted.as_mut().map(|all| {
-                all.extend(coming);
-                std::mem::take(coming)
-            });
-            sink(completion(text, logprobs, None))
+            if text.is_empty() { ControlFlow::Continue(()) } else { sink(completion(text, told.fresh(), None)) }
         };
         let asked = Request {
             prompt,
@@ -58,27 +52,21 @@ impl Chat {
             not_first: None,
         };
         let mut take = |token: Token| {
+            told.push(token, false);
             let piece = writer.push(token.id);
-            if request.common.logprobs {
-                coming.push(&self.tokenizer, token);
-            }
-            aborted = send(piece.content, &mut coming).is_break();
+            aborted = send(piece.content, &mut told).is_break();
             if piece.stopped || aborted { Next::Stop } else { Next::Go }
         };
         let report = self.session.generate(&asked, host, &mut take).await?;
-        let _ = send(writer.finish().content, &mut coming);
-        // Those of tokens that gave no text, or none yet.
-        let rest = wanted.as_mut().map(|all| {
-            all.extend(&coming);
-            coming
-        });
+        let _ = send(writer.finish().content, &mut told);
         let finish = Some(if aborted { Finish::Abort } else { report.finish });
         let (usage, timings) = (Some(usage(prompt.len(), &report, 0)), Some(report.timings));
-        let _ = sink(Completion { timings, ..completion(String::new(), rest, finish) });
+        // With tokens that gave no text, or none yet.
+        let _ = sink(Completion { timings, ..completion(String::new(), told.fresh(), finish) });
         if request.common.include_usage {
             let _ = sink(Completion { choices: Vec::new(), usage, ..completion(String::new(), None, None) });
         }
-        let mut all = Completion { usage, timings, ..completion(whole, wanted, finish) };
+        let mut all = Completion { usage, timings, ..completion(whole, told.all(), finish) };
         if request.return_token_ids {
             all.choices[0].token_ids = Some(report.tokens);
         }

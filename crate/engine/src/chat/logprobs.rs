@@ -42,32 +42,56 @@ pub struct TextLogprobs {
     pub top_logprobs: Option<()>,
 }
 
-impl ChatLogprobs {
+/// What is told of the tokens of a reply, in shape `T`: since the last chunk, and in all.
+pub(super) struct Told<'a, T> {
+    tokenizer: &'a Tokenizer,
+    /// In all and since the last chunk; nothing unless it was asked for.
+    all: Option<T>,
+    fresh: T,
+}
+
+/// A shape that tokens are told in.
+pub(super) trait Shape: Default {
     /// Adds a token of the reasoning or of the answer.
-    pub(super) fn push(&mut self, tokenizer: &Tokenizer, token: Token, reasoning: bool) {
+    fn push(&mut self, tokenizer: &Tokenizer, token: Token, reasoning: bool);
+}
+
+impl<'a, T: Shape> Told<'a, T> {
+    pub(super) fn new(tokenizer: &'a Tokenizer, wanted: bool) -> Self {
+        Told { tokenizer, all: wanted.then(T::default), fresh: T::default() }
+    }
+
+    /// Takes a token of the reasoning or of the answer.
+    pub(super) fn push(&mut self, token: Token, reasoning: bool) {
+        if let Some(all) = &mut self.all {
+            all.push(self.tokenizer, token, reasoning);
+            self.fresh.push(self.tokenizer, token, reasoning);
+        }
+    }
+
+    /// Those since the last chunk.
+    pub(super) fn fresh(&mut self) -> Option<T> {
+        self.all.as_ref().map(|_| std::mem::take(&mut self.fresh))
+    }
+
+    /// All of them.
+    pub(super) fn all(self) -> Option<T> {
+        self.all
+    }
+}
+
+impl Shape for ChatLogprobs {
+    fn push(&mut self, tokenizer: &Tokenizer, token: Token, reasoning: bool) {
         let bytes = tokenizer.bytes(token.id).to_vec();
         let (text, logprob) = (String::from_utf8_lossy(&bytes).into_owned(), token.logprob.unwrap_or(NONE));
         let entry = TokenLogprob { token: text, logprob, bytes, top_logprobs: [] };
         if reasoning { self.reasoning_content.push(entry) } else { self.content.push(entry) }
     }
-
-    /// Adds those of a chunk.
-    pub(super) fn extend(&mut self, chunk: &ChatLogprobs) {
-        self.content.extend_from_slice(&chunk.content);
-        self.reasoning_content.extend_from_slice(&chunk.reasoning_content);
-    }
 }
 
-impl TextLogprobs {
-    /// Adds a token.
-    pub(super) fn push(&mut self, tokenizer: &Tokenizer, token: Token) {
+impl Shape for TextLogprobs {
+    fn push(&mut self, tokenizer: &Tokenizer, token: Token, _: bool) {
         self.tokens.push(String::from_utf8_lossy(tokenizer.bytes(token.id)).into_owned());
         self.token_logprobs.push(token.logprob.unwrap_or(NONE));
-    }
-
-    /// Adds those of a chunk.
-    pub(super) fn extend(&mut self, chunk: &TextLogprobs) {
-        self.tokens.extend_from_slice(&chunk.tokens);
-        self.token_logprobs.extend_from_slice(&chunk.token_logprobs);
     }
 }

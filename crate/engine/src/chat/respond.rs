@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::chat::logprobs::Told;
 use crate::chat::writer::{Piece, Writer};
 use crate::chat::{
     Answer, Chat, ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChatRequest, ChunkChoice, CompletionDetails,
@@ -47,8 +48,8 @@ impl Chat {
         let (mut whole, mut thought, mut aborted) = (Piece::default(), thinking, false);
         // The first chunk says who speaks, and that is all an empty answer has.
         let mut role = Some("assistant");
-        let (mut wanted, mut coming) = (request.common.logprobs.then(ChatLogprobs::default), ChatLogprobs::default());
-        let mut send = |piece: Piece, coming: &mut ChatLogprobs| {
+        let mut told = Told::<ChatLogprobs>::new(&self.tokenizer, request.common.logprobs);
+        let mut send = |piece: Piece, told: &mut Told<'_, _>| {
             let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let (content, reasoning_content) = (text(&piece.content), text(&piece.reasoning));
             whole.content += &piece.content;
@@ -56,11 +57,7 @@ impl Chat {
             if content.is_none() && reasoning_content.is_none() {
                 return ControlFlow::Continue(());
             }
-            let logprobs = wanted.as_mut().map(|all| {
-                all.extend(coming);
-                std::mem::take(coming)
-            });
-            sink(chunk(Delta { role: role.take(), content, reasoning_content }, logprobs, None))
+            sink(chunk(Delta { role: role.take(), content, reasoning_content }, told.fresh(), None))
         };
         let close: Vec<u32> = match writer.close {
             Some(close) => std::iter::once(close).chain(self.tokenizer.encode("\n")?).collect(),
@@ -76,14 +73,11 @@ impl Chat {
             not_first: writer.close.filter(|_| thinking),
         };
         let mut take = |token: Token| {
-            let before = writer.thinking;
+            told.push(token, writer.thinking);
             let piece = writer.push(token.id);
             thought |= writer.thinking;
             let stopped = piece.stopped;
-            if request.common.logprobs {
-                coming.push(&self.tokenizer, token, before);
-            }
-            aborted = send(piece, &mut coming).is_break();
+            aborted = send(piece, &mut told).is_break();
             if stopped || aborted {
                 return Next::Stop;
             }
@@ -94,19 +88,15 @@ impl Chat {
             Next::Go
         };
         let report = self.session.generate(&asked, host, &mut take).await?;
-        let _ = send(writer.finish(), &mut coming);
-        // Those of tokens that gave no text, or none yet.
-        let rest = wanted.as_mut().map(|all| {
-            all.extend(&coming);
-            coming
-        });
+        let _ = send(writer.finish(), &mut told);
         let finish_reason = if aborted { Finish::Abort } else { report.finish };
         let reasoning_tokens = writer.reasoning_tokens;
         let usage = usage(ids.len(), &report, reasoning_tokens);
         let timings = report.timings;
         let _ = sink(ChatChunk {
             timings: Some(timings),
-            ..chunk(Delta { role, ..Delta::default() }, rest, Some(finish_reason))
+            // With tokens that gave no text, or none yet.
+            ..chunk(Delta { role, ..Delta::default() }, told.fresh(), Some(finish_reason))
         });
         if request.common.include_usage {
             let last = chunk(Delta::default(), None, None);
@@ -118,7 +108,7 @@ impl Chat {
             reasoning_content: thought.then_some(whole.reasoning),
             refusal: None,
         };
-        let choices = [ChatChoice { index: 0, message, logprobs: wanted, finish_reason }];
+        let choices = [ChatChoice { index: 0, message, logprobs: told.all(), finish_reason }];
         let model = self.name.clone();
         Ok(ChatCompletion { id, object: "chat.completion", created, model, choices, usage, timings })
     }

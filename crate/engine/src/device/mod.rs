@@ -21,7 +21,6 @@ pub use gpu::{Alter, Compiler, Draft, Gpu};
 pub use plan::{Dim, Grid, Step};
 pub use profile::Profile;
 pub use simd::Simd;
-pub use team::Hall;
 
 use crate::error::Result;
 use crate::format::Format;

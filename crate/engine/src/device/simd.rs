@@ -1,13 +1,12 @@
 //! The fast CPU device: kernels' vector code where they have it, their scalar twins otherwise.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::call::Work;
 use super::team::Team;
-use crate::device::{Args, Buffer, Cpu, Device, Hall, Limits, Plan, Prepared, Reading, Scratch, Step};
+use crate::device::{Args, Buffer, Cpu, Device, Limits, Plan, Prepared, Reading, Scratch, Step};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Fast, Path};
 
@@ -36,17 +35,7 @@ impl Simd {
     /// The same with as many threads, or as many as the system gives.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
-        self.with(|| Team::start(threads), threads)
-    }
-
-    /// The same with the first of as many threads; the others call [`Hall::work`], sooner or later.
-    #[must_use]
-    pub fn with_team(self, hall: Arc<Hall>, threads: usize) -> Self {
-        self.with(|| Team::join(hall, threads), threads)
-    }
-
-    fn with(self, team: impl FnOnce() -> Team, threads: usize) -> Self {
-        let team = (threads > 1).then(team).filter(|team| team.parts() > 1);
+        let team = (threads > 1).then(|| Team::start(threads)).filter(|team| team.parts() > 1);
         Simd { team: RefCell::new(team), ..self }
     }
 

@@ -1,8 +1,7 @@
 //! A team of threads that do one job at a time in parts: a ticket says what is left to begin, a count what is done, and there is
 //! no lock.
 //!
-//! The first thread does what no other has begun, so that it never waits for one that the system has not let run. The same code
-//! runs on threads of the system and on a browser's workers, which share a module's memory.
+//! The first thread does what no other has begun, so that it never waits for one that the system has not let run.
 #![allow(unsafe_code, reason = "a job is lent to threads that outlive it, and has them all give it back")]
 
 use std::cell::{Cell, UnsafeCell};
@@ -48,7 +47,7 @@ struct End {
 
 /// What the threads of a team share.
 #[derive(Default)]
-pub struct Hall {
+struct Hall {
     start: Start,
     end: End,
     sleepers: Sleepers,
@@ -61,7 +60,7 @@ unsafe impl Sync for Hall {}
 
 impl Hall {
     /// Does parts of jobs until the team ends.
-    pub fn work(&self) {
+    fn work(&self) {
         self.sleepers.join();
         let mut scratch = Scratch::default();
         let mut seen = 0;
@@ -75,8 +74,8 @@ impl Hall {
         }
     }
 
-    /// Says that a part is done; `failed` where it could not be, and where the thread that began it is no more.
-    pub fn finish(&self, failed: bool) {
+    /// Says that a part is done; `failed` where it could not be.
+    fn finish(&self, failed: bool) {
         if failed {
             self.end.failed.store(true, Ordering::Relaxed);
         }
@@ -135,14 +134,14 @@ pub(super) struct Team {
     hall: Arc<Hall>,
     /// Threads with the first.
     parts: usize,
-    /// Those of the system, which end with the team.
+    /// The others, which end with the team.
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Team {
     /// A team of as many threads, or as many as the system gives.
     pub(super) fn start(parts: usize) -> Self {
-        let mut team = Team::join(Arc::new(Hall::default()), parts);
+        let mut team = Team { hall: Arc::default(), parts: parts.clamp(1, MOST), threads: Vec::new() };
         let spawn = |i: usize| {
             let hall = Arc::clone(&team.hall);
             Builder::new().name(format!("moebius {i}")).spawn(move || hall.work()).ok()
@@ -150,11 +149,6 @@ impl Team {
         team.threads = (1..team.parts).map_while(spawn).collect();
         team.parts = 1 + team.threads.len();
         team
-    }
-
-    /// The first of `parts` threads; the others come to the hall by themselves, sooner or later.
-    pub(super) fn join(hall: Arc<Hall>, parts: usize) -> Self {
-        Team { hall, parts: parts.clamp(1, MOST), threads: Vec::new() }
     }
 
     /// Threads of the team, the first included.

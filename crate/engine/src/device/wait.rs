@@ -3,9 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
-/// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread. A
-/// processor is told to pause between them; WebAssembly has no word for that.
-pub(super) const SPINS: u32 = if cfg!(target_arch = "wasm32") { 40_000 } else { 2_000 };
+/// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread.
+pub(super) const SPINS: u32 = 2_000;
 
 /// Threads that sleep now and then. The lock is for those who join and for who wakes sleepers: a rare thing.
 #[derive(Default)]
@@ -29,14 +28,6 @@ pub(super) fn sleep() {
 }
 
 /// Leaves the core to others for a moment.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn pause() {
     thread::yield_now();
-}
-
-/// Leaves the core to others for a moment: a worker cannot yield, but sleep.
-#[cfg(target_arch = "wasm32")]
-#[allow(clippy::disallowed_methods, reason = "some microseconds, and only where a thread is late")]
-pub(super) fn pause() {
-    thread::sleep(std::time::Duration::from_micros(20));
 }

@@ -6,9 +6,6 @@ use crate::format::Format;
 use crate::kernel;
 use crate::model::{Attention, LayerSpec, ModelSpec};
 
-/// Positions that a convolution's ring holds: a chunk of a prompt, and as many again that a conversation may be taken back by.
-const RING: usize = 256;
-
 /// Shared by all plans of a session.
 pub struct Cache {
     /// [`kernel::State`].
@@ -26,8 +23,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Positions of a ring.
-    pub(crate) const RING: usize = RING;
+    /// Positions that a convolution's ring holds: a chunk of a prompt, and as many again that a conversation may be taken back by.
+    pub(crate) const RING: usize = 256;
 
     /// Positions that may be written after the last that a session keeps, at most: chunks of a prompt that was stopped, and tokens
     /// in flight.
@@ -51,8 +48,8 @@ impl Cache {
                     (latent.clone(), latent)
                 }
                 Attention::Conv(conv) => {
-                    rewind = RING - Cache::AHEAD - conv.taps;
-                    let ring = device.buffer(&format!("layers.{i}.ring"), 4 * (RING * spec.hidden) as u64)?;
+                    rewind = Cache::RING - Cache::AHEAD - conv.taps;
+                    let ring = device.buffer(&format!("layers.{i}.ring"), 4 * (Cache::RING * spec.hidden) as u64)?;
                     (ring.clone(), ring)
                 }
             });

@@ -3,7 +3,7 @@
 use crate::device::Limits;
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::model::needs::Need;
+use crate::model::needs::{Need, own_name};
 use crate::weights::{ExpertLayout, Group, Index, Precision};
 
 /// A need that the files meet, and the format it becomes.
@@ -72,7 +72,7 @@ impl Choice {
                 for (name, rows) in &parts {
                     let (stored, format) = index.tensor(name, &[*rows, cols])?;
                     self.stored += stored.bytes();
-                    common = Some(common.map_or(format, |c| if c == format { c } else { Format::F32 }));
+                    common = both(common, format);
                 }
                 let format = precision.matrix(common.unwrap_or(Format::F32), cols);
                 for (name, _) in &parts {
@@ -115,7 +115,7 @@ impl Choice {
             for (name, shape) in routed.chain(all) {
                 let (stored, format) = index.tensor(&name, &shape)?;
                 self.stored += stored.bytes();
-                common = Some(common.map_or(format, |c| if c == format { c } else { Format::F32 }));
+                common = both(common, format);
             }
             Ok(common.unwrap_or(Format::F32))
         };
@@ -123,7 +123,7 @@ impl Choice {
         let each = 2 / group.ups.len();
         for name in group.ups {
             let format = role(name, [each * width, *hidden], [each * shared_width, *hidden])?;
-            up = Some(up.map_or(format, |up| if up == format { up } else { Format::F32 }));
+            up = both(up, format);
         }
         let up = up.unwrap_or(Format::F32);
         let down = role(group.down, [*hidden, *width], [*hidden, *shared_width])?;
@@ -161,16 +161,20 @@ impl Chosen {
     fn planes(&self) -> Vec<(&str, u64)> {
         match self {
             Chosen::Vector { parts } => {
-                let name = parts.first().map_or("", |(name, _)| name);
-                vec![(name, parts.iter().map(|(_, len)| 4 * *len as u64).sum())]
+                vec![(own_name(parts), parts.iter().map(|(_, len)| 4 * *len as u64).sum())]
             }
             Chosen::Matrix { parts, cols, format } => {
                 let rows = parts.iter().map(|(_, rows)| rows).sum();
                 let (weights, scales) = crate::weights::plane_bytes(*format, rows, *cols);
-                let name = parts.first().map_or("", |(name, _)| name);
+                let name = own_name(parts);
                 vec![(name, weights), (name, scales)]
             }
             Chosen::Experts { group, layout } => vec![(&group.prefix, layout.bytes() * group.all() as u64)],
         }
     }
+}
+
+/// The format that holds what was in `common` so far and `format`: f32 where they differ.
+fn both(common: Option<Format>, format: Format) -> Option<Format> {
+    Some(if common.is_none_or(|common| common == format) { format } else { Format::F32 })
 }

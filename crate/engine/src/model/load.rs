@@ -9,7 +9,7 @@ use crate::format::Format;
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::config::Config;
 use crate::model::family::read_spec;
-use crate::model::needs::{self, layer, needs, views};
+use crate::model::needs::{self, layer, needs, own_name, views};
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
     Names, Norm, QkNorm, Weights,
@@ -203,13 +203,13 @@ impl Reserved {
     fn add(&mut self, device: &dyn Device, chosen: &Chosen) -> Result<Place> {
         Ok(match chosen {
             Chosen::Vector { parts } => {
-                let name = parts.first().map_or("", |(name, _)| name);
+                let name = own_name(parts);
                 let vector = device.buffer(name, parts.iter().map(|(_, len)| 4 * *len as u64).sum())?;
                 self.vectors.insert(name.to_owned(), vector.clone());
                 Place::Vector(vector)
             }
             Chosen::Matrix { parts, cols, format } => {
-                let name = parts.first().map_or("", |(name, _)| name);
+                let name = own_name(parts);
                 let rows = parts.iter().map(|(_, rows)| rows).sum();
                 let matrix = Matrix::reserve(device, name, *format, rows, *cols)?;
                 self.matrices.insert(name.to_owned(), matrix.clone());

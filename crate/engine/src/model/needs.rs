@@ -17,6 +17,11 @@ pub(crate) enum Need {
     Experts(Group),
 }
 
+/// The name of a need of these parts: that of the first.
+pub(crate) fn own_name(parts: &[(String, usize)]) -> &str {
+    parts.first().map_or("", |(name, _)| name)
+}
+
 /// Names of a layer's tensors, as the families here have them in their public checkpoints.
 pub(crate) fn layer(i: usize, part: &str) -> String {
     format!("model.layers.{i}.{part}")

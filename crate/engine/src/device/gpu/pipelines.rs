@@ -116,7 +116,10 @@ impl Gpu {
     /// A shader as the driver gets it.
     fn text(&self, shader: &Shader) -> String {
         let text = shader.text(cfg!(target_arch = "wasm32"));
-        self.alter.map_or_else(|| text.clone(), |alter| alter(shader, &text))
+        match self.alter {
+            Some(alter) => alter(shader, &text),
+            None => text,
+        }
     }
 
     fn make(&self, kernel: &Kernel, label: &str, shader: &Shader, constants: &[(&'static str, u32)]) -> Pipeline {

@@ -15,13 +15,13 @@ const SHORT: u32 = 4;
 pub(super) const STRETCH: usize = 8;
 /// Milliseconds that a submission should take: some launches take twice the mean, and a frame in ten may be late.
 const SUBMISSION_MS: f64 = 50.0;
+/// Workgroups in one dimension of a dispatch, by WebGPU.
+const GROUPS: u32 = 65_535;
 
 /// How many launches of so many milliseconds each are submitted together.
 pub(super) fn stretch(launch_ms: f64) -> usize {
     ((SUBMISSION_MS / launch_ms) as usize).clamp(1, STRETCH)
 }
-/// Workgroups in one dimension of a dispatch, by WebGPU.
-const GROUPS: u32 = 65_535;
 
 /// Plays that are encoded and not yet submitted: a token's plays and its read go in one submission.
 #[derive(Default)]
@@ -63,7 +63,6 @@ impl Gpu {
         let params = self.memory("parameters", bytes.len() as u64, wgpu::BufferUsages::UNIFORM)?;
         self.queue.write_buffer(&params.0, 0, &bytes);
         let (mut launches, mut held) = (Vec::with_capacity(steps.len()), vec![params.clone()]);
-        self.begin(&steps);
         for (i, step) in steps.into_iter().enumerate() {
             if step.bindings.len() != step.kernel.bindings.len() {
                 let counts = format!("{} buffers for {}", step.bindings.len(), step.kernel.bindings.len());
