@@ -5,7 +5,7 @@ mod kernels;
 use std::time::Instant;
 
 use moebius_engine::Result;
-use moebius_engine::device::{Device, Step};
+use moebius_engine::device::{Device, Step, Traffic};
 use moebius_engine::format::Format;
 use moebius_engine::kernel::{MATVEC, Matmul};
 use moebius_engine::model::{Experts, FfnWeights, Model};
@@ -21,6 +21,8 @@ const ROWS: u32 = 16_384;
 const COLS: u32 = 1_024;
 /// Plays of the probe; the best counts.
 const PROBES: usize = 5;
+/// Tokens over which a token's traffic is counted.
+const TOKENS: u64 = 8;
 
 /// Measures reading prompts of given lengths and generating after each.
 pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
@@ -52,14 +54,15 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
     for tokens in [1, CHUNK].into_iter().filter(|_| arguments.kernels) {
         tables.push((tokens, kernels::kernels(&session.model, arguments.prompt[0], tokens).await?));
     }
-    let launches = session.launches();
+    let (launches, traffic) = (session.launches(), traffic(&mut session, arguments.prompt[0]).await?);
     let fallbacks = session.model.device.fallbacks();
     if arguments.json {
         println!(
             "{}",
             json!({
             "device": device, "bytes_per_token": bytes, "probe_gb_per_second": probe,
-            "dispatches_per_token": launches, "submissions_per_token": 1, "bytes_read_per_token": 16,
+            "dispatches_per_token": launches, "submissions_per_token": traffic.submissions,
+            "bytes_read_per_token": traffic.read,
             "fallbacks": fallbacks, "runs": runs,
             "kernels": tables.iter().map(|(tokens, kernels)| json!({
                 "tokens": tokens, "kernels": kernels.iter().map(Kernel::json).collect::<Vec<_>>()
@@ -73,7 +76,11 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
                 println!("  {name:22} {launches:4} launches {:9.3} ms, {:3.0} %", k.ms, k.percent);
             }
         }
-        println!("{bytes} bytes and {launches} dispatches in one submission a token, 16 bytes read back, on {device}");
+        let Traffic { submissions, read } = traffic;
+        println!(
+            "A token: {bytes} bytes of weights, {launches} launches, {submissions} submissions, {read} bytes read back"
+        );
+        println!("On {device}");
         fallbacks.iter().for_each(|what| println!("{what}: it failed its test"));
     }
     Ok(())
@@ -89,6 +96,20 @@ async fn run(session: &mut Session, prompt: usize, decode: usize) -> Result<Valu
         Request { prompt: &tokens, sampling: Sampling::greedy(), max_new: decode, stop_at_end: false, not_first: None };
     let report = session.generate(&request, &Terminal::default(), &mut |_| Next::Go).await?;
     Ok(json!(report.timings))
+}
+
+/// What a token more sends to the device and has read back.
+async fn traffic(session: &mut Session, prompt: usize) -> Result<Traffic> {
+    let mut seen = [Traffic::default(); 2];
+    for (tokens, seen) in [1, 1 + TOKENS].into_iter().zip(&mut seen) {
+        let before = session.model.device.traffic();
+        run(session, prompt, tokens as usize).await?;
+        let after = session.model.device.traffic();
+        *seen = Traffic { submissions: after.submissions - before.submissions, read: after.read - before.read };
+    }
+    let [one, more] = seen;
+    let each = |one: u64, more: u64| (more - one).div_ceil(TOKENS);
+    Ok(Traffic { submissions: each(one.submissions, more.submissions), read: each(one.read, more.read) })
 }
 
 /// Bytes of weights that one token reads: all but the embedding table's other rows and the experts not chosen.

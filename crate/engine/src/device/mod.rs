@@ -82,6 +82,15 @@ pub struct Limits {
     pub cache: Format,
 }
 
+/// What has gone to a device and come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Submissions: each may wait for the one before.
+    pub submissions: u64,
+    /// Bytes read back.
+    pub read: u64,
+}
+
 /// A place that holds buffers and plays plans. Operations take effect in the order of the calls. Each of them may say that
 /// the device is gone: [`crate::Error::Lost`].
 #[async_trait(?Send)]
@@ -122,6 +131,11 @@ pub trait Device {
 
     /// Told how many milliseconds a launch of a long play took: what is submitted at once keeps a GPU from drawing the page.
     fn pace(&self, _launch_ms: f64) {}
+
+    /// What has gone there and come back so far; nothing where that costs nothing.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
 
     /// What did not pass its test and is done another way, for a person to read.
     fn fallbacks(&self) -> Vec<String> {

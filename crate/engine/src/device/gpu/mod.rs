@@ -15,7 +15,7 @@ use async_trait::async_trait;
 pub use pipelines::{Compiler, Draft};
 pub(crate) use plan::Launches;
 
-use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Reading, Step, Storage};
+use crate::device::{Buffer, Device, Limits, Plan, Prepared, Profile, Reading, Step, Storage, Traffic};
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::kernel::Shader;
@@ -44,6 +44,8 @@ pub struct Gpu {
     staging: readback::Spare,
     /// Bytes written since the last submit.
     written: Cell<u64>,
+    /// See [`Device::traffic`].
+    traffic: Cell<Traffic>,
     pending: RefCell<plan::Pending>,
     /// Launches of a long play that are submitted together.
     stretch: Cell<usize>,
@@ -109,7 +111,7 @@ impl Gpu {
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let stretch = Cell::new(if software { 1 } else { plan::STRETCH });
         let name = Some(info.name).filter(|n| !n.is_empty()).unwrap_or_else(|| "WebGPU".into());
-        let (pipelines, staging, written, pending) = Default::default();
+        let (pipelines, staging, written, traffic, pending) = Default::default();
         let (tested, broken, fallbacks, compiler, alter) = Default::default();
         Ok(Gpu {
             device,
@@ -121,6 +123,7 @@ impl Gpu {
             pipelines,
             staging,
             written,
+            traffic,
             pending,
             stretch,
             tested,
@@ -150,6 +153,8 @@ impl Gpu {
 
     fn submit(&self, commands: Option<wgpu::CommandBuffer>) -> wgpu::SubmissionIndex {
         self.written.set(0);
+        let traffic = self.traffic.get();
+        self.traffic.set(Traffic { submissions: traffic.submissions + 1, ..traffic });
         self.queue.submit(commands)
     }
 }
@@ -197,6 +202,8 @@ impl Device for Gpu {
         if bytes == 0 {
             return Ok(Box::pin(std::future::ready(Ok(Vec::new()))));
         }
+        let traffic = self.traffic.get();
+        self.traffic.set(Traffic { read: traffic.read + bytes, ..traffic });
         self.fetch(&memory.0, offset, bytes)
     }
 
@@ -208,6 +215,10 @@ impl Device for Gpu {
 
     fn pace(&self, launch_ms: f64) {
         self.stretch.set(plan::stretch(launch_ms));
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic.get()
     }
 
     fn fallbacks(&self) -> Vec<String> {
