@@ -22,13 +22,6 @@ import { measure, visit } from './visit.mjs';
 
 const PEERS = ['moe-s', 'moe-m', 'dense-s'];
 
-/**
- * Part of the golden tokens that may differ where what came before them agrees: these models have random weights, whose closest choices
- * are 0.006 standard deviations of the logits apart, and a router's are closer. On a GPU and on the scalar CPU all 64 agree; inputs
- * rounded to 16 bits, as the CPU's vectors have them, change three.
- */
-const NEAR_TIES = 1 / 16;
-
 /** @typedef {import('./table.mjs').Result} Result */
 /** @typedef {import('./visit.mjs').Prompts} Prompts */
 /** @typedef {{engines: string[], rounds: number, samples: number, limit: number, webgpu: true | 'hardware'}} Plan */
@@ -197,8 +190,8 @@ program(import.meta.url, async (args) => {
         console.log(`\n${model}: ${all} million parameters, ${work} at work for a token, ${read} MB of weights a token:\n`);
         console.log(table(model, results));
       }
-      const right = (/** @type {Result} */ { visits, error }) =>
-        error === null && visits.every(({ golden: { same, of } }) => of - same <= NEAR_TIES * of);
+      const right = (/** @type {Result} */ { engine, visits, error }) =>
+        error === null && visits.every(({ golden: { same, of } }) => of - same <= (ENGINES[engine].nearTies ?? 0) * of);
       wrong = results.filter((r) => ENGINES[r.engine].ours && !right(r)).map((r) => `${r.model} by ${r.engine}`);
       found = { results, medians: results.map((result) => ({ model: result.model, engine: result.engine, ...medians(result) })) };
     }
