@@ -79,12 +79,12 @@ fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) -> f64 {
     let logits = run.play(&prompt).pop().unwrap();
     let first = difference(&floats(&golden["logits"]), &logits);
 
-    let mut run = Run::new(run.model, chunk);
+    run.restart();
     let (tokens, logits) = run.greedy(&prompt, 32);
     assert_eq!(tokens, ids(&golden["greedy"]), "{name} on {}: greedy tokens", device.kind());
     let last = difference(&floats(&golden["logits_after_greedy"]), &logits);
 
-    let mut run = Run::new(run.model, chunk);
+    run.restart();
     let text = ids(&golden["excerpt"]["ids"]);
     let ours = nll(&run.play(&text), &text);
     let theirs = floats(&golden["excerpt"]["nll"]);

@@ -21,6 +21,11 @@ impl Run {
         Run { model, cache, forward, position: 0 }
     }
 
+    /// Goes back to the start: the next tokens are the first.
+    pub(crate) fn restart(&mut self) {
+        self.position = 0;
+    }
+
     /// Plays `tokens` after those played before; logits of each, `[T][V]`.
     pub(crate) fn play(&mut self, tokens: &[u32]) -> Vec<Vec<f32>> {
         let (device, vocab) = (self.model.device.clone(), self.model.spec.vocab);

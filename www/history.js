@@ -60,7 +60,7 @@ export class History extends EventTarget {
 
   /** @param {string} id @returns {Promise<Chat | undefined>} */
   async chat(id) {
-    return (await this.list()).find((chat) => chat.id === id);
+    return this.#db ? done(this.#db.transaction('chats').objectStore('chats').get(id)) : this.#memory.chats.get(id);
   }
 
   /** @param {string} chat @returns {Promise<Row[]>} */

@@ -7,8 +7,8 @@ import { after, before, describe, test } from 'node:test';
 
 import { ROOT } from '../../scripts/run.mjs';
 import { ask, bounded, chat, FIXTURE, press, reaches, slowly } from './chat.js';
-import { launch, open } from './harness.js';
-import { host } from './host.js';
+import { open } from './harness.js';
+import { around } from './host.js';
 
 /** @typedef {Awaited<ReturnType<typeof open>>} Page */
 
@@ -18,23 +18,12 @@ const AXE = readFileSync(join(ROOT, 'node_modules/axe-core/axe.min.js'), 'utf8')
 /** A reply of everything. */
 const REPLY = `## Title\n\nText with a [link](https://example.org/x), \`code\` and **bold**.\n\n- one\n- [x] two\n\n> quote\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n\`\`\`js\nlet x;\n\`\`\`\n\n![picture](https://example.org/p.png)\n`;
 
-/** @type {Awaited<ReturnType<typeof host>>} */
-let site;
-/** @type {Awaited<ReturnType<typeof launch>>} */
-let browser;
-before(async () => {
-  site = await host();
-  browser = await launch({ webgpu: false });
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
+const there = around({ webgpu: false });
 
 /** @param {Parameters<typeof open>[1]} [how] @param {string} [model] */
 async function visit(how, model = FIXTURE) {
-  const page = await open(browser, how);
-  await page.goto(`${site.url}index.html?model=${model}`);
+  const page = await open(there.browser, how);
+  await page.goto(`${there.site.url}index.html?model=${model}`);
   await reaches(page, model === FIXTURE ? 'ready' : 'error');
   await bounded(page, { max_tokens: 6, temperature: 0, ignore_eos: true });
   return page;
@@ -174,8 +163,8 @@ describe('by keyboard', () => {
 });
 
 test('what is announced: sentences, at most one every two seconds, and the end', async () => {
-  const page = await open(browser);
-  await page.goto(`${site.url}as/blank/x`);
+  const page = await open(there.browser);
+  await page.goto(`${there.site.url}as/blank/x`);
   const said = await page.evaluate(async () => {
     const path = '/www/ui/announcer.js';
     const { Announcer } = await import(path);
@@ -202,8 +191,8 @@ test('what is announced: sentences, at most one every two seconds, and the end',
 });
 
 test('text from right to left stands on its side; no motion where none is wanted; colours may be forced', async () => {
-  const page = await open(browser, { reducedMotion: true });
-  await page.goto(`${site.url}index.html?model=${FIXTURE}`);
+  const page = await open(there.browser, { reducedMotion: true });
+  await page.goto(`${there.site.url}index.html?model=${FIXTURE}`);
   await page.emulateMedia({ forcedColors: 'active', reducedMotion: 'reduce' });
   await page.evaluate(() => {
     const chat = /** @type {import('../../www/element.js').MoebiusChat} */ (document.querySelector('moebius-chat'));
@@ -223,13 +212,13 @@ test('text from right to left stands on its side; no motion where none is wanted
 });
 
 test('the policy holds: nothing it forbids was tried', async () => {
-  const page = await open(browser);
+  const page = await open(there.browser);
   await page.addInitScript(() => {
     const broken = /** @type {string[]} */ ([]);
     Object.assign(globalThis, { broken });
     addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => broken.push(`${violatedDirective} ${blockedURI}`), true);
   });
-  await page.goto(`${site.url}index.html?model=${FIXTURE}`);
+  await page.goto(`${there.site.url}index.html?model=${FIXTURE}`);
   await reaches(page, 'ready');
   await bounded(page, { max_tokens: 6, temperature: 0, ignore_eos: true });
   await ask(page, 'First words');

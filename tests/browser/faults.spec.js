@@ -1,33 +1,21 @@
 // What goes wrong around the engine: broken models, bad hosts, dead workers. Each ends in a typed error or in a model.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 
 import { FIXTURES, broken, golden } from './fixtures.js';
-import { launch, open } from './harness.js';
-import { host } from './host.js';
+import { open } from './harness.js';
+import { around } from './host.js';
 
-/** @type {Awaited<ReturnType<typeof host>>} */
-let site;
-/** @type {Awaited<ReturnType<typeof launch>>} */
-let browser;
+const there = around({ webgpu: false });
 /** @type {Awaited<ReturnType<typeof open>>} */
 let page;
-
-before(async () => {
-  site = await host();
-  browser = await launch({ webgpu: false });
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
 
 /** An empty page of its own with the engine's module in `window.moebius`. @param {string} [mode] */
 async function fresh(mode = 'quiet') {
   await page?.context().close();
-  page = await open(browser);
-  await page.goto(`${site.url}as/blank/`);
+  page = await open(there.browser);
+  await page.goto(`${there.site.url}as/blank/`);
   await page.evaluate(async (path) => {
     Object.assign(window, { moebius: await import(path) });
   }, `/as/${mode}/www/engine.js`);

@@ -6,31 +6,20 @@ import { after, before, describe, test } from 'node:test';
 
 import { Thread } from '../../www/thread.js';
 import { ask, bounded, chat, FIXTURE, questions, reaches, replies, slowly } from './chat.js';
-import { launch, open } from './harness.js';
-import { host } from './host.js';
+import { open } from './harness.js';
+import { around } from './host.js';
 
 /** @typedef {Awaited<ReturnType<typeof open>>} Page */
 /** @typedef {import('../../www/thread.js').Entry} Entry */
 
-/** @type {Awaited<ReturnType<typeof host>>} */
-let site;
-/** @type {Awaited<ReturnType<typeof launch>>} */
-let browser;
-before(async () => {
-  site = await host();
-  browser = await launch({ webgpu: false });
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
+const there = around({ webgpu: false });
 
 const SHORT = { max_tokens: 6, temperature: 1, ignore_eos: true };
 
 /** @param {Page} [page] a new visitor unless one is given @param {string} [hash] */
 async function visit(page, hash = '') {
-  const here = page ?? (await open(browser));
-  await here.goto(`${site.url}index.html?model=${FIXTURE}${hash}`);
+  const here = page ?? (await open(there.browser));
+  await here.goto(`${there.site.url}index.html?model=${FIXTURE}${hash}`);
   await reaches(here, 'ready');
   await bounded(here, SHORT);
   return here;
@@ -220,7 +209,7 @@ test('two tabs on one chat lose no message', async () => {
 });
 
 test('where the browser refuses to keep anything, it says so and works', async () => {
-  const page = await open(browser);
+  const page = await open(there.browser);
   await page.addInitScript(() => {
     IDBFactory.prototype.open = () => {
       throw new DOMException('refused', 'SecurityError');

@@ -3,8 +3,10 @@
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
+import { after, before } from 'node:test';
 
 import { ROOT } from '../../scripts/run.mjs';
+import { launch } from './harness.js';
 
 /** @type {Record<string, string>} */
 const TYPES = {
@@ -115,4 +117,23 @@ function answer(mode, path, range, count, response) {
   if (size === 0) response.end();
   else createReadStream(file, { start, end }).pipe(response);
   return undefined;
+}
+
+/**
+ * A host and a browser for the tests of a file, from its first hook to its last.
+ * @param {Parameters<typeof launch>[0]} [options] of the browser
+ * @param {() => Promise<void>} [then] what else is made ready; hooks of a file do not wait for each other
+ */
+export function around(options, then) {
+  const there = /** @type {{site: Awaited<ReturnType<typeof host>>, browser: Awaited<ReturnType<typeof launch>>}} */ ({});
+  before(async () => {
+    there.site = await host();
+    there.browser = await launch(options);
+    await then?.();
+  });
+  after(async () => {
+    await there.browser?.close();
+    await there.site?.stop();
+  });
+  return there;
 }

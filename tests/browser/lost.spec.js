@@ -1,32 +1,20 @@
 // Lost GPUs: the model is loaded again and the same reply goes on, on another device or on the CPU, and the page is told.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
 import { FIXTURES, golden } from './fixtures.js';
-import { adapter, launch, open } from './harness.js';
-import { host } from './host.js';
+import { adapter, open } from './harness.js';
+import { around } from './host.js';
 
 /** @typedef {import('playwright-core').Worker} Worker */
 
 /** The fixture that has a chat template and a tokenizer for text. */
 const MODEL = `${FIXTURES}deepseek_v3_lite`;
 
-/** @type {Awaited<ReturnType<typeof host>>} */
-let site;
-/** @type {Awaited<ReturnType<typeof launch>>} */
-let browser;
+const there = around();
 /** @type {Awaited<ReturnType<typeof open>>} */
 let page;
-
-before(async () => {
-  site = await host();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
-});
 
 /**
  * A page with an engine in `window.engine`, and what it was told of moves in `window.moved`.
@@ -36,8 +24,8 @@ after(async () => {
  */
 async function start(mode, device) {
   await page?.context().close();
-  page = await open(browser);
-  await page.goto(`${site.url}as/blank/`);
+  page = await open(there.browser);
+  await page.goto(`${there.site.url}as/blank/`);
   await adapter(page);
   return page.evaluate(
     async ({ path, model, device }) => {
@@ -149,8 +137,8 @@ describe('a GPU that is lost for good', () => {
 
   test('is shown below the text box', async () => {
     await page?.context().close();
-    page = await open(browser);
-    await page.goto(`${site.url}as/blank/`);
+    page = await open(there.browser);
+    await page.goto(`${there.site.url}as/blank/`);
     await page.evaluate(
       async ({ path, model }) => {
         await import(path);

@@ -1,10 +1,10 @@
 // Markdown in replies: what it becomes, that it cannot harm whatever it says, and what it costs.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { launch, open } from './harness.js';
-import { host } from './host.js';
+import { open } from './harness.js';
+import { around } from './host.js';
 import { CANARY, payloads } from './payloads.js';
 
 /** @typedef {Awaited<ReturnType<typeof open>>} Page */
@@ -54,17 +54,11 @@ if (x < 2) alert(x);
 Last words.
 `;
 
-/** @type {Awaited<ReturnType<typeof host>>} */
-let site;
-/** @type {Awaited<ReturnType<typeof launch>>} */
-let browser;
 /** A page with nothing on it but the renderer: no policy that would help it. @type {Page} */
 let page;
-before(async () => {
-  site = await host();
-  browser = await launch({ webgpu: false });
-  page = await open(browser);
-  await page.goto(`${site.url}as/blank/x`);
+const there = around({ webgpu: false }, async () => {
+  page = await open(there.browser);
+  await page.goto(`${there.site.url}as/blank/x`);
   await page.evaluate(async () => {
     const path = '/www/ui/markdown.js';
     const { MarkdownView } = await import(path);
@@ -80,10 +74,6 @@ before(async () => {
     };
     Object.assign(globalThis, { show, View: MarkdownView });
   });
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
 });
 
 /** The tree that a text becomes, as a line for each element. @param {string} text @param {number} [step] characters at once */

@@ -1,28 +1,18 @@
 // What can be done with messages: copied, asked again, edited into branches, deleted, continued; and questions that wait.
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 
 import { ask, bounded, chat, FIXTURE, press, questions, reaches, replies, slowly } from './chat.js';
-import { launch, open } from './harness.js';
-import { host } from './host.js';
+import { open } from './harness.js';
+import { around } from './host.js';
 
-/** @type {Awaited<ReturnType<typeof host>>} */
-let site;
-/** @type {Awaited<ReturnType<typeof launch>>} */
-let browser;
 /** @type {Awaited<ReturnType<typeof open>>} */
 let page;
-before(async () => {
-  site = await host();
-  browser = await launch({ webgpu: false });
-  page = await open(browser);
-  await page.goto(`${site.url}index.html?model=${FIXTURE}`);
+const there = around({ webgpu: false }, async () => {
+  page = await open(there.browser);
+  await page.goto(`${there.site.url}index.html?model=${FIXTURE}`);
   await reaches(page, 'ready');
-});
-after(async () => {
-  await browser?.close();
-  await site?.stop();
 });
 
 /** One page for all of it: a new conversation each. */
@@ -169,8 +159,8 @@ test('the meter counts the conversation and the draft', async () => {
 });
 
 test('on a page of somebody else: Markdown, and nothing is kept', async () => {
-  const other = await open(browser);
-  await other.goto(`${site.url}as/blank/x`);
+  const other = await open(there.browser);
+  await other.goto(`${there.site.url}as/blank/x`);
   await other.evaluate(async () => {
     const path = '/www/element.js';
     await import(path);
