@@ -53,21 +53,31 @@ pub(crate) fn window(config: &Config) -> Result<Option<usize>> {
     Ok(None)
 }
 
+/// The window of families that have one where it is given.
+pub(crate) fn window_given(config: &Config) -> Result<Option<usize>> {
+    config.has("sliding_window").then(|| config.size("sliding_window", limit::CONTEXT)).transpose()
+}
+
+/// What `layer_types` says of each of `count` layers.
+pub(crate) fn layer_types(config: &Config, count: usize) -> Result<Vec<&str>> {
+    let types = config.texts("layer_types")?;
+    if types.len() != count {
+        return Err(config.wrong("layer_types", format!("{} types for {count} layers", types.len())));
+    }
+    Ok(types)
+}
+
 /// Which of `count` layers see a window: those that `layer_types` names, or else all from the `full`th on, or from
 /// `max_window_layers` on where that is given.
 pub(crate) fn slides(config: &Config, count: usize, full: usize) -> Result<Vec<bool>> {
-    let types = config.texts("layer_types")?;
-    if types.is_empty() {
+    if config.texts("layer_types")?.is_empty() {
         let full = config.count("max_window_layers", limit::LAYERS)?.unwrap_or(full);
         return Ok((0..count).map(|i| i >= full).collect());
-    }
-    if types.len() != count {
-        return Err(config.wrong("layer_types", format!("{} types for {count} layers", types.len())));
     }
     let kind = |kind: &&str| match *kind {
         "full_attention" => Ok(false),
         "sliding_attention" => Ok(true),
         _ => Err(config.unsupported("layer_types", "layers see all positions or a sliding window")),
     };
-    types.iter().map(kind).collect()
+    layer_types(config, count)?.iter().map(kind).collect()
 }

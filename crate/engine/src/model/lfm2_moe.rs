@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::model::config::{Config, limit};
 use crate::model::family::{common, layers};
-use crate::model::grouped::{Defaults, grouped};
+use crate::model::grouped::{Defaults, grouped, layer_types};
 use crate::model::{Attention, Conv, Ffn, LayerSpec, ModelSpec, Moe, Names, QkNorm};
 
 /// What the attention is where a configuration does not say.
@@ -47,16 +47,12 @@ pub(crate) fn spec(config: &Config) -> Result<ModelSpec> {
         ..Moe::softmax(experts, chosen, width, config.flag("norm_topk_prob", true)?)
     };
     let count = layers(config, experts)?;
-    let types = config.texts("layer_types")?;
-    if types.len() != count {
-        return Err(config.wrong("layer_types", format!("{} types for {count} layers", types.len())));
-    }
     let dense = config.count("num_dense_layers", limit::LAYERS)?.unwrap_or(2);
     let mut spec = common(config, "lfm2_moe", rope)?;
     spec.names = NAMES;
     spec.eps = config.number("norm_eps", 0.0, 1.0)?.unwrap_or(1e-5) as f32;
     spec.tied = config.flag("tie_embedding", config.flag("tie_word_embeddings", true)?)?;
-    for (i, kind) in types.into_iter().enumerate() {
+    for (i, kind) in layer_types(config, count)?.into_iter().enumerate() {
         let attention = match kind {
             "conv" => Attention::Conv(Conv { taps }),
             "full_attention" => Attention::Gqa(gqa.clone()),

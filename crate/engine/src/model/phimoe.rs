@@ -3,13 +3,13 @@
 use crate::error::Result;
 use crate::model::config::{Config, limit};
 use crate::model::family::{common, eps, layers};
-use crate::model::grouped::{Defaults, grouped};
+use crate::model::grouped::{Defaults, grouped, window_given};
 use crate::model::{Attention, Ffn, Gqa, LayerSpec, ModelSpec, Moe, mixtral};
 
 /// Reads a configuration. Absent keys take the defaults of the family's class in transformers; sizes must be there.
 pub(crate) fn spec(config: &Config) -> Result<ModelSpec> {
     let (gqa, rope) = grouped(config, &Defaults { theta: 1e6, ..Defaults::USUAL })?;
-    let window = if config.has("sliding_window") { Some(config.size("sliding_window", limit::CONTEXT)?) } else { None };
+    let window = window_given(config)?;
     let bias = config.flag("attention_bias", false)?;
     let attention = Attention::Gqa(Gqa { window, bias, o_bias: bias, ..gqa });
     let experts = config.size("num_local_experts", limit::EXPERTS)?;

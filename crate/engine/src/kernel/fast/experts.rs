@@ -1,5 +1,7 @@
 //! The experts on vectors: for few tokens each reads its own, for many each expert is read once.
 
+use core::ops::Range;
+
 use super::multiply::Multiply;
 use super::products::{GRAIN, grown};
 use crate::device::{Call, Scratch};
@@ -18,23 +20,41 @@ pub(in crate::kernel) fn experts_up(call: &Call<'_>, scratch: &mut Scratch) {
     scratch.inputs(call.path, format, norm, (0..call.tokens()).map(x), cols);
     for j in 0..call.tokens() * k {
         let record = arithmetic::record(pool, slots, chosen[2 * j], p.stride);
-        let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
-        let (rows, inputs, which) = (rows.clone(), &scratch.inputs, &[(j / k) as u32]);
-        let products = grown(&mut scratch.products, rows.len());
-        let bias = arithmetic::biases(record, p.bias, rows.clone());
-        (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
-        add(call, products, bias);
+        let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
+        let products = multiply(call, &matrix, rows.clone(), &scratch.inputs, &[(j / k) as u32], &mut scratch.products);
         // SAFETY: these rows are this part's.
         let y = unsafe { y.f32(j * width + share.start, share.len()) };
         gate(call, products, p.limit, &mut scratch.row, y);
     }
 }
 
-/// Adds biases, if there are any.
-fn add(call: &Call<'_>, products: &mut [f32], bias: &[f32]) {
+/// A matrix in the record of an expert: where its planes and its biases start there, in words.
+struct Matrix<'a> {
+    record: &'a [u32],
+    weights: u32,
+    scales: u32,
+    bias: u32,
+    cols: usize,
+}
+
+/// Rows of it times inputs, with its biases: `[which, rows]`.
+fn multiply<'a>(
+    call: &Call<'_>,
+    matrix: &Matrix<'_>,
+    rows: Range<usize>,
+    inputs: &[u32],
+    which: &[u32],
+    space: &'a mut Vec<f32>,
+) -> &'a mut [f32] {
+    let Matrix { record, weights, scales, bias, cols } = *matrix;
+    let (format, weights, scales) = (call.format(), &record[weights as usize..], &record[scales as usize..]);
+    let (height, bias) = (rows.len(), arithmetic::biases(record, bias, rows.clone()));
+    let products = grown(space, which.len() * height);
+    (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
     if !bias.is_empty() {
-        (call.path.add_scaled)(products, 1.0, bias);
+        products.chunks_exact_mut(height).for_each(|products| (call.path.add_scaled)(products, 1.0, bias));
     }
+    products
 }
 
 /// What gates and ups in turn make.
@@ -61,12 +81,8 @@ pub(in crate::kernel) fn experts_down(call: &Call<'_>, scratch: &mut Scratch) {
     for j in 0..call.tokens() * k {
         let weight = f32::from_bits(chosen[2 * j + 1]);
         let record = arithmetic::record(pool, slots, chosen[2 * j], p.stride);
-        let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
-        let (rows, inputs, which) = (share.clone(), &scratch.inputs, &[j as u32]);
-        let products = grown(&mut scratch.products, rows.len());
-        let bias = arithmetic::biases(record, p.bias, rows.clone());
-        (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
-        add(call, products, bias);
+        let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
+        let products = multiply(call, &matrix, share.clone(), &scratch.inputs, &[j as u32], &mut scratch.products);
         // SAFETY: these rows are this part's.
         let y = unsafe { y.f32(j / k * hidden + share.start, share.len()) };
         (call.path.add_scaled)(y, weight, products);
@@ -88,15 +104,11 @@ pub(in crate::kernel) fn experts_matmul(call: &Call<'_>, scratch: &mut Scratch) 
     for (e, ends) in firsts.windows(2).enumerate() {
         let pairs = &pairs[ends[0] as usize..ends[1] as usize];
         let record = arithmetic::record(pool, slots, e as u32, p.stride);
-        let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
+        let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
         scratch.which.clear();
         scratch.which.extend(pairs.iter().map(|pair| pair / p.sharing));
-        let (rows, inputs, which) = (rows.clone(), &scratch.inputs, &scratch.which);
-        let products = grown(&mut scratch.products, pairs.len() * rows.len());
-        let (height, bias) = (rows.len().max(1), arithmetic::biases(record, p.bias, rows.clone()));
-        (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, products);
-        for (pair, products) in pairs.iter().zip(products.chunks_exact_mut(height)) {
-            add(call, products, bias);
+        let products = multiply(call, &matrix, rows.clone(), &scratch.inputs, &scratch.which, &mut scratch.products);
+        for (pair, products) in pairs.iter().zip(products.chunks_exact(rows.len().max(1))) {
             // SAFETY: these rows are this part's, and a pair is of one expert.
             let y = unsafe { y.f32(*pair as usize * outputs + share.start, share.len()) };
             if p.gated == 1 {
