@@ -232,6 +232,9 @@ pub(crate) struct Bench {
     /// Tokens generated after each
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) decode: usize,
+    /// Precision of the matrices, of a folder that is not packed, or of a configuration file alone, which gets weights by lot
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
     /// Also how long each kernel takes, of a token and of a chunk of a prompt, after the first prompt
     #[arg(long)]
     pub(crate) kernels: bool,

@@ -98,20 +98,32 @@ impl Model {
         let context = context(&spec, options)?;
         let tensors = open(folder, &spec).await?;
         let choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
-        choice.fits(device.limits())?;
-        let mut reserved = Reserved::default();
-        let mut list = Vec::with_capacity(choice.list.len());
-        for chosen in choice.list {
-            let place = reserved.add(device.as_ref(), &chosen)?;
-            list.push((chosen, place));
-        }
-        let weights = reserved.assemble(device.as_ref(), &spec)?;
-        let pending = Pending { tensors, device: device.clone(), list, total: choice.stored };
-        let cache = options.cache.unwrap_or(device.limits().cache);
-        let model =
-            Model { spec, weights, device, context, cache, files, bytes: choice.bytes, fallbacks: choice.fallbacks };
-        Ok((model, pending))
+        let total = choice.stored;
+        let (model, list) = place(choice, (spec, files), device.clone(), context, options.cache)?;
+        Ok((model, Pending { tensors, device, list, total }))
     }
+}
+
+/// A model with memory for what was chosen, and where each of it goes.
+pub(super) fn place(
+    choice: Choice,
+    (spec, files): (ModelSpec, Files),
+    device: Rc<dyn Device>,
+    context: usize,
+    cache: Option<Format>,
+) -> Result<(Model, Vec<(Chosen, Place)>)> {
+    choice.fits(device.limits())?;
+    let mut reserved = Reserved::default();
+    let mut list = Vec::with_capacity(choice.list.len());
+    for chosen in choice.list {
+        let place = reserved.add(device.as_ref(), &chosen)?;
+        list.push((chosen, place));
+    }
+    let weights = reserved.assemble(device.as_ref(), &spec)?;
+    let cache = cache.unwrap_or(device.limits().cache);
+    let model =
+        Model { spec, weights, device, context, cache, files, bytes: choice.bytes, fallbacks: choice.fallbacks };
+    Ok((model, list))
 }
 
 /// Weights that are still to come to a device.
@@ -123,7 +135,7 @@ pub struct Pending<'a> {
 }
 
 /// Where weights go.
-enum Place {
+pub(super) enum Place {
     Vector(Buffer),
     Matrix(Matrix),
     Experts(Experts),
@@ -178,7 +190,7 @@ pub(crate) async fn open<'a>(folder: Verified<'a>, spec: &ModelSpec) -> Result<T
     Ok(tensors)
 }
 
-fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
+pub(super) fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
     let context = options.context.unwrap_or(CONTEXT.min(spec.max_context));
     if context == 0 {
         return Err(Error::Request { field: "context".into(), reason: "is 0 tokens".into() });
