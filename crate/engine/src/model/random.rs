@@ -74,15 +74,18 @@ fn supposed(needs: &[Need]) -> Index {
     index
 }
 
+/// A weight plane and a scale plane.
+type Planes = (Vec<u32>, Vec<u32>);
+
 /// What was drawn so far: planes of matrices by format and columns.
 #[derive(Default)]
 struct Lot {
-    planes: BTreeMap<(&'static str, usize), Rc<(Vec<u32>, Vec<u32>)>>,
+    planes: BTreeMap<(&'static str, usize), Rc<Planes>>,
 }
 
 impl Lot {
     /// Planes of rows that keep the size of their inputs, uniform; an even number, so that their scales are whole words.
-    fn planes(&mut self, format: Format, cols: usize) -> Rc<(Vec<u32>, Vec<u32>)> {
+    fn planes(&mut self, format: Format, cols: usize) -> Rc<Planes> {
         let drawn = || {
             let rows = (DRAWN / cols).next_multiple_of(4);
             let (most, mut state) = ((3.0 / cols as f32).sqrt(), 0x9E37_79B9_u32 ^ cols as u32);
