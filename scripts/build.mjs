@@ -1,6 +1,6 @@
 // Builds the page's engine: cargo for wasm32, wasm-bindgen into www/pkg, wasm-opt; then prints its size against the budget.
 
-import { renameSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { capture, Failure, program, ROOT, run, say, TARGET } from './run.mjs';
@@ -14,6 +14,23 @@ const WASM = join(PKG, 'moebius_web_bg.wasm');
 /** Where it is made: what was interrupted is never taken for what is built. */
 const NEXT = `${PKG}.next`;
 
+/**
+ * What the module is linked with. Its memory is shared, and given to it. The standard library that comes built for wasm32 knows of one
+ * thread: the linker is not to mind, since threads use none of it but the heap (crate/web/src/heap.rs), and atomics are compiled as
+ * such everywhere, as all is one unit (`lto`).
+ */
+const LINK = [
+  '-Ctarget-feature=+atomics',
+  ...[
+    '--shared-memory',
+    '--import-memory',
+    '--initial-memory=16777216',
+    '--max-memory=4294967296',
+    '--no-check-features',
+    ...['__wasm_init_tls', '__tls_size', '__tls_align', '__tls_base'].map((name) => `--export=${name}`),
+  ].map((flag) => `-Clink-arg=${flag}`),
+];
+
 /** What rustc's target allows itself and wasm-opt has to be told; `-O2` for speed, since the wasm is also the CPU path. */
 const OPTIMISE = [
   '-O2',
@@ -24,12 +41,13 @@ const OPTIMISE = [
   '--enable-mutable-globals',
   '--enable-reference-types',
   '--enable-multivalue',
+  '--enable-threads',
 ];
 
 /** Compiles, binds and optimises, skipping what is up to date. */
 export async function build() {
   const { cargo, args, env } = await toolchain();
-  await run(cargo, ['build', '-p', 'moebius-web', '--release', ...args], { env });
+  await run(cargo, ['rustc', '-p', 'moebius-web', '--release', ...args, '--', ...LINK], { env });
 
   const folder = args.includes('--target-dir') ? String(args[args.indexOf('--target-dir') + 1]) : TARGET;
   const built = join(folder, 'wasm32-unknown-unknown/release/moebius_web.wasm');
@@ -41,9 +59,26 @@ export async function build() {
     const wasm = join(NEXT, 'moebius_web_bg.wasm');
     const { ok, err } = capture(npmProgram('wasm-opt'), [wasm, '-o', wasm, ...OPTIMISE], { timeout: 900_000 });
     if (!ok) throw new Failure(`wasm-opt: ${err}`);
+    alone(wasm, join(NEXT, 'moebius_web_threads.wasm'));
     rmSync(PKG, { recursive: true, force: true });
     renameSync(NEXT, PKG);
   }
+}
+
+/**
+ * Of a module on shared memory, makes the one for a page that may not share any: they differ in one bit of the memory that they import.
+ * @param {string} path the module, which becomes the other
+ * @param {string} shared what it is then called
+ */
+function alone(path, shared) {
+  const bytes = readFileSync(path);
+  writeFileSync(shared, bytes);
+  // A name and its length, a memory, and its limits: shared and with a maximum.
+  const memory = Buffer.from('\x06memory\x02\x03', 'latin1');
+  const at = bytes.indexOf(memory);
+  if (at < 0 || bytes.indexOf(memory, at + 1) >= 0) throw new Failure(`${path}: where does it import its memory?`);
+  bytes[at + memory.length - 1] = 1;
+  writeFileSync(path, bytes);
 }
 
 program(import.meta.url, async () => {

@@ -1,6 +1,7 @@
 // The engine as a page sees it: OpenAI's shape in front of a worker that may die, and is replaced when it does.
 
 import { MoebiusError, errorOf } from './protocol.js';
+import { startWorker } from './start.js';
 
 export { CODES, MoebiusError } from './protocol.js';
 
@@ -15,6 +16,8 @@ export { CODES, MoebiusError } from './protocol.js';
  * @property {import('./protocol.js').DeviceChoice} [device] default `auto`
  * @property {number} [context] most tokens that prompt and reply share; default is the model's own, within reason
  * @property {'f32' | 'f16'} [cache] what keys and values are kept in; default is what suits the device
+ * @property {number} [threads] most threads of the CPU; default is one for each core, at most eight. There is one where the page is
+ *   not cross-origin isolated
  * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, also when a dead worker or a lost GPU is replaced
  * @property {(device: import('./protocol.js').Device) => void} [onMoved] called when the GPU was lost and the model was loaded
  *   again, on another one or on the CPU; what was running goes on
@@ -180,7 +183,7 @@ export class Engine {
 
   /** Starts a worker and loads the model into it. @returns {Promise<Info>} */
   async #start() {
-    const worker = startWorker();
+    const worker = startWorker('./worker.js', 'moebius');
     this.#worker = worker;
     worker.addEventListener('message', (event) => {
       if (worker === this.#worker) this.#receive(event.data);
@@ -193,11 +196,13 @@ export class Engine {
       const what = event.message ? `stopped: ${event.message}` : 'could not be started';
       if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}.`));
     });
-    const { device = 'auto', context = null, cache = null } = this.#options;
+    const { device = 'auto', context = null, cache = null, threads = null } = this.#options;
     try {
       /** @type {Info} */
-      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context, cache }));
+      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context, cache, threads }));
       this.#info = info;
+      globalThis.document?.addEventListener('visibilitychange', this.#look);
+      this.#look();
       return info;
     } catch (error) {
       // A worker that failed to load has nothing worth keeping; the next attempt gets a fresh one.
@@ -241,6 +246,9 @@ export class Engine {
       if (this.#beating === undefined) this.#beat();
     });
   }
+
+  /** Tells the worker whether anybody looks at the page. */
+  #look = () => this.#send({ type: 'calm', calm: globalThis.document?.hidden ?? false });
 
   /** @param {ToWorker} message */
   #send(message) {
@@ -295,34 +303,10 @@ export class Engine {
     this.#worker = null;
     this.#loading = null;
     this.#info = null;
+    globalThis.document?.removeEventListener('visibilitychange', this.#look);
     clearTimeout(this.#beating);
     this.#beating = undefined;
     this.#missed = 0;
     for (const pending of [...this.#pending.values()]) pending.failed(error);
   }
 }
-
-/** A worker on this module's own files, also where they come from another origin than the page. */
-function startWorker() {
-  let url = new URL('./worker.js', import.meta.url);
-  if (url.origin !== location.origin) {
-    // Browsers start workers from the page's own origin only; a line of script that imports the other is one.
-    url = new URL(URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' })));
-  }
-  return new Worker(scriptUrl(url.href), { type: 'module', name: 'moebius' });
-}
-
-/**
- * A page with Trusted Types wants URLs of scripts from a named policy.
- * @param {string} url
- * @returns {string}
- */
-function scriptUrl(url) {
-  const types = /** @type {{trustedTypes?: {createPolicy(name: string, rules: object): any}}} */ (globalThis).trustedTypes;
-  if (!types) return url;
-  policy ??= types.createPolicy('moebius', { createScriptURL: (/** @type {string} */ trusted) => trusted });
-  return policy.createScriptURL(url);
-}
-
-/** @type {any} */
-let policy = null;

@@ -33,14 +33,15 @@
 /** @typedef {'chat' | 'completion'} Kind */
 
 /**
- * Page to worker. Every request has an `id`, which its answers repeat.
+ * Page to worker. Every request has an `id`, which its answers repeat. `calm`: nobody looks at the page, or somebody does again.
  * @typedef {{type: 'load', id: number, url: string, device: DeviceChoice, context: number | null,
- *      cache: 'f32' | 'f16' | null}
+ *      cache: 'f32' | 'f16' | null, threads: number | null}
  *   | {type: 'complete', id: number, kind: Kind, body: object}
  *   | {type: 'logits', id: number, tokens: number[]}
  *   | {type: 'tokenize', id: number, text: string}
  *   | {type: 'detokenize', id: number, tokens: number[]}
  *   | {type: 'cancel', id: number}
+ *   | {type: 'calm', calm: boolean}
  *   | {type: 'ping'}} ToWorker
  */
 

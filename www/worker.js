@@ -1,6 +1,6 @@
 // The engine's worker: owns one wasm instance and one model, and answers the messages of protocol.js in turn.
 
-import init, { Engine } from './pkg/moebius_web.js';
+import { load } from './module-worker.js';
 
 /** @typedef {import('./protocol.js').ToWorker} ToWorker */
 /** @typedef {import('./protocol.js').FromWorker} FromWorker */
@@ -9,7 +9,7 @@ const page = /** @type {{postMessage(message: FromWorker, transfer?: Transferabl
   /** @type {unknown} */ (globalThis)
 );
 
-/** @type {Engine | null} */
+/** @type {import('./pkg/moebius_web.js').Engine | null} */
 let engine = null;
 /** Requests that wait for their turn or run; cancelled ones are taken out. @type {Set<number>} */
 const wanted = new Set();
@@ -22,6 +22,8 @@ addEventListener('message', (event) => {
   const message = /** @type {ToWorker} */ (event.data);
   if (message.type === 'ping') {
     page.postMessage({ type: 'pong' });
+  } else if (message.type === 'calm') {
+    engine?.calm(message.calm);
   } else if (message.type === 'cancel') {
     wanted.delete(message.id);
     if (message.id === current) engine?.cancel();
@@ -35,7 +37,7 @@ addEventListener('message', (event) => {
 addEventListener('error', (event) => die(event.message));
 addEventListener('unhandledrejection', (event) => die(String(event.reason)));
 
-/** @param {Exclude<ToWorker, {type: 'ping' | 'cancel'}>} message */
+/** @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm'}>} message */
 async function answer(message) {
   const { id } = message;
   if (!wanted.has(id)) {
@@ -53,14 +55,15 @@ async function answer(message) {
 }
 
 /**
- * @param {Exclude<ToWorker, {type: 'ping' | 'cancel'}>} message
+ * @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm'}>} message
  * @returns {Promise<unknown>}
  */
 async function act(message) {
   const { id } = message;
   if (message.type === 'load') {
-    await init();
-    engine = await Engine.load(message.url, message.device, message.context ?? undefined, message.cache ?? undefined, progress, moved);
+    const { url, device, context, cache, threads } = message;
+    const { Engine, hire } = await load(device, threads);
+    engine = await Engine.load(url, device, context ?? undefined, cache ?? undefined, progress, moved, hire);
     return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()) };
   }
   if (!engine) throw { code: 'request', message: 'no model is loaded' };

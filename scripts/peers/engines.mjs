@@ -23,12 +23,19 @@ const ROUNDED = 1 / 16;
 export const ENGINES = {
   'ours-gpu': { kind: 'webgpu', ours: true, driver: 'ours.mjs', worker: false, options: { device: 'gpu' } },
   'tjs-webgpu': transformers('webgpu'),
-  'ours-cpu': { kind: 'wasm', ours: true, driver: 'ours.mjs', worker: false, options: { device: 'cpu' }, nearTies: ROUNDED },
+  'ours-cpu-1': cpu(1),
+  'ours-cpu': cpu(THREADS),
   'wllama3-1': llama('wllama3.mjs', 1),
   wllama3: llama('wllama3.mjs', THREADS),
   wllama2: llama('wllama2.mjs', THREADS),
   'tjs-wasm': transformers('wasm'),
 };
+
+/** @param {number} threads @returns {Engine} */
+function cpu(threads) {
+  const options = { device: 'cpu', threads };
+  return { kind: 'wasm', ours: true, driver: 'ours.mjs', worker: false, options, nearTies: ROUNDED };
+}
 
 /** @param {string} driver @param {number} threads @returns {Engine} */
 function llama(driver, threads) {

@@ -91,7 +91,7 @@ function answer(mode, path, range, count, response) {
   if (!stat?.isFile() || (mode === 'gone' && weights)) return send(404, 'no such file');
   if (mode === 'down' || (mode === 'busy' && count <= 2)) return send(503, 'busy');
 
-  if (mode in WORKERS && file.endsWith('worker.js')) {
+  if (mode in WORKERS && file.endsWith('/worker.js')) {
     return send(200, `${readFileSync(file)}${WORKERS[mode]}`, { 'content-type': TYPES['.js'] });
   }
   const size = mode === 'torn' && weights ? stat.size - 10 : stat.size;

@@ -17,6 +17,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::fault::{fault, keep_panics};
 use crate::home::Home;
 use crate::page::Page;
+use crate::threads::Crew;
 
 /// A model, loaded and ready. One request at a time: a second one while one runs is an error.
 #[wasm_bindgen]
@@ -34,7 +35,8 @@ impl Engine {
     /// Loads the model in the folder at `url`, which ends with a slash. `device` is `auto`, `gpu` or `cpu`,
     /// `cache` `f32` or `f16`;
     /// `onprogress` is called with bytes loaded, bytes in all, and the file. A GPU that is lost is replaced, or the CPU takes
-    /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on.
+    /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on. `hire` starts the threads of
+    /// the CPU.
     pub async fn load(
         url: String,
         device: String,
@@ -42,11 +44,12 @@ impl Engine {
         cache: Option<String>,
         onprogress: Function,
         onmoved: Function,
+        hire: Function,
     ) -> std::result::Result<Engine, JsValue> {
         keep_panics();
         let page = Page::new()?;
         let cache = cache.map(|name| cache_format(&name)).transpose().map_err(|error| fault(&error))?;
-        let home = Home { url, choice: device, context, cache, onprogress, onmoved, device: RefCell::default() };
+        let home = Home { url, choice: device, context, cache, onprogress, onmoved, crew: Crew::new(hire), device: RefCell::default() };
         let home = Rc::new(home);
         let chat = open(&home).await.map_err(|error| fault(&error))?;
         let info = info(&chat).to_string();
@@ -80,6 +83,11 @@ impl Engine {
     /// Stops what runs, soon.
     pub fn cancel(&self) {
         self.page.cancel(true);
+    }
+
+    /// Told whether nobody looks at the page: the CPU's threads then leave the cores to others.
+    pub fn calm(&self, calm: bool) {
+        self.home.crew.calm(calm);
     }
 
     /// Logits after `tokens`, over the whole vocabulary.

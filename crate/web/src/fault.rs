@@ -3,6 +3,8 @@
 use moebius_engine::Error;
 use wasm_bindgen::JsValue;
 
+use crate::threads::keep_panic;
+
 /// `{code, message}`, as `www/protocol.js` has it.
 pub(crate) fn fault(error: &Error) -> JsValue {
     let object = js_sys::Object::new();
@@ -11,9 +13,9 @@ pub(crate) fn fault(error: &Error) -> JsValue {
     object.into()
 }
 
-/// Keeps the text of a panic in `globalThis.moebiusPanic`: the trap that follows has none.
+/// Has the text of a panic kept, on whatever thread it is.
 pub(crate) fn keep_panics() {
-    std::panic::set_hook(Box::new(|panic| set(&js_sys::global(), "moebiusPanic", &panic.to_string())));
+    std::panic::set_hook(Box::new(|panic| keep_panic(&panic.to_string())));
 }
 
 fn set(object: &js_sys::Object, key: &str, value: &str) {

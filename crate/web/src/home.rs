@@ -14,6 +14,7 @@ use wasm_bindgen::JsValue;
 
 use crate::fetch::Fetch;
 use crate::place::{Place, reason};
+use crate::threads::Crew;
 
 /// A model's folder, and the device that is wanted for it.
 pub(crate) struct Home {
@@ -27,6 +28,8 @@ pub(crate) struct Home {
     pub(crate) cache: Option<Format>,
     /// See [`Fetch::new`].
     pub(crate) onprogress: Function,
+    /// The CPU's threads.
+    pub(crate) crew: Crew,
     /// Called with the device, as JSON, when the model was loaded again.
     pub(crate) onmoved: Function,
     /// `Device` of `www/protocol.js`, as JSON.
@@ -36,11 +39,11 @@ pub(crate) struct Home {
 impl Home {
     /// A session on the model. Where the choice is left to the engine and the GPU fails at it, the CPU takes over.
     pub(crate) async fn open(&self, lost: Option<&Error>) -> Result<Session> {
-        let mut place = Place::choose(&self.choice).await?;
+        let mut place = Place::choose(&self.choice, &self.crew).await?;
         let session = loop {
             match self.session_on(&place).await {
                 Err(error @ (Error::Device(_) | Error::Lost(_))) if self.choice == "auto" && place.why.is_empty() => {
-                    place = Place::cpu(format!("the GPU failed: {}", reason(error)));
+                    place = Place::cpu(format!("the GPU failed: {}", reason(error)), &self.crew).await;
                 }
                 done => break done?,
             }

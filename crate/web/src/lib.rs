@@ -3,8 +3,11 @@
 mod engine;
 mod fault;
 mod fetch;
+mod heap;
 mod home;
 mod page;
 mod place;
+mod threads;
 
 pub use engine::Engine;
+pub use threads::{lose, work};

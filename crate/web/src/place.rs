@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Reflect};
-use moebius_engine::device::{Compiler, Device, Draft, Gpu, Profile, Simd};
+use moebius_engine::device::{Compiler, Device, Draft, Gpu, Profile};
 use moebius_engine::kernel::Access;
 use moebius_engine::{Error, Result};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+
+use crate::threads::Crew;
 
 #[wasm_bindgen(module = "/src/webgpu.js")]
 extern "C" {
@@ -59,15 +61,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The device for `choice`: `auto`, `gpu` or `cpu`.
-    pub(crate) async fn choose(choice: &str) -> Result<Self> {
+    /// The device for `choice`: `auto`, `gpu` or `cpu`; the CPU's threads are `crew`'s.
+    pub(crate) async fn choose(choice: &str, crew: &Crew) -> Result<Self> {
         match choice {
-            "cpu" => Ok(Place::cpu("as chosen".into())),
+            "cpu" => Ok(Place::cpu("as chosen".into(), crew).await),
             "gpu" => Ok(Place::gpu().await?.0),
             "auto" => Ok(match Place::gpu().await {
                 Ok((place, false)) => place,
-                Ok((place, true)) => Place::cpu(format!("WebGPU is software here ({})", place.name)),
-                Err(error) => Place::cpu(reason(error)),
+                Ok((place, true)) => Place::cpu(format!("WebGPU is software here ({})", place.name), crew).await,
+                Err(error) => Place::cpu(reason(error), crew).await,
             }),
             other => {
                 Err(Error::Request { field: "device".into(), reason: format!("{other:?} is not auto, gpu or cpu") })
@@ -76,9 +78,10 @@ impl Place {
     }
 
     /// The CPU, and why.
-    pub(crate) fn cpu(why: String) -> Self {
-        let device = Rc::new(Simd::new());
-        Place { name: device.name(), device, why }
+    pub(crate) async fn cpu(why: String, crew: &Crew) -> Self {
+        let (device, lack) = crew.cpu().await;
+        let why = if lack.is_empty() { why } else { format!("{why}; {lack}") };
+        Place { name: device.name(), device: Rc::new(device), why }
     }
 
     /// The GPU, and whether it is only a program on the CPU.

@@ -5,11 +5,11 @@
 export default class {
   /** @type {any} */ #engine;
 
-  /** @param {{base: string, device: string, context: number}} options */
-  async load({ base, device, context }) {
+  /** @param {{base: string, device: string, context: number, threads?: number}} options */
+  async load({ base, device, context, threads }) {
     const path = '/www/engine.js';
     const { createEngine } = await import(path);
-    this.#engine = await createEngine({ model: `${base}/pack/`, device, context, silence: 600 });
+    this.#engine = await createEngine({ model: `${base}/pack/`, device, context, threads, silence: 600 });
     const { info } = this.#engine;
     if (info.device.kind !== device) throw new Error(`runs on the ${info.device.kind}: ${info.device.why}`);
     return info.device.name;

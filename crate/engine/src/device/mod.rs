@@ -21,6 +21,8 @@ pub use gpu::{Alter, Compiler, Draft, Gpu};
 pub use plan::{Dim, Grid, Step};
 pub use profile::Profile;
 pub use simd::Simd;
+pub use team::Hall;
+pub use wait::Rest;
 
 use crate::error::Result;
 use crate::format::Format;

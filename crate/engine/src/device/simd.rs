@@ -1,11 +1,12 @@
 //! The fast CPU device: kernels' vector code where they have it, their scalar twins otherwise.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::call::Work;
-use super::team::Team;
+use super::team::{Hall, Team};
 use crate::device::{Args, Buffer, Cpu, Device, Limits, Plan, Prepared, Reading, Scratch, Step};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Fast, Path};
@@ -39,17 +40,25 @@ impl Simd {
         Simd { team: RefCell::new(team), ..self }
     }
 
+    /// The same with threads that somebody else started, with the first as many as `threads`.
+    #[must_use]
+    pub fn with_hired(self, hall: Arc<Hall>, threads: usize) -> Self {
+        let team = (threads > 1).then(|| Team::hired(hall, threads));
+        Simd { team: RefCell::new(team), ..self }
+    }
+
     /// Runs a step.
     fn step(&self, args: &Args<'_>, fast: Fast) {
         let mut scratch = self.scratch.borrow_mut();
         match &mut *self.team.borrow_mut() {
-            None => fast(&Work::new(args, self.path, 1).first(args), &mut scratch),
-            Some(team) => {
-                let work = Work::new(args, self.path, team.parts());
-                team.run(&mut scratch, |scratch| fast(&work.first(args), scratch), &|part, scratch| {
+            Some(team) if team.wanted() > 1 => {
+                let parts = team.wanted();
+                let work = Work::new(args, self.path, parts);
+                team.run(parts, &mut scratch, |scratch| fast(&work.first(args), scratch), &|part, scratch| {
                     fast(&work.part(part), scratch)
                 });
             }
+            _ => fast(&Work::new(args, self.path, 1).first(args), &mut scratch),
         }
     }
 }

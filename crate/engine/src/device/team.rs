@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use super::Scratch;
-use super::wait::{SPINS, Sleepers, pause, sleep};
+use super::wait::{Parked, Rest, SPINS};
 
 /// Most threads of a team: a ticket has 16 bits for each number.
 const MOST: usize = 1 << 12;
@@ -46,11 +46,12 @@ struct End {
 }
 
 /// What the threads of a team share.
-#[derive(Default)]
-struct Hall {
+pub struct Hall {
     start: Start,
     end: End,
-    sleepers: Sleepers,
+    rest: Box<dyn Rest>,
+    /// The others may sleep: the first thread is to do it all.
+    calm: AtomicBool,
 }
 
 // SAFETY: all but the job are atomics. The job is written while no part of one is begun or can be, and read by who has begun one.
@@ -59,9 +60,20 @@ unsafe impl Send for Hall {}
 unsafe impl Sync for Hall {}
 
 impl Hall {
+    /// For threads that rest so.
+    #[must_use]
+    pub fn new(rest: Box<dyn Rest>) -> Self {
+        Hall { start: Start::default(), end: End::default(), rest, calm: AtomicBool::new(false) }
+    }
+
+    /// Has the first thread do all that comes (`true`), or the team.
+    pub fn calm(&self, calm: bool) {
+        self.calm.store(calm, Ordering::Relaxed);
+    }
+
     /// Does parts of jobs until the team ends.
-    fn work(&self) {
-        self.sleepers.join();
+    pub fn work(&self) {
+        self.rest.join();
         let mut scratch = Scratch::default();
         let mut seen = 0;
         while !self.end.over.load(Ordering::Relaxed) {
@@ -75,7 +87,7 @@ impl Hall {
     }
 
     /// Says that a part is done; `failed` where it could not be.
-    fn finish(&self, failed: bool) {
+    pub fn finish(&self, failed: bool) {
         if failed {
             self.end.failed.store(true, Ordering::Relaxed);
         }
@@ -114,7 +126,7 @@ impl Hall {
             if begun != seen {
                 break begun;
             }
-            sleep();
+            self.rest.sleep(&self.start.begun, seen);
         };
         self.end.asleep.fetch_sub(1, Ordering::SeqCst);
         begun
@@ -124,7 +136,7 @@ impl Hall {
     fn call(&self) {
         self.start.begun.fetch_add(1, Ordering::SeqCst);
         if self.end.asleep.load(Ordering::SeqCst) > 0 {
-            self.sleepers.wake();
+            self.rest.wake(&self.start.begun);
         }
     }
 }
@@ -141,7 +153,7 @@ pub(super) struct Team {
 impl Team {
     /// A team of as many threads, or as many as the system gives.
     pub(super) fn start(parts: usize) -> Self {
-        let mut team = Team { hall: Arc::default(), parts: parts.clamp(1, MOST), threads: Vec::new() };
+        let mut team = Team::hired(Arc::new(Hall::new(Box::new(Parked::default()))), parts);
         let spawn = |i: usize| {
             let hall = Arc::clone(&team.hall);
             Builder::new().name(format!("moebius {i}")).spawn(move || hall.work()).ok()
@@ -151,19 +163,29 @@ impl Team {
         team
     }
 
+    /// A team whose other threads somebody else started: they do [`Hall::work`].
+    pub(super) fn hired(hall: Arc<Hall>, parts: usize) -> Self {
+        Team { hall, parts: parts.clamp(1, MOST), threads: Vec::new() }
+    }
+
     /// Threads of the team, the first included.
     pub(super) fn parts(&self) -> usize {
         self.parts
     }
 
-    /// Has the first part done as `own`, here, and the others as `job`, here and elsewhere; returns when all is done.
-    pub(super) fn run(&mut self, scratch: &mut Scratch, own: impl FnOnce(&mut Scratch), job: &Job<'_>) {
+    /// Parts that the next job is to have.
+    pub(super) fn wanted(&self) -> usize {
+        if self.hall.calm.load(Ordering::Relaxed) { 1 } else { self.parts }
+    }
+
+    /// Has the first of `parts` done as `own`, here, and the others as `job`, here and elsewhere; returns when all is done.
+    pub(super) fn run(&mut self, parts: usize, scratch: &mut Scratch, own: impl FnOnce(&mut Scratch), job: &Job<'_>) {
         let Hall { start, end, .. } = &*self.hall;
         end.done.store(0, Ordering::Relaxed);
         // SAFETY: no part of the last job is left to begin or running. The job is lent no longer than `lent` lives.
         unsafe { *start.job.get() = Some(std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job)) };
         let number = u64::from(start.begun.load(Ordering::Relaxed)) << 32;
-        start.ticket.store(number | (self.parts as u64) << 16 | 1, Ordering::Release);
+        start.ticket.store(number | (parts.min(MOST) as u64) << 16 | 1, Ordering::Release);
         self.hall.call();
         let lent = Lent { hall: &self.hall, own: Cell::new(1) };
         own(scratch);
@@ -197,7 +219,7 @@ struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        let Hall { start, end, .. } = self.hall;
+        let Hall { start, end, rest, .. } = self.hall;
         // No parts, and as many begun as there were.
         let begun = start.ticket.fetch_and(!0xFFFF_0000, Ordering::Relaxed) as u32 & 0xFFFF;
         let mut spins = 0;
@@ -206,7 +228,7 @@ impl Drop for Lent<'_> {
                 spins += 1;
                 spin_loop();
             } else {
-                pause();
+                rest.pause();
             }
         }
     }
@@ -234,7 +256,7 @@ mod tests {
                 let add = |part: usize| {
                     counts[part].fetch_add(step[0] + step[1], Ordering::Relaxed);
                 };
-                team.run(&mut Scratch::default(), |_| add(0), &|part, _| add(part));
+                team.run(parts, &mut Scratch::default(), |_| add(0), &|part, _| add(part));
                 if job % (jobs / 4) == 0 {
                     wait();
                 }
@@ -258,7 +280,7 @@ mod tests {
                         std::thread::yield_now();
                     }
                 };
-                team.run(scratch, wait, &|_, _| {
+                team.run(3, scratch, wait, &|_, _| {
                     begun.store(true, Ordering::Relaxed);
                     assert!(own || std::thread::current().id() == first, "as it should");
                 });
@@ -269,7 +291,7 @@ mod tests {
         let add = |_: usize, _: &mut Scratch| {
             done.fetch_add(1, Ordering::Relaxed);
         };
-        team.run(scratch, |_| (), &add);
+        team.run(3, scratch, |_| (), &add);
         assert_eq!(done.load(Ordering::Relaxed), 2);
     }
 }

@@ -1,33 +1,47 @@
 //! How threads wait for each other: for some microseconds awake, then asleep.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 
-/// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread.
-pub(super) const SPINS: u32 = 2_000;
+/// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread. WebAssembly
+/// has no instruction that says that this is such a loop, and its turns are short.
+pub(super) const SPINS: u32 = if cfg!(target_arch = "wasm32") { 30_000 } else { 2_000 };
 
-/// Threads that sleep now and then. The lock is for those who join and for who wakes sleepers: a rare thing.
+/// How the threads of a team rest.
+pub trait Rest: Send + Sync {
+    /// Called once by every thread that will sleep.
+    fn join(&self) {}
+
+    /// Sleeps until woken, or shorter; not at all where `word` is not `seen` any more.
+    fn sleep(&self, word: &AtomicU32, seen: u32);
+
+    /// Wakes all that sleep on `word`, which has changed.
+    fn wake(&self, word: &AtomicU32);
+
+    /// Leaves the core to others for a moment.
+    fn pause(&self);
+}
+
+/// Threads of the system. The lock is for those who join and for who wakes sleepers: a rare thing.
 #[derive(Default)]
-pub(super) struct Sleepers(Mutex<Vec<Thread>>);
+pub(super) struct Parked(Mutex<Vec<Thread>>);
 
-impl Sleepers {
-    /// Takes this thread in.
-    pub(super) fn join(&self) {
+impl Rest for Parked {
+    fn join(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current());
     }
 
-    /// Wakes all that sleep, and lets no other fall asleep once.
-    pub(super) fn wake(&self) {
+    fn sleep(&self, _: &AtomicU32, _: u32) {
+        // Whoever was woken before it slept does not.
+        thread::park();
+    }
+
+    fn wake(&self, _: &AtomicU32) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Thread::unpark);
     }
-}
 
-/// Sleeps until woken, or shorter.
-pub(super) fn sleep() {
-    thread::park();
-}
-
-/// Leaves the core to others for a moment.
-pub(super) fn pause() {
-    thread::yield_now();
+    fn pause(&self) {
+        thread::yield_now();
+    }
 }

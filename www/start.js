@@ -1,0 +1,30 @@
+// Starts workers on this folder's modules, also where they come from another origin than the page.
+
+/**
+ * @param {string} file a module of this folder
+ * @param {string} name what tools show
+ * @returns {Worker}
+ */
+export function startWorker(file, name) {
+  let url = new URL(file, import.meta.url);
+  if (url.origin !== location.origin) {
+    // Browsers start workers from the page's own origin only; a line of script that imports the other is one.
+    url = new URL(URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' })));
+  }
+  return new Worker(scriptUrl(url.href), { type: 'module', name });
+}
+
+/**
+ * A page with Trusted Types wants URLs of scripts from a named policy.
+ * @param {string} url
+ * @returns {string}
+ */
+function scriptUrl(url) {
+  const types = /** @type {{trustedTypes?: {createPolicy(name: string, rules: object): any}}} */ (globalThis).trustedTypes;
+  if (!types) return url;
+  policy ??= types.createPolicy('moebius', { createScriptURL: (/** @type {string} */ trusted) => trusted });
+  return policy.createScriptURL(url);
+}
+
+/** @type {any} */
+let policy = null;
