@@ -49,7 +49,16 @@ impl Engine {
         keep_panics();
         let page = Page::new()?;
         let cache = cache.map(|name| cache_format(&name)).transpose().map_err(|error| fault(&error))?;
-        let home = Home { url, choice: device, context, cache, onprogress, onmoved, crew: Crew::new(hire), device: RefCell::default() };
+        let home = Home {
+            url,
+            choice: device,
+            context,
+            cache,
+            onprogress,
+            onmoved,
+            crew: Crew::new(hire),
+            device: RefCell::default(),
+        };
         let home = Rc::new(home);
         let chat = open(&home).await.map_err(|error| fault(&error))?;
         let info = info(&chat).to_string();

@@ -22,6 +22,11 @@ export function wake(address) {
   Atomics.notify(words(), address >>> 2);
 }
 
+/** @returns {number} milliseconds */
+export function now() {
+  return performance.now();
+}
+
 /** @param {string} text */
 export function keepPanic(text) {
   Object.assign(globalThis, { moebiusPanic: text });

@@ -18,6 +18,8 @@ extern "C" {
 
     fn wake(address: usize);
 
+    fn now() -> f64;
+
     /// Keeps the text of a panic in `globalThis.moebiusPanic`: the trap that follows has none.
     #[wasm_bindgen(js_name = keepPanic)]
     pub(crate) fn keep_panic(text: &str);
@@ -33,6 +35,10 @@ impl Rest for Workers {
 
     fn wake(&self, word: &AtomicU32) {
         wake(word.as_ptr() as usize);
+    }
+
+    fn now(&self) -> f64 {
+        now()
     }
 
     fn pause(&self) {

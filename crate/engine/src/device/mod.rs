@@ -1,5 +1,6 @@
 //! Devices: where buffers live and plans run. The scalar CPU is the truth; wgpu, and vectors where there is no GPU, the speed.
 
+mod alone;
 mod call;
 mod cpu;
 mod gpu;

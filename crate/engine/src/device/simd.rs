@@ -51,14 +51,14 @@ impl Simd {
     fn step(&self, args: &Args<'_>, fast: Fast) {
         let mut scratch = self.scratch.borrow_mut();
         match &mut *self.team.borrow_mut() {
-            Some(team) if team.wanted() > 1 => {
+            Some(team) => {
                 let parts = team.wanted();
                 let work = Work::new(args, self.path, parts);
                 team.run(parts, &mut scratch, |scratch| fast(&work.first(args), scratch), &|part, scratch| {
                     fast(&work.part(part), scratch)
                 });
             }
-            _ => fast(&Work::new(args, self.path, 1).first(args), &mut scratch),
+            None => fast(&Work::new(args, self.path, 1).first(args), &mut scratch),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use super::Scratch;
+use super::alone::Alone;
 use super::wait::{Parked, Rest, SPINS};
 
 /// Most threads of a team: a ticket has 16 bits for each number.
@@ -148,12 +149,13 @@ pub(super) struct Team {
     parts: usize,
     /// The others, which end with the team.
     threads: Vec<JoinHandle<()>>,
+    alone: Alone,
 }
 
 impl Team {
     /// A team of as many threads, or as many as the system gives.
     pub(super) fn start(parts: usize) -> Self {
-        let mut team = Team::hired(Arc::new(Hall::new(Box::new(Parked::default()))), parts);
+        let mut team = Team::hired(Arc::new(Hall::new(Box::new(Parked::new()))), parts);
         let spawn = |i: usize| {
             let hall = Arc::clone(&team.hall);
             Builder::new().name(format!("moebius {i}")).spawn(move || hall.work()).ok()
@@ -165,7 +167,7 @@ impl Team {
 
     /// A team whose other threads somebody else started: they do [`Hall::work`].
     pub(super) fn hired(hall: Arc<Hall>, parts: usize) -> Self {
-        Team { hall, parts: parts.clamp(1, MOST), threads: Vec::new() }
+        Team { hall, parts: parts.clamp(1, MOST), threads: Vec::new(), alone: Alone::default() }
     }
 
     /// Threads of the team, the first included.
@@ -174,13 +176,17 @@ impl Team {
     }
 
     /// Parts that the next job is to have.
-    pub(super) fn wanted(&self) -> usize {
-        if self.hall.calm.load(Ordering::Relaxed) { 1 } else { self.parts }
+    pub(super) fn wanted(&mut self) -> usize {
+        if self.hall.calm.load(Ordering::Relaxed) || self.alone.next() { 1 } else { self.parts }
     }
 
     /// Has the first of `parts` done as `own`, here, and the others as `job`, here and elsewhere; returns when all is done.
     pub(super) fn run(&mut self, parts: usize, scratch: &mut Scratch, own: impl FnOnce(&mut Scratch), job: &Job<'_>) {
-        let Hall { start, end, .. } = &*self.hall;
+        if parts == 1 {
+            return own(scratch);
+        }
+        let Hall { start, end, rest, .. } = &*self.hall;
+        let begin = rest.now();
         end.done.store(0, Ordering::Relaxed);
         // SAFETY: no part of the last job is left to begin or running. The job is lent no longer than `lent` lives.
         unsafe { *start.job.get() = Some(std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job)) };
@@ -193,7 +199,9 @@ impl Team {
             lent.own.set(lent.own.get() + 1);
             job(part, scratch);
         }
+        let (since, waited) = lent.wait().unwrap_or((begin, 0.0));
         drop(lent);
+        self.alone.judge(since - begin, waited);
         assert!(!end.failed.swap(false, Ordering::Relaxed), "a thread of the CPU's team failed");
     }
 }
@@ -217,20 +225,30 @@ struct Lent<'a> {
     own: Cell<u32>,
 }
 
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
+impl Lent<'_> {
+    /// Waits for the parts that others have begun. If that was not short: since when, and how long.
+    fn wait(&self) -> Option<(f64, f64)> {
         let Hall { start, end, rest, .. } = self.hall;
         // No parts, and as many begun as there were.
         let begun = start.ticket.fetch_and(!0xFFFF_0000, Ordering::Relaxed) as u32 & 0xFFFF;
-        let mut spins = 0;
-        while end.done.load(Ordering::Acquire) < begun - self.own.get() {
-            if spins < SPINS {
-                spins += 1;
-                spin_loop();
-            } else {
-                rest.pause();
+        let done = || end.done.load(Ordering::Acquire) >= begun - self.own.get();
+        for _ in 0..SPINS {
+            if done() {
+                return None;
             }
+            spin_loop();
         }
+        let since = rest.now();
+        while !done() {
+            rest.pause();
+        }
+        Some((since, rest.now() - since))
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.wait();
     }
 }
 

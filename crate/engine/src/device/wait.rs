@@ -3,10 +3,11 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
+use std::time::Instant;
 
 /// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread. WebAssembly
 /// has no instruction that says that this is such a loop, and its turns are short.
-pub(super) const SPINS: u32 = if cfg!(target_arch = "wasm32") { 30_000 } else { 2_000 };
+pub(super) const SPINS: u32 = if cfg!(target_arch = "wasm32") { 150_000 } else { 2_000 };
 
 /// How the threads of a team rest.
 pub trait Rest: Send + Sync {
@@ -21,15 +22,27 @@ pub trait Rest: Send + Sync {
 
     /// Leaves the core to others for a moment.
     fn pause(&self);
+
+    /// Milliseconds since whenever.
+    fn now(&self) -> f64;
 }
 
 /// Threads of the system. The lock is for those who join and for who wakes sleepers: a rare thing.
-#[derive(Default)]
-pub(super) struct Parked(Mutex<Vec<Thread>>);
+pub(super) struct Parked {
+    threads: Mutex<Vec<Thread>>,
+    start: Instant,
+}
+
+impl Parked {
+    #[allow(clippy::disallowed_methods, reason = "where there are threads of the system there is a clock")]
+    pub(super) fn new() -> Self {
+        Parked { threads: Mutex::default(), start: Instant::now() }
+    }
+}
 
 impl Rest for Parked {
     fn join(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current());
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current());
     }
 
     fn sleep(&self, _: &AtomicU32, _: u32) {
@@ -38,10 +51,14 @@ impl Rest for Parked {
     }
 
     fn wake(&self, _: &AtomicU32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Thread::unpark);
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(Thread::unpark);
     }
 
     fn pause(&self) {
         thread::yield_now();
+    }
+
+    fn now(&self) -> f64 {
+        self.start.elapsed().as_secs_f64() * 1e3
     }
 }
