@@ -20,6 +20,9 @@ const TYPES = {
 /** A template of as many turns as stars in a galaxy. */
 const LOOP = '{% for i in range(99999) %}{% for j in range(99999) %}{{ i }}{{ j }}{% endfor %}{% endfor %}';
 
+/** What makes a page cross-origin isolated. */
+const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+
 /** What the engine's worker begins with, by mode. */
 const HARDWARE = `Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { value: false });`;
 const WORKERS = /** @type {Record<string, string>} */ ({
@@ -39,9 +42,10 @@ const WORKERS = /** @type {Record<string, string>} */ ({
  * - `down`: never serves. `page`: answers with a web page. `shifted`: ranges are four bytes off. `long`: sends more than
  *   asked. `gone`: weights are missing. `torn`: weights end ten bytes early, for good. `broken-wasm`: half the engine.
  * - `hardware`: the engine's worker takes the software adapter for a real GPU. `doomed`: the same, and every device is lost.
+ * - `lonely`: the page is isolated, but the CPU's threads cannot be had.
  * - `loop`: the chat template has no end worth waiting for.
  * - `blank`: an empty document, for tests that need no page. `quiet`: no fault.
- * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'loop' | 'blank' | 'quiet'} Mode
+ * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'lonely' | 'loop' | 'blank' | 'quiet'} Mode
  */
 
 /**
@@ -91,11 +95,13 @@ function answer(mode, path, range, count, response) {
   if (!stat?.isFile() || (mode === 'gone' && weights)) return send(404, 'no such file');
   if (mode === 'down' || (mode === 'busy' && count <= 2)) return send(503, 'busy');
 
+  if (mode === 'lonely' && file.endsWith('thread-worker.js')) return send(404);
   if (mode in WORKERS && file.endsWith('/worker.js')) {
     return send(200, `${readFileSync(file)}${WORKERS[mode]}`, { 'content-type': TYPES['.js'] });
   }
   const size = mode === 'torn' && weights ? stat.size - 10 : stat.size;
-  const headers = { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store' };
+  const type = TYPES[extname(file)] ?? 'application/octet-stream';
+  const headers = { 'content-type': type, 'cache-control': 'no-store', ...(mode === 'lonely' ? ISOLATED : {}) };
   if (mode === 'broken-wasm' && file.endsWith('.wasm')) {
     response.writeHead(200, headers);
     createReadStream(file, { end: size >> 1 }).pipe(response);

@@ -21,7 +21,7 @@ after(() => browser?.close());
  * What a page makes of a model's golden prompt, and the modules that it loads.
  * @param {string} url of a document
  * @param {string} model
- * @param {number | undefined} threads
+ * @param {number} threads
  */
 async function replies(url, model, threads) {
   const page = await open(browser);
@@ -36,14 +36,15 @@ async function replies(url, model, threads) {
   const body = { prompt, max_tokens: greedy.length, temperature: 0, ignore_eos: true, return_token_ids: true };
   const reply = await page.evaluate(
     async ({ model, body, threads }) => {
-      const path = '/www/engine.js';
+      // Beside the document: what is bad about the host is in its path.
+      const path = new URL('www/engine.js', location.href).href;
       const { createEngine } = await import(path);
       const engine = await createEngine({ model, device: 'cpu', threads });
-      const { name } = engine.info.device;
+      const { name, why } = engine.info.device;
       const { choices } = await engine.completions.create(body);
       const logits = Array.from(await engine.logits(body.prompt));
       engine.unload();
-      return { isolated: crossOriginIsolated, name, tokens: choices[0].token_ids, logits };
+      return { isolated: crossOriginIsolated, name, why, tokens: choices[0].token_ids, logits };
     },
     { model: `/${FIXTURES}${model}/`, body, threads },
   );
@@ -67,9 +68,10 @@ for (const model of MODELS) {
       assert.match(one.name, /, one thread$/);
       assert.deepEqual(one.modules, ['/www/pkg/moebius_web_bg.wasm']);
 
-      const other = await replies(`${plain.url}as/blank/`, model, 2);
+      const other = await replies(`${plain.url}package.json`, model, 2);
       assert.equal(other.isolated, false);
       assert.match(other.name, /, one thread$/);
+      assert.equal(other.why, 'as chosen; one thread, as the page is not cross-origin isolated');
       assert.deepEqual(other.modules, ['/www/pkg/moebius_web_bg.wasm']);
 
       assert.deepEqual(two.logits, one.logits);
@@ -80,3 +82,15 @@ for (const model of MODELS) {
     }
   });
 }
+
+test('a thread that does not start is done without, and the device says so', async () => {
+  const site = await host();
+  try {
+    const reply = await replies(`${site.url}as/lonely/package.json`, MODELS[0], 2);
+    assert.equal(reply.isolated, true);
+    assert.match(reply.name, /, one thread$/);
+    assert.equal(reply.why, 'as chosen; 1 of 2 threads did not start');
+  } finally {
+    await site.stop();
+  }
+});
