@@ -3,43 +3,38 @@
 /// Milliseconds of waiting for others that are nobody's fault.
 const PATIENCE: f64 = 1.0;
 
-/// Jobs that are done alone after such a wait: at first, and at most, which take a fraction of a second.
-const JOBS: [u32; 2] = [512, 8192];
+/// Milliseconds of working alone after a longer wait: at first, and at most.
+const ALONE: [f64; 2] = [5.0, 640.0];
 
-/// Counts the jobs that the first thread has yet to do alone.
+/// Until when the first thread is to work alone. Times are milliseconds.
 pub(super) struct Alone {
-    /// How many are left.
-    left: u32,
-    /// How many it will be next time.
-    next: u32,
-    /// Jobs of the team since.
-    since: u32,
+    until: f64,
+    /// How long it will be next time.
+    next: f64,
 }
 
 impl Default for Alone {
     fn default() -> Self {
-        Alone { left: 0, next: JOBS[0], since: 0 }
+        Alone { until: f64::NEG_INFINITY, next: ALONE[0] }
     }
 }
 
 impl Alone {
-    /// Whether the next job is one of them.
-    pub(super) fn next(&mut self) -> bool {
-        let alone = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        alone
+    /// Whether a job that begins now is done alone.
+    pub(super) fn at(&self, now: f64) -> bool {
+        now < self.until
     }
 
-    /// Told what a job of the team took: the first thread's own parts, and how long it then waited for the others, in milliseconds. Parts
-    /// are of one size: who waits longer than it worked waits for a thread that does not run.
-    pub(super) fn judge(&mut self, own: f64, waited: f64) {
-        if waited > own + PATIENCE {
-            *self = Alone { left: self.next, next: (2 * self.next).min(JOBS[1]), since: 0 };
-        } else {
-            self.since += 1;
-            if self.since >= self.next {
-                *self = Alone { next: (self.next / 2).max(JOBS[0]), ..Alone::default() };
-            }
+    /// Told of a job of the team: when it began, when the first thread was done with its own parts, and when all were. Parts are of one
+    /// size: who waits longer than it worked waits for a thread that does not run.
+    pub(super) fn judge(&mut self, begin: f64, own: f64, end: f64) {
+        if end - own > own - begin + PATIENCE {
+            self.until = end + self.next;
+            self.next = (2.0 * self.next).min(ALONE[1]);
+        } else if end > self.until + self.next {
+            // As long a good time makes up for half of it.
+            self.until = end;
+            self.next = (self.next / 2.0).max(ALONE[0]);
         }
     }
 }
@@ -48,25 +43,24 @@ impl Alone {
 mod tests {
     use super::*;
 
-    /// Jobs done alone until the team is tried again.
-    fn alone(alone: &mut Alone) -> u32 {
-        (0..).take_while(|_| alone.next()).count() as u32
-    }
-
     #[test]
-    fn one_thread_works_alone_for_longer_each_time_and_less_after_good_times() {
+    fn one_thread_works_alone_for_longer_each_time_and_for_less_after_good_times() {
         let mut team = Alone::default();
-        team.judge(0.02, 0.9);
-        team.judge(20.0, 20.5);
-        assert_eq!(alone(&mut team), 0, "no stall");
-        for jobs in [512, 1024, 2048, 4096, 8192, 8192] {
-            team.judge(0.02, 3.0);
-            assert_eq!(alone(&mut team), jobs);
+        let mut now = 100.0;
+        team.judge(now, now + 0.02, now + 0.9);
+        team.judge(now, now + 20.0, now + 40.5);
+        assert!(!team.at(now + 40.5), "waits that happen");
+        for alone in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 640.0] {
+            team.judge(now, now + 0.02, now + 3.0);
+            now += 3.0;
+            assert!(team.at(now + alone - 0.1) && !team.at(now + alone), "{alone}");
+            now += alone;
         }
-        for _ in 0..8192 + 4096 {
-            team.judge(0.02, 0.01);
+        for _ in 0..(640 + 320 + 160 + 20) * 10 {
+            team.judge(now, now + 0.05, now + 0.1);
+            now += 0.1;
         }
-        team.judge(0.02, 3.0);
-        assert_eq!(alone(&mut team), 2048);
+        team.judge(now, now + 0.02, now + 3.0);
+        assert!(team.at(now + 3.0 + 79.0) && !team.at(now + 3.0 + 80.0));
     }
 }

@@ -176,8 +176,9 @@ impl Team {
     }
 
     /// Parts that the next job is to have.
-    pub(super) fn wanted(&mut self) -> usize {
-        if self.hall.calm.load(Ordering::Relaxed) || self.alone.next() { 1 } else { self.parts }
+    pub(super) fn wanted(&self) -> usize {
+        let calm = self.hall.calm.load(Ordering::Relaxed);
+        if calm || self.alone.at(self.hall.rest.now()) { 1 } else { self.parts }
     }
 
     /// Has the first of `parts` done as `own`, here, and the others as `job`, here and elsewhere; returns when all is done.
@@ -199,9 +200,9 @@ impl Team {
             lent.own.set(lent.own.get() + 1);
             job(part, scratch);
         }
-        let (since, waited) = lent.wait().unwrap_or((begin, 0.0));
+        let (own, all) = lent.wait().unwrap_or((begin, begin));
         drop(lent);
-        self.alone.judge(since - begin, waited);
+        self.alone.judge(begin, own, all);
         assert!(!end.failed.swap(false, Ordering::Relaxed), "a thread of the CPU's team failed");
     }
 }
@@ -226,7 +227,7 @@ struct Lent<'a> {
 }
 
 impl Lent<'_> {
-    /// Waits for the parts that others have begun. If that was not short: since when, and how long.
+    /// Waits for the parts that others have begun. If that was not short: since when, and until when.
     fn wait(&self) -> Option<(f64, f64)> {
         let Hall { start, end, rest, .. } = self.hall;
         // No parts, and as many begun as there were.
@@ -242,7 +243,7 @@ impl Lent<'_> {
         while !done() {
             rest.pause();
         }
-        Some((since, rest.now() - since))
+        Some((since, rest.now()))
     }
 }
 
