@@ -6,7 +6,8 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 /// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread. WebAssembly
-/// has no instruction that says that this is such a loop, and its turns are short.
+/// has no instruction that says that this is such a loop, so that its turns are short; and what lies between two tokens in a browser takes
+/// longer, which it is worth to be awake for.
 pub(super) const SPINS: u32 = if cfg!(target_arch = "wasm32") { 150_000 } else { 2_000 };
 
 /// How the threads of a team rest.
