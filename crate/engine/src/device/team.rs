@@ -286,6 +286,21 @@ mod tests {
     }
 
     #[test]
+    fn a_calm_team_is_its_first_thread() {
+        let mut team = Team::start(3);
+        for (calm, parts) in [(true, 1), (false, 3)] {
+            team.hall.calm(calm);
+            assert_eq!(team.wanted(), parts);
+            let done = AtomicU32::new(0);
+            let add = |_: &mut Scratch| {
+                done.fetch_add(1, Ordering::Relaxed);
+            };
+            team.run(parts, &mut Scratch::default(), add, &|_, scratch| add(scratch));
+            assert_eq!(done.load(Ordering::Relaxed), parts as u32);
+        }
+    }
+
+    #[test]
     fn a_panic_of_any_thread_is_one_here_and_the_team_goes_on() {
         let mut team = Team::start(3);
         let scratch = &mut Scratch::default();
