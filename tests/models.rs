@@ -5,6 +5,7 @@
 mod adapter;
 mod folder;
 mod packed;
+mod page;
 mod run;
 mod table;
 

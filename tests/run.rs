@@ -55,7 +55,7 @@ impl Run {
 }
 
 /// Index of the largest logit, the lowest among equals.
-fn largest(logits: &[f32]) -> u32 {
+pub(crate) fn largest(logits: &[f32]) -> u32 {
     let best = logits.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1));
     best.unwrap().0 as u32
 }

@@ -1,9 +1,10 @@
 //! The page of what agrees with transformers, `docs/families.md`: made from what a test measured, and checked to be current.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use moebius_tests::json;
+
+use crate::page;
 
 /// What a fixture came to: its largest differences from transformers on the CPU and the GPU, in deviations of the logits.
 pub(crate) struct Row {
@@ -11,9 +12,6 @@ pub(crate) struct Row {
     pub cpu: f64,
     pub gpu: f64,
 }
-
-/// Bounds that are told: drivers differ in the last digits of a figure, and the page should not.
-const TOLD: [f64; 3] = [2e-5, 1e-4, 1e-3];
 
 const HEAD: &str = "# Families
 
@@ -29,7 +27,7 @@ current.
 |---|---|---|---|---|---|
 ";
 
-/// Writes the page if `MOEBIUS_WRITE` is set, and else refuses one that says something else.
+/// The first part of the page, of checkpoints.
 pub(crate) fn check(mut rows: Vec<Row>) {
     let family = |row: &Row| json(&format!("{}/config.json", row.name))["model_type"].as_str().unwrap().to_owned();
     rows.sort_by_key(|row| (family(row), row.name));
@@ -37,17 +35,10 @@ pub(crate) fn check(mut rows: Vec<Row>) {
     for row in &rows {
         let Row { name, cpu, gpu } = *row;
         let (family, file) = (family(row), file(name));
-        let told =
-            |error: f64| TOLD.into_iter().find(|bound| error <= *bound).map_or("more".into(), |b| format!("≤ {b:.0e}"));
-        let (cpu, gpu) = (told(cpu), told(gpu));
+        let (cpu, gpu) = (page::told(cpu), page::told(gpu));
         writeln!(page, "| `{family}` | `{name}` | {file} | {cpu} | {gpu} | 32 of 32 |").unwrap();
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/families.md");
-    if std::env::var_os("MOEBIUS_WRITE").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "docs/families.md is not current; it should be\n{page}");
+    page::current(&page, "");
 }
 
 /// How a fixture is stored.

@@ -1,4 +1,4 @@
-//! A model's folder on disk as a `Source`, and other files that commands read.
+//! A model on disk as a `Source`, a folder or a .gguf, and other files that commands read.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -9,18 +9,24 @@ use async_trait::async_trait;
 use moebius_engine::source::Source;
 use moebius_engine::{Error, Result};
 
-/// A folder.
+/// A folder, or a .gguf in one.
 pub(crate) struct Disk {
     root: PathBuf,
+    gguf: Option<String>,
 }
 
 impl Disk {
-    /// The folder `root`, which must be there.
-    pub(crate) fn open(root: &Path) -> Result<Self> {
-        if root.is_dir() {
-            return Ok(Disk { root: root.to_owned() });
+    /// The folder or the .gguf at `path`, which must be there.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Ok(Disk { root: path.to_owned(), gguf: None });
         }
-        Err(file_error(root, if root.exists() { "not a folder" } else { "no such folder" }))
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|name| path.is_file() && name.to_lowercase().ends_with(".gguf")) {
+            let root = path.parent().unwrap_or(Path::new("")).to_owned();
+            return Ok(Disk { root, gguf: Some(name.into()) });
+        }
+        Err(file_error(path, if path.exists() { "neither a folder nor a .gguf" } else { "no such folder" }))
     }
 
     /// Path of a file named by a model: inside the folder, whatever the name says.
@@ -40,6 +46,10 @@ impl Disk {
 impl Source for Disk {
     async fn size(&self, file: &str) -> Result<u64> {
         Ok(self.file(file)?.1)
+    }
+
+    fn gguf(&self) -> Option<&str> {
+        self.gguf.as_deref()
     }
 
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {

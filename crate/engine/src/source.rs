@@ -16,6 +16,11 @@ pub trait Source {
     /// Exactly the bytes `range` of `file`; anything shorter is [`Error::File`].
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>>;
 
+    /// Name of the .gguf that is the whole model, where it is one; other files of its folder are then none of the model's.
+    fn gguf(&self) -> Option<&str> {
+        None
+    }
+
     /// The whole of a small file (configuration, tokenizer), refused above `limit` bytes before it is read.
     async fn read_all(&self, file: &str, limit: u64) -> Result<Vec<u8>> {
         let size = self.size(file).await?;
@@ -30,6 +35,8 @@ pub trait Source {
 #[derive(Default)]
 pub struct Memory {
     files: BTreeMap<String, Vec<u8>>,
+    /// The .gguf that is the whole model.
+    pub gguf: Option<String>,
 }
 
 impl Memory {
@@ -48,6 +55,10 @@ impl Memory {
 impl Source for Memory {
     async fn size(&self, file: &str) -> Result<u64> {
         Ok(self.file(file)?.len() as u64)
+    }
+
+    fn gguf(&self) -> Option<&str> {
+        self.gguf.as_deref()
     }
 
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {

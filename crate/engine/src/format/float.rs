@@ -2,11 +2,11 @@
 
 use half::{bf16, f16};
 
-pub(super) fn to_f16(v: f32) -> u16 {
+pub(crate) fn to_f16(v: f32) -> u16 {
     f16::from_f32(v).to_bits()
 }
 
-pub(super) fn from_f16(bits: u16) -> f32 {
+pub(crate) fn from_f16(bits: u16) -> f32 {
     f16::from_bits(bits).to_f32()
 }
 

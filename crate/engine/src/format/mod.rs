@@ -12,6 +12,7 @@ mod q8;
 mod small;
 
 use crate::error::{Error, Result};
+pub(crate) use float::{from_f16, to_f16};
 pub(crate) use fp8::LARGEST as LARGEST_E4M3;
 pub(crate) use mxfp4::LARGEST as LARGEST_POWER;
 

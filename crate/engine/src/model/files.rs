@@ -1,6 +1,7 @@
 //! The small texts beside the weights: read once, bounded, and handed to the tokenizer and the chat template.
 
 use crate::error::{Error, Result};
+use crate::model::gguf;
 use crate::source::Source;
 
 /// Texts of a model's folder, those that are there.
@@ -16,17 +17,22 @@ pub struct Files {
     pub generation_config: Option<String>,
 }
 
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(crate) const GENERATION: &str = "generation_config.json";
+
 /// Names and largest sizes in bytes; large tokenizers of public models have about 20 MB.
-pub(crate) const TEXTS: [(&str, u64); 4] = [
-    ("tokenizer.json", 64 << 20),
-    ("tokenizer_config.json", 16 << 20),
-    ("chat_template.jinja", 1 << 20),
-    ("generation_config.json", 1 << 20),
-];
+pub(crate) const TEXTS: [(&str, u64); 4] =
+    [(TOKENIZER, 64 << 20), (TOKENIZER_CONFIG, 16 << 20), ("chat_template.jinja", 1 << 20), (GENERATION, 1 << 20)];
 
 impl Files {
-    /// Reads what is there.
+    /// Reads what is there, of a checkpoint's folder, a pack or a GGUF.
     pub async fn read(source: &dyn Source) -> Result<Self> {
+        Files::of(&gguf::folder(source).await?).await
+    }
+
+    /// Reads what is in a folder.
+    pub(crate) async fn of(source: &dyn Source) -> Result<Self> {
         let [tokenizer, tokenizer_config, chat_template, generation_config] = TEXTS;
         Ok(Files {
             tokenizer: text(source, tokenizer).await?,

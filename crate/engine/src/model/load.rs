@@ -9,6 +9,7 @@ use crate::format::Format;
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::config::Config;
 use crate::model::family::read_spec;
+use crate::model::gguf;
 use crate::model::needs::{self, layer, needs, own_name, views};
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
@@ -93,7 +94,7 @@ impl Model {
         device: Rc<dyn Device>,
         options: &LoadOptions,
     ) -> Result<(Model, Pending<'a>)> {
-        let folder = Verified::open(source).await?;
+        let folder = gguf::folder(source).await?;
         let (spec, files) = read_model(&folder).await?;
         let context = context(&spec, options)?;
         let tensors = open(folder, &spec).await?;
@@ -175,7 +176,7 @@ impl Pending<'_> {
 /// Configuration and texts of a model's folder.
 pub(crate) async fn read_model(source: &dyn Source) -> Result<(ModelSpec, Files)> {
     let config = Config::read(source, CONFIG).await?;
-    let files = Files::read(source).await?;
+    let files = Files::of(source).await?;
     let generation = files.generation_config.as_ref();
     let generation = generation.map(|text| Config::parse("generation_config.json", text.as_bytes())).transpose()?;
     Ok((read_spec(&config, generation.as_ref())?, files))
@@ -183,6 +184,9 @@ pub(crate) async fn read_model(source: &dyn Source) -> Result<(ModelSpec, Files)
 
 /// The tensors of a model, by the names that its needs have.
 pub(crate) async fn open<'a>(folder: Verified<'a>, spec: &ModelSpec) -> Result<Tensors<'a>> {
+    if !folder.gguf.is_empty() {
+        return Ok(Tensors { index: gguf::index(&folder, spec)?, files: folder });
+    }
     let mut tensors = Tensors::open(folder).await?;
     for view in views(spec) {
         tensors.index.view(&view)?;

@@ -10,6 +10,7 @@ mod ernie4_5_moe;
 mod family;
 mod files;
 mod forward;
+mod gguf;
 mod gpt_oss;
 mod granitemoe;
 mod grouped;

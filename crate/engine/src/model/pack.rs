@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::files::TEXTS;
+use crate::model::gguf;
 use crate::model::load::{CONFIG, open, read_model};
 use crate::model::needs::needs;
 use crate::model::{Fallback, Progress, Stage};
 use crate::source::Source;
 use crate::weights::{
     CHUNK, Entry, ExpertLayout, ExpertTable, Group, MANIFEST, Manifest, Piece, Precision, SHARD, Sink, TensorAt,
-    Tensors, VERSION, Verified, Writer, exists, header, row_bytes,
+    Tensors, VERSION, Writer, exists, header, row_bytes,
 };
 
 /// Files that a copy of a model must keep, and their largest size in bytes.
@@ -28,7 +29,7 @@ pub async fn pack(
     sink: &mut dyn Sink,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Manifest, Vec<Fallback>)> {
-    let folder = Verified::open(source).await?;
+    let folder = gguf::folder(source).await?;
     if folder.manifest.is_some() {
         return Err(Error::Request { field: "source".into(), reason: "is a pack already".into() });
     }
@@ -37,8 +38,8 @@ pub async fn pack(
     let choice = Choice::new(&tensors.index, needs(&spec), precision)?;
     let mut writer = Writer::new(sink);
     for (name, limit) in [(CONFIG, 4 << 20)].into_iter().chain(TEXTS).chain(LICENCES) {
-        if exists(source, name).await? {
-            writer.file(name, &source.read_all(name, limit).await?).await?;
+        if exists(&tensors.files, name).await? {
+            writer.file(name, &tensors.files.read_all(name, limit).await?).await?;
         }
     }
     let files = std::mem::take(&mut writer.files);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
+use crate::weights::gguf::Blocks;
 use crate::weights::names::{check_file, shown};
 use crate::weights::safetensors::{self, TensorInfo};
 use crate::weights::verified::Verified;
@@ -50,6 +51,8 @@ pub struct Part {
     pub scales: u64,
     /// The file that has them.
     pub scales_file: Rc<str>,
+    /// How a GGUF has them, if it is one.
+    pub(crate) blocks: Option<Blocks>,
 }
 
 /// An expert's record in a pack.
@@ -152,6 +155,11 @@ impl Index {
         Ok(Index { file: SHARDED.into(), tensors, ..Index::default() })
     }
 
+    /// These tensors, of which `file` has the first.
+    pub(crate) fn of(file: String, tensors: BTreeMap<String, Stored>) -> Self {
+        Index { file, tensors, ..Index::default() }
+    }
+
     /// A pack, from its checked manifest.
     fn packed(manifest: &Manifest) -> Self {
         let shards: Vec<Rc<str>> = manifest.shards.iter().map(|s| s.name.as_str().into()).collect();
@@ -163,6 +171,7 @@ impl Index {
                 rows: p.rows,
                 weights: p.weights,
                 scales: p.scales,
+                blocks: None,
             };
             let parts = at.pieces.iter().map(part).collect();
             let (dtype, format) = (at.format.name(), Some(at.format));
@@ -181,7 +190,8 @@ impl Index {
             let reason = format!("has shape {:?}, the configuration asks for {wanted:?}", stored.shape);
             return Err(Error::tensor(file, name, reason));
         }
-        let reason = || format!("has type {}; weights are F32, F16, BF16 or F8_E4M3, or packed", stored.dtype);
+        let reason =
+            || format!("has type {}; weights are F32, F16, BF16, F8_E4M3 or blocks of at least two bits", stored.dtype);
         let format = stored.format.ok_or_else(|| Error::tensor(file, name, reason()))?;
         self.tiles(name, stored)?;
         Ok((stored, format))
@@ -204,6 +214,7 @@ impl Index {
 
 fn stored(file: &Rc<str>, info: TensorInfo) -> Stored {
     let rows = if let [rows, _] = info.shape.as_slice() { *rows } else { 1 };
-    let part = Part { file: file.clone(), scales_file: file.clone(), rows, weights: info.offset, scales: 0 };
+    let part =
+        Part { file: file.clone(), scales_file: file.clone(), rows, weights: info.offset, scales: 0, blocks: None };
     Stored { dtype: info.dtype.name, format: info.dtype.format(), shape: info.shape, parts: vec![part], pairs: false }
 }

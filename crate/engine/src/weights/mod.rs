@@ -3,6 +3,7 @@
 //! Everything a file says is checked before memory is taken for it; nothing is read whole.
 
 mod dtype;
+pub mod gguf;
 mod group;
 mod index;
 mod manifest;
@@ -18,6 +19,7 @@ mod upload;
 mod verified;
 
 pub use dtype::Dtype;
+pub(crate) use gguf::Order;
 pub(crate) use group::{Bias, Group, View};
 pub(crate) use index::exists;
 pub use index::{Index, Part, RecordAt, Stored};

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
+use crate::weights::gguf::Wanted;
 use crate::weights::group::unpair;
 use crate::weights::planes::{Planes, convert, row_bytes};
 use crate::weights::verified::Verified;
@@ -45,6 +46,11 @@ impl<'a> Tensors<'a> {
             return Err(Error::tensor(&self.index.file, name, format!("has no row {first}")));
         };
         let skipped = first - (start - part.rows);
+        if let Some(blocks) = &part.blocks {
+            let rows = skipped..skipped + most.min(part.rows - skipped);
+            let wanted = Wanted { rows, cols, vector: stored.shape.len() == 1, target };
+            return self.blocks(part, blocks, wanted).await;
+        }
         let (weights, scales) = row_bytes(format, cols);
         // A multiple of four, so that scales, of one byte at least, start on a word.
         let rows = most.min(part.rows - skipped).min((READ / weights.max(1)).max(4) / 4 * 4);

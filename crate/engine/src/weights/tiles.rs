@@ -17,6 +17,9 @@ impl Stored {
     /// Bytes in the files of these rows; what several rows share is counted with the first.
     #[must_use]
     pub fn bytes_of(&self, rows: Range<u64>) -> u64 {
+        if let Some(blocks) = self.parts.first().and_then(|part| part.blocks.as_ref()) {
+            return (rows.end - rows.start).saturating_mul(blocks.kind.row(self.sizes().1));
+        }
         let (weights, scales) = self.format.map_or((0, 0), |f| row_bytes(f, self.sizes().1));
         let sharing = if self.dtype == E4M3 { TILE as u64 } else { 1 };
         let lines = rows.end.div_ceil(sharing) - rows.start.div_ceil(sharing);

@@ -1,7 +1,8 @@
-//! A pack's files, each chunk checked against its SHA-256 before a byte of it is used.
+//! A model's folder as what it holds: a pack, whose chunks are checked against their SHA-256 before a byte is used, a GGUF, whose
+//! metadata stand as the files that they say the same as, or neither.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::source::Source;
+use crate::weights::gguf::Header;
 use crate::weights::{File, MANIFEST, Manifest, exists};
 
 /// Chunks kept: weights, scales and a neighbour of what is being read.
@@ -23,6 +25,12 @@ pub(crate) struct Verified<'a> {
     source: &'a dyn Source,
     /// The manifest, if it is a pack.
     pub(crate) manifest: Option<Manifest>,
+    /// Architecture of a GGUF, if it is one.
+    pub(crate) arch: String,
+    /// The files of a GGUF and what is in them, if it is one.
+    pub(crate) gguf: Vec<(String, Header)>,
+    /// Texts that its metadata make.
+    pub(crate) texts: BTreeMap<&'static str, Vec<u8>>,
     kept: RefCell<VecDeque<Kept>>,
 }
 
@@ -37,7 +45,32 @@ impl<'a> Verified<'a> {
         } else {
             None
         };
-        Ok(Verified { source, manifest, kept: RefCell::default() })
+        Ok(Verified {
+            source,
+            manifest,
+            arch: String::new(),
+            gguf: Vec::new(),
+            texts: BTreeMap::new(),
+            kept: RefCell::default(),
+        })
+    }
+
+    /// The model in the files of a GGUF, with the texts that its metadata make.
+    pub(crate) fn of_gguf(
+        source: &'a dyn Source,
+        arch: String,
+        gguf: Vec<(String, Header)>,
+        texts: BTreeMap<&'static str, Vec<u8>>,
+    ) -> Self {
+        Verified { source, manifest: None, arch, gguf, texts, kept: RefCell::default() }
+    }
+
+    /// Refuses files beside a GGUF: they are another model's.
+    fn belongs(&self, file: &str) -> Result<()> {
+        if self.gguf.is_empty() || self.gguf.iter().any(|(name, _)| name == file) {
+            return Ok(());
+        }
+        Err(Error::File { file: file.into(), reason: "is not in the GGUF".into() })
     }
 
     /// What the manifest says of a file.
@@ -70,6 +103,10 @@ impl<'a> Verified<'a> {
 #[async_trait(?Send)]
 impl Source for Verified<'_> {
     async fn size(&self, file: &str) -> Result<u64> {
+        if let Some(text) = self.texts.get(file) {
+            return Ok(text.len() as u64);
+        }
+        self.belongs(file)?;
         match self.listed(file) {
             Some(known) => Ok(known.bytes),
             None => self.source.size(file).await,
@@ -77,6 +114,12 @@ impl Source for Verified<'_> {
     }
 
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        if let Some(text) = self.texts.get(file) {
+            let part = text.get(range.start as usize..range.end as usize);
+            let reason = format!("bytes {}..{} asked of {}", range.start, range.end, text.len());
+            return part.map(<[u8]>::to_vec).ok_or_else(|| Error::File { file: file.into(), reason });
+        }
+        self.belongs(file)?;
         let Some(file) = self.listed(file) else {
             return self.source.read(file, range).await;
         };

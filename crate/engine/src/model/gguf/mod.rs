@@ -1,0 +1,94 @@
+//! A GGUF as a checkpoint's folder: its metadata say what config.json, tokenizer.json and the chat template would, and its
+//! tensors stand under the names that the families have.
+
+mod config;
+mod meta;
+mod names;
+mod split;
+mod tensors;
+mod tokenizer;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::model::files::{GENERATION, TOKENIZER, TOKENIZER_CONFIG};
+use crate::model::load::CONFIG;
+use crate::source::Source;
+use crate::weights::{Verified, gguf};
+use meta::Meta;
+
+pub(crate) use tensors::index;
+
+/// The folder of `source`: of checkpoints and packs as it is, of a GGUF as its header says.
+pub(crate) async fn folder(source: &dyn Source) -> Result<Verified<'_>> {
+    let Some(file) = source.gguf() else { return Verified::open(source).await };
+    let mut headers = gguf::read_all(source, file).await?;
+    let texts = texts(source, &headers).await?;
+    let arch = Meta::new(&headers)?.arch.to_owned();
+    // The vocabulary is in a text now.
+    for (_, header) in &mut headers {
+        header.metadata.clear();
+    }
+    Ok(Verified::of_gguf(source, arch, headers, texts))
+}
+
+/// The texts that the metadata make.
+async fn texts(source: &dyn Source, headers: &[(String, gguf::Header)]) -> Result<BTreeMap<&'static str, Vec<u8>>> {
+    let meta = Meta::new(headers)?;
+    let config = config::config(&meta, source).await?;
+    let mut files = vec![(CONFIG, Value::Object(config)), (GENERATION, generation(&meta)?)];
+    if let Some(tokenizer) = tokenizer::tokenizer(&meta)? {
+        files.push((TOKENIZER, tokenizer));
+    }
+    files.push((TOKENIZER_CONFIG, tokenizer_config(&meta)?));
+    let text = |(name, value): (&'static str, Value)| {
+        let malformed = |e: serde_json::Error| Error::Malformed {
+            file: meta.file.into(),
+            field: name.into(),
+            reason: e.to_string(),
+        };
+        Ok((name, serde_json::to_vec(&value).map_err(malformed)?))
+    };
+    files.into_iter().map(text).collect()
+}
+
+/// What generation_config.json would say.
+fn generation(meta: &Meta<'_>) -> Result<Value> {
+    const KEYS: [(&str, &str); 5] = [
+        ("temp", "temperature"),
+        ("top_p", "top_p"),
+        ("min_p", "min_p"),
+        ("top_k", "top_k"),
+        ("penalty_repeat", "repetition_penalty"),
+    ];
+    let mut out = Map::new();
+    for (key, name) in KEYS {
+        let key = format!("general.sampling.{key}");
+        if name == "top_k" {
+            // Below 0 it is off.
+            if let Some(k) = meta.number_at(&key)? {
+                out.insert(name.into(), json!(k.max(0.0) as u64));
+            }
+        } else if let Some(number) = meta.number_at(&key)? {
+            out.insert(name.into(), json!(number));
+        }
+    }
+    Ok(Value::Object(out))
+}
+
+/// What tokenizer_config.json would say: the chat template, and the special tokens that it may name.
+fn tokenizer_config(meta: &Meta<'_>) -> Result<Value> {
+    let mut out = Map::new();
+    if let Some(template) = meta.text("tokenizer.chat_template")? {
+        out.insert("chat_template".into(), template.into());
+    }
+    for (key, name) in [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")]
+    {
+        if let Some(text) = meta.token(key)?.and_then(|id| meta.tokens().get(id)) {
+            out.insert(name.into(), text.as_str().into());
+        }
+    }
+    Ok(Value::Object(out))
+}

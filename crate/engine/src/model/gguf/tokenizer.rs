@@ -1,0 +1,205 @@
+//! The vocabulary of a GGUF as the tokenizer.json that it was made from.
+//!
+//! Lost on the way into a GGUF, and so not to be had from it: whether an added token takes the white space beside it.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::Meta;
+use super::split::split;
+use crate::error::{Error, Result};
+use crate::weights::shown;
+
+const TOKENS: &str = "tokenizer.ggml.tokens";
+const TYPES: &str = "tokenizer.ggml.token_type";
+const SCORES: &str = "tokenizer.ggml.scores";
+const MERGES: &str = "tokenizer.ggml.merges";
+/// Most tokens.
+const MOST: usize = 1 << 20;
+
+/// Kinds of tokens.
+mod kind {
+    pub(super) const NORMAL: i64 = 1;
+    pub(super) const UNKNOWN: i64 = 2;
+    pub(super) const CONTROL: i64 = 3;
+    pub(super) const ADDED: i64 = 4;
+    pub(super) const UNUSED: i64 = 5;
+    pub(super) const BYTE: i64 = 6;
+}
+
+/// The vocabulary: its tokens and their kinds.
+struct Vocabulary<'a> {
+    tokens: &'a [String],
+    kinds: &'a [i64],
+}
+
+/// tokenizer.json, as it would be; `None` for a file without a vocabulary.
+pub(super) fn tokenizer(meta: &Meta<'_>) -> Result<Option<Value>> {
+    let Some(vocabulary) = vocabulary(meta)? else { return Ok(None) };
+    let model = meta.text("tokenizer.ggml.model")?.unwrap_or("none");
+    match model {
+        "gpt2" => byte_pairs(meta, &vocabulary).map(Some),
+        "llama" => sentence_pieces(meta, &vocabulary).map(Some),
+        other => {
+            let what = format!("tokenizer.ggml.model = {other}");
+            Err(meta.unsupported(&what, "tokenizers are gpt2 (pairs of bytes) or llama (SentencePiece)"))
+        }
+    }
+}
+
+/// Tokens and kinds, checked against each other and the embedding.
+fn vocabulary<'a>(meta: &Meta<'a>) -> Result<Option<Vocabulary<'a>>> {
+    let (header, file) = (meta.header(), meta.file);
+    let Some(tokens) = header.texts(file, TOKENS)? else { return Ok(None) };
+    if tokens.len() > MOST {
+        return Err(Error::Limit {
+            what: format!("{TOKENS} of {file}"),
+            value: tokens.len() as u64,
+            limit: MOST as u64,
+        });
+    }
+    let rows = meta.tensor("token_embd.weight").map_or(0, |(_, info)| info.shape[0]);
+    if tokens.len() as u64 > rows {
+        let reason = format!("has {} tokens, the embedding has {rows} rows", tokens.len());
+        return Err(Error::config(file, TOKENS, reason));
+    }
+    let kinds = header.wholes(file, TYPES)?.unwrap_or_default();
+    if kinds.len() != tokens.len() {
+        let reason = format!("has {} kinds for {} tokens", kinds.len(), tokens.len());
+        return Err(Error::config(file, TYPES, reason));
+    }
+    let mut ids = HashMap::with_capacity(tokens.len());
+    for (id, token) in tokens.iter().enumerate() {
+        if let Some(first) = ids.insert(token.as_str(), id) {
+            return Err(Error::config(file, TOKENS, format!("\"{}\" has the ids {first} and {id}", shown(token))));
+        }
+        if token.is_empty() || !(kind::NORMAL..=kind::BYTE).contains(&kinds[id]) {
+            let reason = format!("token {id}, \"{}\", has the kind {}", shown(token), kinds[id]);
+            return Err(Error::config(file, TYPES, reason));
+        }
+    }
+    Ok(Some(Vocabulary { tokens, kinds }))
+}
+
+impl Vocabulary<'_> {
+    /// Tokens that are used, with their ids and kinds.
+    fn used(&self) -> impl Iterator<Item = (usize, &str, i64)> {
+        let all = self.tokens.iter().zip(self.kinds).enumerate();
+        all.map(|(id, (token, kind))| (id, token.as_str(), *kind)).filter(|(.., kind)| *kind != kind::UNUSED)
+    }
+
+    /// `vocab` of tokenizer.json.
+    fn vocab(&self) -> Value {
+        Value::Object(self.used().map(|(id, token, _)| (token.to_owned(), id.into())).collect::<Map<_, _>>())
+    }
+
+    /// `added_tokens` of tokenizer.json.
+    fn added(&self) -> Value {
+        let added = |(id, token, kind): (usize, &str, i64)| {
+            let special = kind != kind::ADDED;
+            json!({ "id": id, "content": token, "special": special, "normalized": false })
+        };
+        let kinds = [kind::CONTROL, kind::ADDED, kind::UNKNOWN];
+        self.used().filter(|(.., kind)| kinds.contains(kind)).map(added).collect::<Vec<_>>().into()
+    }
+}
+
+/// Pairs of bytes, as GPT-2 has them.
+fn byte_pairs(meta: &Meta<'_>, vocabulary: &Vocabulary<'_>) -> Result<Value> {
+    const PRE: &str = "tokenizer.ggml.pre";
+    let name = meta.text(PRE)?.unwrap_or("absent");
+    let split = split(name).ok_or_else(|| {
+        meta.unsupported(&format!("{PRE} = {name}"), "text is split as the families here have it, and no other way")
+    })?;
+    let merges = meta.header().texts(meta.file, MERGES)?;
+    let merges = merges.ok_or_else(|| Error::config(meta.file, MERGES, "is missing"))?;
+    let mut stages = split.stages;
+    stages.push(json!({ "type": "ByteLevel", "add_prefix_space": false, "use_regex": false }));
+    Ok(json!({
+        "added_tokens": vocabulary.added(),
+        "normalizer": split.composed.then(|| json!({ "type": "NFC" })),
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": stages },
+        "decoder": { "type": "ByteLevel" },
+        "model": {
+            "type": "BPE",
+            "ignore_merges": split.ignore_merges,
+            "vocab": vocabulary.vocab(),
+            "merges": merges,
+        },
+    }))
+}
+
+/// Pieces of SentencePiece with scores, merged by them.
+fn sentence_pieces(meta: &Meta<'_>, vocabulary: &Vocabulary<'_>) -> Result<Value> {
+    let scores = meta.header().numbers(meta.file, SCORES)?.unwrap_or_default();
+    if scores.len() != vocabulary.tokens.len() {
+        let reason = format!("has {} scores for {} tokens", scores.len(), vocabulary.tokens.len());
+        return Err(Error::config(meta.file, SCORES, reason));
+    }
+    let unknown = vocabulary.used().find(|(.., kind)| *kind == kind::UNKNOWN).map(|(_, token, _)| token);
+    let prefix = meta.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
+    let space = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
+    let mut normalizers = vec![space];
+    let mut decoders = vec![
+        json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " }),
+        json!({ "type": "ByteFallback" }),
+        json!({ "type": "Fuse" }),
+    ];
+    if prefix {
+        normalizers.insert(0, json!({ "type": "Prepend", "prepend": "▁" }));
+        decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
+    }
+    Ok(json!({
+        "added_tokens": vocabulary.added(),
+        "normalizer": { "type": "Sequence", "normalizers": normalizers },
+        "pre_tokenizer": null,
+        "decoder": { "type": "Sequence", "decoders": decoders },
+        "model": {
+            "type": "BPE",
+            "unk_token": unknown,
+            "fuse_unk": true,
+            "byte_fallback": true,
+            "vocab": vocabulary.vocab(),
+            "merges": merges(vocabulary, scores),
+        },
+    }))
+}
+
+/// The pairs of pieces that make a piece, those of the best piece first; of one piece those with the longer left part.
+fn merges(vocabulary: &Vocabulary<'_>, scores: &[f32]) -> Value {
+    let normal = || vocabulary.used().filter(|(.., kind)| *kind == kind::NORMAL);
+    let pieces: HashMap<&str, usize> = normal().map(|(id, piece, _)| (piece, id)).collect();
+    let mut pairs = Vec::new();
+    for (id, piece, _) in normal() {
+        let splits = piece.char_indices().skip(1).map(|(at, _)| piece.split_at(at));
+        let mut found: Vec<_> = splits.filter_map(|(a, b)| Some((*pieces.get(a)?, *pieces.get(b)?, a, b))).collect();
+        found.sort_unstable_by_key(|(a, b, ..)| (*a, *b));
+        pairs.extend(found.into_iter().map(|(.., a, b)| (scores[id], a.chars().count(), a, b)));
+    }
+    pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+    pairs.into_iter().map(|(.., a, b)| json!([a, b])).collect::<Vec<_>>().into()
+}
+
+/// Ids that end an answer: those that the file names, and those that families end their turns with under other names.
+pub(super) fn ends(meta: &Meta<'_>) -> Result<Vec<u64>> {
+    const ENDS: [&str; 7] =
+        ["<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|return|>", "<｜end▁of▁sentence｜>"];
+    let mut ids = Vec::new();
+    for key in ["eos", "eot", "eom"] {
+        ids.extend(meta.token(key)?);
+    }
+    let tokens = meta.tokens();
+    let kinds = meta.header().wholes(meta.file, TYPES)?.unwrap_or_default();
+    // Where answers have several channels, `<|end|>` ends only one of them.
+    let channels = tokens.iter().any(|token| token == "<|channel|>");
+    for (id, token) in tokens.iter().enumerate() {
+        let control = kinds.get(id) == Some(&kind::CONTROL);
+        if control && ENDS.contains(&token.as_str()) && !(channels && token == "<|end|>") {
+            ids.push(id);
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids.into_iter().map(|id| id as u64).collect())
+}
