@@ -11,11 +11,12 @@ mod run;
 use std::rc::Rc;
 
 use moebius_engine::device::{Cpu, Device};
-use moebius_engine::model::{LoadOptions, Model};
+use moebius_engine::model::{Files, LoadOptions, Model};
+use moebius_engine::session::Tokenizer;
 use moebius_engine::source::{Memory, Source};
 use moebius_engine::weights::Precision;
 use moebius_engine::weights::gguf::Kind;
-use moebius_tests::{fixture, ids, json};
+use moebius_tests::{bytes, fixture, ids, json};
 use packed::packed;
 use run::Run;
 use serde_json::Value;
@@ -174,6 +175,48 @@ fn blocks_are_those_of_the_reference() {
 fn hex(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
     (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+}
+
+/// The tokenizer of a fixture's file.
+fn tokenizer(name: &str) -> Tokenizer {
+    let mut memory = Memory::default();
+    memory.insert(name, std::fs::read(fixture("gguf").join(name)).unwrap());
+    memory.gguf = Some(name.into());
+    let files = pollster::block_on(Files::read(&memory)).unwrap();
+    Tokenizer::new(files.tokenizer.unwrap().as_bytes()).unwrap()
+}
+
+/// Vocabularies out of GGUFs give the ids that transformers has from the files that they were made of.
+#[test]
+fn tokenizers_are_those_they_were_made_of() {
+    for (file, folder) in [
+        ("qwen2-q4_0.gguf", "tokenizer"),
+        ("llama-q4_0.gguf", "tokenizer/llama3"),
+        ("deepseek_v3-q4_0.gguf", "tokenizer/deepseek"),
+    ] {
+        let (ours, theirs) = (tokenizer(file), Tokenizer::new(&bytes(&format!("{folder}/tokenizer.json"))).unwrap());
+        assert_eq!((ours.controls(), ours.size()), (theirs.controls(), theirs.size()), "{file}");
+        for case in json(&format!("{folder}/ids.json")).as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            assert_eq!(ours.encode(text).unwrap(), ids(&case["ids"]), "{file}: {text:?}");
+        }
+        for id in 0..ours.size() as u32 {
+            assert_eq!(ours.bytes(id), theirs.bytes(id), "{file}: {id}");
+        }
+    }
+}
+
+#[test]
+fn pieces_are_merged_as_sentencepiece_does() {
+    let tokenizer = tokenizer("pieces.gguf");
+    let cases = json("gguf/pieces.json");
+    for case in cases.as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        let ids = ids(&case["ids"]);
+        assert_eq!(tokenizer.encode(text).unwrap(), ids, "{text:?}");
+        assert_eq!(tokenizer.decode(&ids), case["decoded"].as_str().unwrap_or(text), "{text:?}");
+    }
+    assert!(cases.as_array().unwrap().len() > 300);
 }
 
 /// A GGUF packs into what reads the same.

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Template(Template),
     /// How fast a model reads and writes
     Bench(Bench),
-    /// Packs a model's folder so that a page can stream it from any static host
+    /// Packs a model so that a page can stream it from any static host
     Pack(Pack),
     /// Serves a folder to browsers on this machine: byte ranges, cross-origin isolation, right types
     Serve(Serve),
@@ -55,9 +55,12 @@ impl Command {
 /// Which model, and where it runs.
 #[derive(Args, Clone)]
 pub(crate) struct Model {
-    /// A packed folder or a Hugging Face folder
+    /// A packed folder, a Hugging Face folder or a .gguf; or a configuration file alone, which gets weights by lot
     #[arg(long = "model", value_name = "PATH")]
     pub(crate) path: PathBuf,
+    /// Precision of the matrices, quantised while they are read [default: as they are stored]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
     /// Where to run: by default a GPU if there is one, else the CPU
     #[arg(long)]
     pub(crate) device: Option<DeviceKind>,
@@ -190,7 +193,7 @@ pub(crate) struct Chat {
 /// Arguments of `tokenize`.
 #[derive(Args)]
 pub(crate) struct Tokenize {
-    /// A model's folder
+    /// A model's folder or .gguf
     #[arg(long = "model", value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// The text
@@ -207,7 +210,7 @@ pub(crate) struct Tokenize {
 /// Arguments of `template`.
 #[derive(Args)]
 pub(crate) struct Template {
-    /// A model's folder
+    /// A model's folder or .gguf
     #[arg(long = "model", value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// A JSON file: an array of messages with `role` and `content`
@@ -232,9 +235,6 @@ pub(crate) struct Bench {
     /// Tokens generated after each
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) decode: usize,
-    /// Precision of the matrices, of a folder that is not packed, or of a configuration file alone, which gets weights by lot
-    #[arg(long)]
-    pub(crate) format: Option<Format>,
     /// Also how long each kernel takes, of a token and of a chunk of a prompt, after the first prompt
     #[arg(long)]
     pub(crate) kernels: bool,
@@ -246,7 +246,7 @@ pub(crate) struct Bench {
 /// Arguments of `pack`.
 #[derive(Args)]
 pub(crate) struct Pack {
-    /// A Hugging Face folder
+    /// A Hugging Face folder or a .gguf
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
     /// The new folder

@@ -7,7 +7,6 @@ use moebius_engine::Result;
 use moebius_engine::device::Traffic;
 use moebius_engine::model::{Experts, FfnWeights, Model};
 use moebius_engine::session::{CHUNK, Next, Request, Sampling, Session};
-use moebius_engine::weights::Precision;
 use serde_json::{Value, json};
 
 use crate::host::Terminal;
@@ -20,8 +19,7 @@ const TOKENS: u64 = 8;
 
 /// Measures reading prompts of given lengths and generating after each.
 pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
-    let precision = arguments.format.map_or(Precision::Stored, args::Format::precision);
-    let model = load::of_precision(&arguments.model, precision).await?;
+    let model = load::load(&arguments.model).await?;
     let probe = probe(model.device.as_ref()).await?;
     let (device, bytes) = (model.device.name(), bytes_a_token(&model));
     let mut session = Session::new(model).await?;

@@ -16,12 +16,10 @@ use crate::cores::cores;
 use crate::disk::Disk;
 
 /// The model that the arguments name, on the device that they name.
+///
+/// A configuration alone gets weights by lot.
 pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
-    of_precision(arguments, Precision::Stored).await
-}
-
-/// The same in a precision. A configuration alone gets weights by lot.
-pub(crate) async fn of_precision(arguments: &args::Model, precision: Precision) -> Result<Model> {
+    let precision = arguments.format.map_or(Precision::Stored, args::Format::precision);
     let device = device(arguments.device, arguments.threads).await?;
     let options = LoadOptions { precision, context: arguments.context, cache: arguments.cache.map(Into::into) };
     let model = if arguments.path.extension().is_some_and(|end| end == "json") {
