@@ -19,8 +19,14 @@ const BUDGET = [
   { what: 'engine (www/pkg, workers)', counts: (/** @type {string} */ path) => ENGINE.test(path), limit: 900 * KB },
   {
     what: 'page (www)',
-    counts: (/** @type {string} */ path) => !/^www\/(pkg|model)\/|worker\.js$/.test(path) && /\.(js|css|html|svg)$/.test(path),
+    counts: (/** @type {string} */ path) =>
+      !/^www\/(pkg|model|places)\/|worker\.js$/.test(path) && /\.(js|css|html|svg)$/.test(path),
     limit: 60 * KB,
+  },
+  {
+    what: 'loaded when asked for (www/places)',
+    counts: (/** @type {string} */ path) => /^www\/places\/.*\.js$/.test(path),
+    limit: 4 * KB,
   },
 ];
 

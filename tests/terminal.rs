@@ -91,6 +91,31 @@ fn logits_and_generate_are_transformers() {
     assert_eq!(ids(&made["tokens"]), stopped[..stopped.len() - 1]);
 }
 
+/// A .gguf stands where a folder does, also for packing; what is stored finer is quantised while it is read.
+#[test]
+fn a_gguf_is_a_model() {
+    let golden = &json("gguf/olmoe.json")["Q4_0"];
+    let (model, prompt) = (path("gguf/olmoe-q4_0.gguf"), list(&ids(&golden["prompt"])));
+    let packed = scratch("gguf-pack");
+    let packed = packed.to_str().unwrap();
+    assert!(object(&["pack", &model, "--out", packed, "--json"])["bytes"].as_u64().unwrap() > 50_000);
+    let common = ["--device", "cpu", "--tokens", &prompt, "--max-new", "32", "--greedy", "--ignore-eos", "--json"];
+    for model in [&model, packed] {
+        let made = object(&[&["generate", "--model", model], &common[..]].concat());
+        assert_eq!(ids(&made["tokens"]), ids(&golden["greedy"]), "{model}");
+    }
+    let text = ["tokenize", "--model", &model, "--text", "It was a dark night.", "--json"];
+    let same = ["tokenize", "--model", &path("olmoe"), "--text", "It was a dark night.", "--json"];
+    assert_eq!(object(&text)["ids"], object(&same)["ids"]);
+    std::fs::remove_dir_all(packed).unwrap();
+
+    let (model, tokens) = (path("qwen3_moe"), ["--device", "cpu", "--tokens", "5,6,7", "--json"]);
+    let logits =
+        |more: &[&str]| object(&[&["logits", "--model", &model], &tokens[..], more].concat())["logits"].clone();
+    assert_ne!(logits(&[]), logits(&["--format", "q8"]));
+    assert_eq!(error(&["logits", "--model", &path("excerpt.txt"), "--tokens", "5", "--json"]), json!("file"));
+}
+
 #[test]
 fn sampling_repeats_by_seed() {
     let model = path("qwen3_moe");

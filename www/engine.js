@@ -12,7 +12,10 @@ export { CODES, MoebiusError } from './protocol.js';
 
 /**
  * @typedef {object} EngineOptions
- * @property {string | URL} model folder of a model, relative to the page
+ * @property {string | URL | File | Iterable<File>} model URL of a folder or a .gguf, `hf:owner/name`, or files
+ * @property {string} [format] quantises at load: `q8`, `q4`, …
+ * @property {string} [token] for `hf:`, kept in memory only
+ * @property {string} [hub] another than huggingface.co
  * @property {import('./protocol.js').DeviceChoice} [device] default `auto`
  * @property {number} [context] most tokens that prompt and reply share; default is the model's own, within reason
  * @property {'f32' | 'f16'} [cache] what keys and values are kept in; default is what suits the device
@@ -59,7 +62,6 @@ export class Engine {
   completions = { create: this.#create('completion') };
 
   /** @type {EngineOptions} */ #options;
-  /** @type {string} */ #url;
   /** @type {Worker | null} */ #worker = null;
   /** @type {Promise<Info> | null} */ #loading = null;
   /** @type {Info | null} */ #info = null;
@@ -72,9 +74,6 @@ export class Engine {
   /** @param {EngineOptions} options */
   constructor(options) {
     this.#options = options;
-    const url = new URL(options.model, document.baseURI);
-    if (!url.pathname.endsWith('/')) url.pathname += '/';
-    this.#url = url.href;
   }
 
   /** What is loaded and where it runs; null while nothing is. */
@@ -198,8 +197,9 @@ export class Engine {
     });
     const { device = 'auto', context = null, cache = null, threads = null } = this.#options;
     try {
+      const place = await where(this.#options);
       /** @type {Info} */
-      const info = await this.#ask((id) => ({ type: 'load', id, url: this.#url, device, context, cache, threads }));
+      const info = await this.#ask((id) => ({ type: 'load', id, place, device, context, cache, threads }));
       this.#info = info;
       globalThis.document?.addEventListener('visibilitychange', this.#look);
       this.#look();
@@ -309,4 +309,15 @@ export class Engine {
     this.#missed = 0;
     for (const pending of [...this.#pending.values()]) pending.failed(error);
   }
+}
+
+/** Where the model is: the URL of a folder, or what another module makes of it. @param {EngineOptions} options */
+async function where(options) {
+  const { model, format } = options;
+  if (format || (typeof model !== 'string' && !(model instanceof URL)) || /^hf:|\.gguf\b/i.test(String(model))) {
+    return (await import('./places/place.js')).place(options);
+  }
+  const url = new URL(model, document.baseURI);
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  return url.href;
 }

@@ -34,7 +34,7 @@
 
 /**
  * Page to worker. Every request has an `id`, which its answers repeat. `calm`: nobody looks at the page, or somebody does again.
- * @typedef {{type: 'load', id: number, url: string, device: DeviceChoice, context: number | null,
+ * @typedef {{type: 'load', id: number, place: string | object, device: DeviceChoice, context: number | null,
  *      cache: 'f32' | 'f16' | null, threads: number | null}
  *   | {type: 'complete', id: number, kind: Kind, body: object}
  *   | {type: 'logits', id: number, tokens: number[]}

@@ -61,9 +61,9 @@ async function answer(message) {
 async function act(message) {
   const { id } = message;
   if (message.type === 'load') {
-    const { url, device, context, cache, threads } = message;
+    const { place, device, context, cache, threads } = message;
     const { Engine, hire } = await load(device, threads);
-    engine = await Engine.load(url, device, context ?? undefined, cache ?? undefined, progress, moved, hire);
+    engine = await Engine.load(place, device, context ?? undefined, cache ?? undefined, progress, moved, hire);
     return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()) };
   }
   if (!engine) throw { code: 'request', message: 'no model is loaded' };

@@ -16,6 +16,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::fault::{fault, keep_panics};
 use crate::home::Home;
+use crate::origin::Origin;
 use crate::page::Page;
 use crate::threads::Crew;
 
@@ -32,13 +33,14 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads the model in the folder at `url`, which ends with a slash. `device` is `auto`, `gpu` or `cpu`,
+    /// Loads the model at `place`: URL of a folder, which ends with a slash, or of a .gguf, or an object that
+    /// `www/places/place.js` makes. `device` is `auto`, `gpu` or `cpu`,
     /// `cache` `f32` or `f16`;
     /// `onprogress` is called with bytes loaded, bytes in all, and the file. A GPU that is lost is replaced, or the CPU takes
     /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on. `hire` starts the threads of
     /// the CPU.
     pub async fn load(
-        url: String,
+        place: JsValue,
         device: String,
         context: Option<usize>,
         cache: Option<String>,
@@ -49,8 +51,9 @@ impl Engine {
         keep_panics();
         let page = Page::new()?;
         let cache = cache.map(|name| cache_format(&name)).transpose().map_err(|error| fault(&error))?;
+        let origin = Origin::new(&place).map_err(|error| fault(&error))?;
         let home = Home {
-            url,
+            origin,
             choice: device,
             context,
             cache,
@@ -174,8 +177,7 @@ fn busy() -> JsValue {
 async fn open(home: &Rc<Home>) -> Result<Chat> {
     let mut session = home.open(None).await?;
     session.recovery = Some(home.clone());
-    let url = home.url.trim_end_matches('/');
-    Chat::over(url.rsplit('/').next().unwrap_or(url), session)
+    Chat::over(&home.origin.name(), session)
 }
 
 /// See [`Engine::info`].

@@ -4,7 +4,7 @@
 //! `Content-Length` may be that of a compressed body. What breaks on the way is asked for again, from where it broke.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -28,6 +28,10 @@ const PAUSES: [u32; 4] = [300, 1000, 3000, 8000];
 pub(crate) struct Fetch {
     /// URL of the folder, with its closing slash.
     base: String,
+    /// The .gguf in it that is the model, and what stands behind its name in its URL.
+    gguf: Option<(String, String)>,
+    /// What the host is to be shown.
+    token: Option<String>,
     files: RefCell<BTreeMap<String, File>>,
     /// Called with bytes loaded, bytes in all files seen so far, and the file's name.
     progress: Function,
@@ -38,9 +42,17 @@ pub(crate) struct Fetch {
     page: RefCell<Option<Error>>,
 }
 
-/// What is known of a file: its size, and the last stretch of it that was fetched.
+/// Stretches kept of a file: a GGUF's experts are read from three places by turns.
+const STRETCHES: usize = 3;
+
+/// What is known of a file: its size, and the last stretches of it that were fetched, the newest first.
 struct File {
     size: u64,
+    stretches: VecDeque<Stretch>,
+}
+
+/// A stretch of a file, and how far ahead was read for it.
+struct Stretch {
     start: u64,
     bytes: Vec<u8>,
     ahead: u64,
@@ -48,20 +60,32 @@ struct File {
 
 impl File {
     /// The bytes of `range`, if they are at hand.
+    fn part(&mut self, range: &Range<u64>) -> Option<Vec<u8>> {
+        let at = self.stretches.iter().position(|stretch| stretch.part(range).is_some())?;
+        let stretch = self.stretches.remove(at)?;
+        let part = stretch.part(range);
+        self.stretches.push_front(stretch);
+        part
+    }
+
+    /// What to fetch in order to read `range`, in the place of the stretch that it goes on from, if it does.
+    fn stretch(&mut self, range: &Range<u64>) -> (Range<u64>, u64) {
+        if self.size <= WHOLE {
+            return (0..self.size, AHEAD.start);
+        }
+        let follows = |s: &Stretch| range.start >= s.start && range.start <= s.start + s.bytes.len() as u64;
+        let before = self.stretches.iter().position(follows).and_then(|at| self.stretches.remove(at));
+        let ahead = before.map_or(AHEAD.start, |before| (2 * before.ahead).min(AHEAD.end));
+        (range.start..range.end.saturating_add(ahead).min(self.size), ahead)
+    }
+}
+
+impl Stretch {
+    /// The bytes of `range`, if they are at hand.
     fn part(&self, range: &Range<u64>) -> Option<Vec<u8>> {
         let from = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
         let to = usize::try_from(range.end.checked_sub(self.start)?).ok()?;
         self.bytes.get(from..to).map(<[u8]>::to_vec)
-    }
-
-    /// What to fetch in order to read `range`.
-    fn stretch(&mut self, range: &Range<u64>) -> Range<u64> {
-        if self.size <= WHOLE {
-            return 0..self.size;
-        }
-        let follows = range.start >= self.start && range.start <= self.start + self.bytes.len() as u64;
-        self.ahead = if follows { (2 * self.ahead).min(AHEAD.end) } else { AHEAD.start };
-        range.start..range.end.saturating_add(self.ahead).min(self.size)
     }
 }
 
@@ -82,9 +106,15 @@ struct Body {
 }
 
 impl Fetch {
-    pub(crate) fn new(base: String, progress: Function) -> Self {
+    /// The folder or the .gguf at `url`. `progress` is called with bytes loaded, bytes in all files seen so far, and the file.
+    pub(crate) fn new(url: &str, token: Option<String>, progress: Function) -> Self {
+        let (path, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+        let (base, name) = path.split_at(path.rfind('/').map_or(0, |at| at + 1));
+        let name = js_sys::decode_uri_component(name).map_or_else(|_| name.to_owned(), String::from);
         Fetch {
-            base,
+            base: base.to_owned(),
+            gguf: (!name.is_empty()).then(|| (name, query.to_owned())),
+            token,
             files: RefCell::default(),
             progress,
             loaded: Cell::new(0),
@@ -122,6 +152,7 @@ impl Fetch {
             }
             url += &String::from(js_sys::encode_uri_component(part));
         }
+        url += self.gguf.as_ref().map_or("", |(_, query)| query);
         Ok(url)
     }
 
@@ -158,7 +189,11 @@ impl Fetch {
     ) -> std::result::Result<(), Failure> {
         let fatal = |reason: String| Failure::Final(self.failed(file, reason));
         let from = body.start + body.bytes.len() as u64;
-        let request = Request::get(url).header("Range", &format!("bytes={from}-{}", range.end - 1));
+        let mut request = Request::get(url).header("Range", &format!("bytes={from}-{}", range.end - 1));
+        if let Some(token) = &self.token {
+            // Browsers leave it out where the host sends them on to another.
+            request = request.header("Authorization", &format!("Bearer {token}"));
+        }
         let response = request.send().await.map_err(|e| Failure::Passing(format!("the host was not reached: {e}")))?;
         let kind = response.headers().get("Content-Type").unwrap_or_default();
         let (span, size) = content_range(&response);
@@ -238,14 +273,15 @@ impl Fetch {
         let _ = self.progress.call3(&JsValue::NULL, &(loaded as f64).into(), &(total as f64).into(), &file.into());
     }
 
-    /// Keeps a stretch of a file, in place of other files' stretches: one at a time bounds the memory.
-    fn keep(&self, file: &str, body: Body) {
+    /// Keeps a stretch of a file, in place of other files' stretches and of its own oldest: that bounds the memory.
+    fn keep(&self, file: &str, body: Body, ahead: u64) {
         let mut files = self.files.borrow_mut();
-        for other in files.values_mut() {
-            other.bytes = Vec::new();
+        for (_, other) in files.iter_mut().filter(|(name, _)| *name != file) {
+            other.stretches.clear();
         }
-        if let Some(f) = files.get_mut(file) {
-            (f.start, f.bytes) = (body.start, body.bytes);
+        if let Some(known) = files.get_mut(file) {
+            known.stretches.truncate(if known.size <= WHOLE { 0 } else { STRETCHES - 1 });
+            known.stretches.push_front(Stretch { start: body.start, bytes: body.bytes, ahead });
         }
     }
 
@@ -270,10 +306,14 @@ impl Source for Fetch {
             None if (body.bytes.len() as u64) < AHEAD.start => body.bytes.len() as u64,
             None => self.head(file).await?,
         };
-        let known = File { size, start: 0, bytes: Vec::new(), ahead: AHEAD.start };
+        let known = File { size, stretches: VecDeque::new() };
         self.files.borrow_mut().insert(file.into(), known);
-        self.keep(file, body);
+        self.keep(file, body, AHEAD.start);
         Ok(size)
+    }
+
+    fn gguf(&self) -> Option<&str> {
+        self.gguf.as_ref().map(|(name, _)| name.as_str())
     }
 
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
@@ -285,7 +325,7 @@ impl Source for Fetch {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let stretch = {
+        let (stretch, ahead) = {
             let mut files = self.files.borrow_mut();
             let known = files.get_mut(file).ok_or_else(|| self.failed(file, "forgotten while it was read"))?;
             if let Some(part) = known.part(&range) {
@@ -297,8 +337,8 @@ impl Source for Fetch {
         if body.size.is_some_and(|now| now != size) {
             return Err(self.failed(file, "the file changed while it was read"));
         }
-        self.keep(file, body);
-        let part = self.files.borrow().get(file).and_then(|known| known.part(&range));
+        self.keep(file, body, ahead);
+        let part = self.files.borrow_mut().get_mut(file).and_then(|known| known.part(&range));
         part.ok_or_else(|| self.failed(file, format!("the host sent less than bytes {}..{}", range.start, range.end)))
     }
 }

@@ -12,21 +12,20 @@ use moebius_engine::{Error, Result};
 use serde_json::json;
 use wasm_bindgen::JsValue;
 
-use crate::fetch::Fetch;
+use crate::origin::Origin;
 use crate::place::{Place, reason};
 use crate::threads::Crew;
 
-/// A model's folder, and the device that is wanted for it.
+/// A model's place, and the device that is wanted for it.
 pub(crate) struct Home {
-    /// URL of the folder, with its closing slash.
-    pub(crate) url: String,
+    pub(crate) origin: Origin,
     /// `auto`, `gpu` or `cpu`.
     pub(crate) choice: String,
     /// Tokens of context.
     pub(crate) context: Option<usize>,
     /// What keys and values are kept in.
     pub(crate) cache: Option<Format>,
-    /// See [`Fetch::new`].
+    /// Called with bytes loaded, bytes in all, and the file.
     pub(crate) onprogress: Function,
     /// The CPU's threads.
     pub(crate) crew: Crew,
@@ -58,9 +57,9 @@ impl Home {
     }
 
     async fn session_on(&self, place: &Place) -> Result<Session> {
-        let source = Fetch::new(self.url.clone(), self.onprogress.clone());
-        let options = LoadOptions { context: self.context, cache: self.cache, ..LoadOptions::default() };
-        let session = Session::load(&source, Rc::clone(&place.device), &options, &mut |_| {}).await;
+        let source = self.origin.open(self.onprogress.clone());
+        let options = LoadOptions { precision: self.origin.precision, context: self.context, cache: self.cache };
+        let session = Session::load(source.source(), Rc::clone(&place.device), &options, &mut |_| {}).await;
         session.map_err(|error| source.explain(error))
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Where the format has no key for what a family's configuration says, the value is that of all its public models.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::Meta;
+use super::object::Object;
 use super::tokenizer::ends;
 use crate::error::{Error, Result};
 use crate::source::Source;
@@ -13,7 +14,7 @@ use crate::source::Source;
 struct Arch {
     name: &'static str,
     family: fn(&Meta<'_>) -> &'static str,
-    more: fn(&Meta<'_>, &mut Map<String, Value>) -> Result<()>,
+    more: fn(&Meta<'_>, &mut Object) -> Result<()>,
 }
 
 /// Every architecture that is a family here.
@@ -33,7 +34,7 @@ const ARCHS: [Arch; 12] = [
 ];
 
 /// config.json, as it would be.
-pub(super) async fn config(meta: &Meta<'_>, source: &dyn Source) -> Result<Map<String, Value>> {
+pub(super) async fn config(meta: &Meta<'_>, source: &dyn Source) -> Result<Object> {
     let Some(arch) = ARCHS.iter().find(|arch| arch.name == meta.arch) else {
         let known: Vec<_> = ARCHS.iter().map(|arch| arch.name).collect();
         let what = format!("general.architecture = {}", meta.arch);
@@ -42,35 +43,34 @@ pub(super) async fn config(meta: &Meta<'_>, source: &dyn Source) -> Result<Map<S
     let (_, embedding) = meta.tensor("token_embd.weight").ok_or_else(|| {
         Error::tensor(meta.file, "token_embd.weight", "is missing; it says how many tokens there are")
     })?;
-    let mut out = Map::new();
-    let mut put = |key: &str, value: Value| drop(out.insert(key.into(), value));
-    put("model_type", (arch.family)(meta).into());
-    put("vocab_size", embedding.shape[0].into());
-    put("hidden_size", meta.size("embedding_length")?.into());
-    put("num_hidden_layers", meta.size("block_count")?.into());
-    put("max_position_embeddings", meta.size("context_length")?.into());
-    put("num_attention_heads", meta.size("attention.head_count")?.into());
-    put("tie_word_embeddings", (!meta.has("output.weight")).into());
-    put("eos_token_id", ends(meta)?.into());
+    let mut out = Object::default();
+    out.put("model_type", (arch.family)(meta));
+    out.put("vocab_size", embedding.shape[0]);
+    out.put("hidden_size", meta.size("embedding_length")?);
+    out.put("num_hidden_layers", meta.size("block_count")?);
+    out.put("max_position_embeddings", meta.size("context_length")?);
+    out.put("num_attention_heads", meta.size("attention.head_count")?);
+    out.put("tie_word_embeddings", !meta.has("output.weight"));
+    out.put("eos_token_id", ends(meta)?);
     let heads = meta.each("attention.head_count_kv")?.unwrap_or_default();
     if let Some(most) = heads.iter().max() {
         // Layers without heads of keys are convolutions.
         if heads.iter().any(|n| n != most && *n != 0) {
             return Err(meta.unsupported(&meta.key("attention.head_count_kv"), "all layers have as many heads of keys"));
         }
-        put("num_key_value_heads", (*most).into());
+        out.put("num_key_value_heads", *most);
     }
     if let Some(widths) = meta.each("feed_forward_length")? {
         if widths.iter().any(|n| Some(n) != widths.first()) {
             return Err(meta.unsupported(&meta.key("feed_forward_length"), "all dense layers are as wide"));
         }
-        put("intermediate_size", widths.first().copied().unwrap_or(0).into());
+        out.put("intermediate_size", widths.first().copied().unwrap_or(0));
     }
     if let Some(head) = meta.count("attention.key_length")?.filter(|_| !latent(meta)) {
         if meta.count("attention.value_length")?.is_some_and(|value| value != head) {
             return Err(meta.wrong("attention.value_length", format!("is not {head}, as keys have")));
         }
-        put("head_dim", head.into());
+        out.put("head_dim", head);
     }
     for (end, key) in [
         ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
@@ -80,11 +80,11 @@ pub(super) async fn config(meta: &Meta<'_>, source: &dyn Source) -> Result<Map<S
     ] {
         if let Some(number) = meta.number(end)? {
             let whole = number.fract() == 0.0 && key != "rms_norm_eps" && key != "rope_theta";
-            put(key, if whole { json!(number as u64) } else { json!(number) });
+            out.put(key, if whole { Value::from(number as u64) } else { Value::from(number) });
         }
     }
     if let Some(scaling) = rope(meta, source).await? {
-        put("rope_scaling", Value::Object(scaling));
+        out.put("rope_scaling", scaling);
     }
     (arch.more)(meta, &mut out)?;
     plain(meta, &out)?;
@@ -92,7 +92,7 @@ pub(super) async fn config(meta: &Meta<'_>, source: &dyn Source) -> Result<Map<S
 }
 
 /// Refuses what a file asks for and its family does not have here: it would run, and say something else.
-fn plain(meta: &Meta<'_>, config: &Map<String, Value>) -> Result<()> {
+fn plain(meta: &Meta<'_>, config: &Object) -> Result<()> {
     const SCALES: [&str; 4] = ["attention.scale", "embedding_scale", "residual_scale", "logit_scale"];
     const NEVER: [&str; 4] =
         ["attn_logit_softcapping", "final_logit_softcapping", "attention.max_alibi_bias", "pooling_type"];
@@ -103,7 +103,7 @@ fn plain(meta: &Meta<'_>, config: &Map<String, Value>) -> Result<()> {
             return Err(meta.unsupported(&meta.key(end), "the family has no such thing"));
         }
     }
-    let clamped = meta.number("attention.clamp_kqv")?.is_some() && !config.contains_key("clip_qkv");
+    let clamped = meta.number("attention.clamp_kqv")?.is_some() && !config.has("clip_qkv");
     let window = meta.count("attention.sliding_window")?.is_some_and(|n| n > 0);
     if clamped || (window && !["gpt-oss", "phimoe"].contains(&meta.arch)) {
         let end = if clamped { "attention.clamp_kqv" } else { "attention.sliding_window" };
@@ -146,18 +146,17 @@ fn dense(meta: &Meta<'_>) -> Result<Vec<u64>> {
 }
 
 /// How the rotation is scaled, if it is; lists of factors are tensors.
-async fn rope(meta: &Meta<'_>, source: &dyn Source) -> Result<Option<Map<String, Value>>> {
-    let mut out = Map::new();
-    let mut put = |key: &str, value: Value| drop(out.insert(key.into(), value));
+async fn rope(meta: &Meta<'_>, source: &dyn Source) -> Result<Option<Object>> {
+    let mut out = Object::default();
     let original = meta.count("rope.scaling.original_context_length")?;
     let kind = meta.text(&meta.key("rope.scaling.type"))?.unwrap_or("none");
     if let Some(freqs) = factors(meta, source, "rope_freqs.weight").await? {
         // What Llama 3.1 scales by, worked out: one list for all contexts.
-        put("original_max_position_embeddings", meta.size("context_length")?.into());
-        put("rope_type", "longrope".into());
-        put("attention_factor", json!(1.0));
-        put("short_factor", freqs.clone());
-        put("long_factor", freqs);
+        out.put("original_max_position_embeddings", meta.size("context_length")?);
+        out.put("rope_type", "longrope");
+        out.put("attention_factor", 1.0);
+        out.put("short_factor", freqs.clone());
+        out.put("long_factor", freqs);
         return Ok(Some(out));
     }
     let factor = meta.number("rope.scaling.factor")?;
@@ -168,20 +167,20 @@ async fn rope(meta: &Meta<'_>, source: &dyn Source) -> Result<Option<Map<String,
             let lists = ["rope_factors_short.weight", "rope_factors_long.weight"];
             for (name, key) in lists.into_iter().zip(["short_factor", "long_factor"]) {
                 let missing = || Error::tensor(meta.file, name, "is missing; rope.scaling.type is longrope");
-                put(key, factors(meta, source, name).await?.ok_or_else(missing)?);
+                out.put(key, factors(meta, source, name).await?.ok_or_else(missing)?);
             }
             if let Some(attention) = meta.number("rope.scaling.attn_factor")? {
-                put("attention_factor", json!(attention));
+                out.put("attention_factor", attention);
             }
         }
         "yarn" => {
             for end in ["beta_fast", "beta_slow"] {
                 if let Some(beta) = meta.number(&format!("rope.scaling.yarn_{end}"))? {
-                    put(end, json!(beta));
+                    out.put(end, beta);
                 }
             }
             if let Some(attention) = meta.number("rope.scaling.yarn_attn_factor")? {
-                put("attention_factor", json!(attention));
+                out.put("attention_factor", attention);
             }
             for end in ["attn_factor", "yarn_ext_factor"] {
                 let end = format!("rope.scaling.{end}");
@@ -191,11 +190,11 @@ async fn rope(meta: &Meta<'_>, source: &dyn Source) -> Result<Option<Map<String,
             }
             if let Some(times) = meta.number("rope.scaling.yarn_log_multiplier")? {
                 // A tenth of `mscale_all_dim`; the format takes `mscale` for the same.
-                put("mscale", json!(times * 10.0));
-                put("mscale_all_dim", json!(times * 10.0));
+                out.put("mscale", times * 10.0);
+                out.put("mscale_all_dim", times * 10.0);
             }
             if meta.arch == "gpt-oss" {
-                put("truncate", false.into());
+                out.put("truncate", false);
             }
         }
         other => {
@@ -203,12 +202,12 @@ async fn rope(meta: &Meta<'_>, source: &dyn Source) -> Result<Option<Map<String,
             return Err(meta.unsupported(&what, "rotary scaling is none, linear, yarn or longrope"));
         }
     }
-    put("rope_type", kind.into());
+    out.put("rope_type", kind);
     if let Some(factor) = factor {
-        put("factor", json!(factor));
+        out.put("factor", factor);
     }
     if let Some(original) = original {
-        put("original_max_position_embeddings", original.into());
+        out.put("original_max_position_embeddings", original);
     }
     Ok(Some(out))
 }
@@ -228,40 +227,40 @@ async fn factors(meta: &Meta<'_>, source: &dyn Source, name: &str) -> Result<Opt
     if floats.iter().any(|v| !v.is_finite()) {
         return Err(Error::tensor(file, name, "has a value that is infinite or not a number"));
     }
-    Ok(Some(json!(floats)))
+    Ok(Some(floats.into()))
 }
 
-fn llama(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
-    out.insert("attention_bias".into(), first(meta, "attn_q.bias").into());
+fn llama(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
+    out.put("attention_bias", first(meta, "attn_q.bias"));
     if experts(meta) {
-        out.insert("num_local_experts".into(), meta.size("expert_count")?.into());
+        out.put("num_local_experts", meta.size("expert_count")?);
     }
     Ok(())
 }
 
-fn qwen2_moe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
+fn qwen2_moe(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
     let shared = meta.size("expert_shared_feed_forward_length")?;
-    out.insert("shared_expert_intermediate_size".into(), shared.into());
-    out.insert("qkv_bias".into(), first(meta, "attn_q.bias").into());
+    out.put("shared_expert_intermediate_size", shared);
+    out.put("qkv_bias", first(meta, "attn_q.bias"));
     sparse(meta, out, false)
 }
 
-fn qwen3_moe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
+fn qwen3_moe(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
     sparse(meta, out, true)
 }
 
 /// Experts of Qwen's families; whether weights are normalised unless the file says so.
-fn sparse(meta: &Meta<'_>, out: &mut Map<String, Value>, normalised: bool) -> Result<()> {
-    out.insert("num_experts".into(), meta.size("expert_count")?.into());
-    out.insert("mlp_only_layers".into(), dense(meta)?.into());
+fn sparse(meta: &Meta<'_>, out: &mut Object, normalised: bool) -> Result<()> {
+    out.put("num_experts", meta.size("expert_count")?);
+    out.put("mlp_only_layers", dense(meta)?);
     let normalised = meta.flag(&meta.key("expert_weights_norm"))?.unwrap_or(normalised);
-    out.insert("norm_topk_prob".into(), normalised.into());
+    out.put("norm_topk_prob", normalised);
     Ok(())
 }
 
-fn olmoe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
+fn olmoe(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
     if let Some(clip) = meta.number("attention.clamp_kqv")? {
-        out.insert("clip_qkv".into(), json!(clip));
+        out.put("clip_qkv", clip);
     }
     sparse(meta, out, false)
 }
@@ -271,11 +270,11 @@ fn granite(meta: &Meta<'_>) -> &'static str {
     if shared > 0 { "granitemoeshared" } else { "granitemoe" }
 }
 
-fn granitemoe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
-    out.insert("num_local_experts".into(), meta.size("expert_count")?.into());
-    out.insert("attention_bias".into(), first(meta, "attn_q.bias").into());
+fn granitemoe(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
+    out.put("num_local_experts", meta.size("expert_count")?);
+    out.put("attention_bias", first(meta, "attn_q.bias"));
     if let Some(shared) = meta.count("expert_shared_feed_forward_length")? {
-        out.insert("shared_intermediate_size".into(), shared.into());
+        out.put("shared_intermediate_size", shared);
     }
     for (end, key) in [
         ("attention.scale", "attention_multiplier"),
@@ -284,61 +283,60 @@ fn granitemoe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
         ("logit_scale", "logits_scaling"),
     ] {
         if let Some(scale) = meta.number(end)? {
-            out.insert(key.into(), json!(scale));
+            out.put(key, scale);
         }
     }
     Ok(())
 }
 
-fn phimoe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
-    out.insert("num_local_experts".into(), meta.size("expert_count")?.into());
-    out.insert("attention_bias".into(), first(meta, "attn_q.bias").into());
-    out.insert("lm_head_bias".into(), meta.has("output.bias").into());
+fn phimoe(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
+    out.put("num_local_experts", meta.size("expert_count")?);
+    out.put("attention_bias", first(meta, "attn_q.bias"));
+    out.put("lm_head_bias", meta.has("output.bias"));
     if let Some(window) = meta.count("attention.sliding_window")?.filter(|n| *n > 0) {
-        out.insert("sliding_window".into(), window.into());
+        out.put("sliding_window", window);
     }
     Ok(())
 }
 
-fn gpt_oss(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
-    out.insert("num_local_experts".into(), meta.size("expert_count")?.into());
-    out.insert("intermediate_size".into(), meta.size("expert_feed_forward_length")?.into());
-    out.insert("sliding_window".into(), meta.size("attention.sliding_window")?.into());
-    out.insert("quantization_config".into(), json!({ "quant_method": "mxfp4" }));
-    if !out.contains_key("rope_scaling") {
-        out.insert("rope_scaling".into(), json!({ "rope_type": "default" }));
+fn gpt_oss(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
+    out.put("num_local_experts", meta.size("expert_count")?);
+    out.put("intermediate_size", meta.size("expert_feed_forward_length")?);
+    out.put("sliding_window", meta.size("attention.sliding_window")?);
+    out.put("quantization_config", Object::of(r#"{ "quant_method": "mxfp4" }"#));
+    if !out.has("rope_scaling") {
+        out.put("rope_scaling", Object::of(r#"{ "rope_type": "default" }"#));
     }
     Ok(())
 }
 
-fn lfm2_moe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
-    out.insert("num_experts".into(), meta.size("expert_count")?.into());
-    out.insert("num_dense_layers".into(), meta.count("leading_dense_block_count")?.unwrap_or(0).into());
-    out.insert("conv_L_cache".into(), meta.size("shortconv.l_cache")?.into());
+fn lfm2_moe(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
+    out.put("num_experts", meta.size("expert_count")?);
+    out.put("num_dense_layers", meta.count("leading_dense_block_count")?.unwrap_or(0));
+    out.put("conv_L_cache", meta.size("shortconv.l_cache")?);
     let eps = meta.number("attention.layer_norm_rms_epsilon")?;
-    out.insert("norm_eps".into(), json!(eps.unwrap_or(1e-5)));
+    out.put("norm_eps", eps.unwrap_or(1e-5));
     let heads = meta.each("attention.head_count_kv")?.unwrap_or_default();
     let kind = |n: &u64| if *n == 0 { "conv" } else { "full_attention" };
-    out.insert("layer_types".into(), heads.iter().map(kind).collect::<Vec<_>>().into());
+    out.put("layer_types", heads.iter().map(kind).collect::<Vec<_>>());
     let bias = dense(meta)?.len() as u64;
-    out.insert("use_expert_bias".into(), meta.has(&format!("blk.{bias}.exp_probs_b.bias")).into());
+    out.put("use_expert_bias", meta.has(&format!("blk.{bias}.exp_probs_b.bias")));
     Ok(())
 }
 
-fn ernie4_5_moe(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
-    out.insert("moe_num_experts".into(), meta.size("expert_count")?.into());
-    out.insert("moe_k".into(), meta.size("expert_used_count")?.into());
-    out.insert("moe_num_shared_experts".into(), meta.count("expert_shared_count")?.unwrap_or(0).into());
-    out.insert("moe_layer_start_index".into(), meta.count("leading_dense_block_count")?.unwrap_or(0).into());
-    out.insert("moe_layer_interval".into(), meta.count("interleave_moe_layer_step")?.unwrap_or(1).into());
+fn ernie4_5_moe(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
+    out.put("moe_num_experts", meta.size("expert_count")?);
+    out.put("moe_k", meta.size("expert_used_count")?);
+    out.put("moe_num_shared_experts", meta.count("expert_shared_count")?.unwrap_or(0));
+    out.put("moe_layer_start_index", meta.count("leading_dense_block_count")?.unwrap_or(0));
+    out.put("moe_layer_interval", meta.count("interleave_moe_layer_step")?.unwrap_or(1));
     Ok(())
 }
 
 /// Most experts of models that cannot have been routed in groups where the file does not say.
 const UNGROUPED: u64 = 128;
 
-fn deepseek2(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
-    let mut put = |key: &str, value: Value| drop(out.insert(key.into(), value));
+fn deepseek2(meta: &Meta<'_>, out: &mut Object) -> Result<()> {
     let rope = meta.size("rope.dimension_count")?;
     // Files before heads were split have the heads' own sizes in the place of the latent ones'.
     let size = |latent: &str, older: &str| match meta.count(latent)? {
@@ -349,33 +347,33 @@ fn deepseek2(meta: &Meta<'_>, out: &mut Map<String, Value>) -> Result<()> {
     let nope = key.checked_sub(rope).filter(|n| *n > 0);
     let nope =
         nope.ok_or_else(|| meta.wrong("attention.key_length_mla", format!("{key} is not above rope, {rope}")))?;
-    put("qk_nope_head_dim", nope.into());
-    put("qk_rope_head_dim", rope.into());
-    put("v_head_dim", size("attention.value_length_mla", "attention.value_length")?.into());
-    put("kv_lora_rank", meta.size("attention.kv_lora_rank")?.into());
+    out.put("qk_nope_head_dim", nope);
+    out.put("qk_rope_head_dim", rope);
+    out.put("v_head_dim", size("attention.value_length_mla", "attention.value_length")?);
+    out.put("kv_lora_rank", meta.size("attention.kv_lora_rank")?);
     if let Some(rank) = meta.count("attention.q_lora_rank")? {
-        put("q_lora_rank", rank.into());
+        out.put("q_lora_rank", rank);
     }
     let experts = meta.size("expert_count")?;
-    put("n_routed_experts", experts.into());
-    put("n_shared_experts", meta.count("expert_shared_count")?.unwrap_or(0).into());
-    put("first_k_dense_replace", meta.count("leading_dense_block_count")?.unwrap_or(0).into());
-    put("routed_scaling_factor", json!(meta.number("expert_weights_scale")?.unwrap_or(1.0)));
+    out.put("n_routed_experts", experts);
+    out.put("n_shared_experts", meta.count("expert_shared_count")?.unwrap_or(0));
+    out.put("first_k_dense_replace", meta.count("leading_dense_block_count")?.unwrap_or(0));
+    out.put("routed_scaling_factor", meta.number("expert_weights_scale")?.unwrap_or(1.0));
     let normalised = meta.flag(&meta.key("expert_weights_norm"))?.unwrap_or(false);
-    put("norm_topk_prob", normalised.into());
+    out.put("norm_topk_prob", normalised);
     let groups = meta.count("expert_group_count")?;
     if groups.is_none() && experts > UNGROUPED {
         return Err(meta.wrong("expert_group_count", format!("is missing; {experts} experts are routed in groups")));
     }
     let groups = groups.unwrap_or(1).max(1);
-    put("n_group", groups.into());
-    put("topk_group", meta.count("expert_group_used_count")?.unwrap_or(1).max(1).into());
+    out.put("n_group", groups);
+    out.put("topk_group", meta.count("expert_group_used_count")?.unwrap_or(1).max(1));
     let method = match (sigmoid(meta), groups) {
         (true, _) => "noaux_tc",
         (false, 1) => "greedy",
         (false, _) => "group_limited_greedy",
     };
-    put("topk_method", method.into());
-    put("scoring_func", if sigmoid(meta) { "sigmoid" } else { "softmax" }.into());
+    out.put("topk_method", method);
+    out.put("scoring_func", if sigmoid(meta) { "sigmoid" } else { "softmax" });
     Ok(())
 }

@@ -4,13 +4,14 @@
 mod config;
 mod meta;
 mod names;
+mod object;
 mod split;
 mod tensors;
 mod tokenizer;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::model::files::{GENERATION, TOKENIZER, TOKENIZER_CONFIG};
@@ -18,6 +19,7 @@ use crate::model::load::CONFIG;
 use crate::source::Source;
 use crate::weights::{Verified, gguf};
 use meta::Meta;
+use object::Object;
 
 pub(crate) use tensors::index;
 
@@ -38,7 +40,7 @@ pub(crate) async fn folder(source: &dyn Source) -> Result<Verified<'_>> {
 async fn texts(source: &dyn Source, headers: &[(String, gguf::Header)]) -> Result<BTreeMap<&'static str, Vec<u8>>> {
     let meta = Meta::new(headers)?;
     let config = config::config(&meta, source).await?;
-    let mut files = vec![(CONFIG, Value::Object(config)), (GENERATION, generation(&meta)?)];
+    let mut files = vec![(CONFIG, config.into()), (GENERATION, generation(&meta)?)];
     if let Some(tokenizer) = tokenizer::tokenizer(&meta)? {
         files.push((TOKENIZER, tokenizer));
     }
@@ -63,32 +65,32 @@ fn generation(meta: &Meta<'_>) -> Result<Value> {
         ("top_k", "top_k"),
         ("penalty_repeat", "repetition_penalty"),
     ];
-    let mut out = Map::new();
+    let mut out = Object::default();
     for (key, name) in KEYS {
         let key = format!("general.sampling.{key}");
         if name == "top_k" {
             // Below 0 it is off.
             if let Some(k) = meta.number_at(&key)? {
-                out.insert(name.into(), json!(k.max(0.0) as u64));
+                out.put(name, k.max(0.0) as u64);
             }
         } else if let Some(number) = meta.number_at(&key)? {
-            out.insert(name.into(), json!(number));
+            out.put(name, number);
         }
     }
-    Ok(Value::Object(out))
+    Ok(out.into())
 }
 
 /// What tokenizer_config.json would say: the chat template, and the special tokens that it may name.
 fn tokenizer_config(meta: &Meta<'_>) -> Result<Value> {
-    let mut out = Map::new();
+    let mut out = Object::default();
     if let Some(template) = meta.text("tokenizer.chat_template")? {
-        out.insert("chat_template".into(), template.into());
+        out.put("chat_template", template);
     }
     for (key, name) in [("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"), ("padding", "pad_token")]
     {
         if let Some(text) = meta.token(key)?.and_then(|id| meta.tokens().get(id)) {
-            out.insert(name.into(), text.as_str().into());
+            out.put(name, text.as_str());
         }
     }
-    Ok(Value::Object(out))
+    Ok(out.into())
 }

@@ -17,6 +17,7 @@ pub(super) enum Place {
 }
 
 /// The place of the tensor that a need calls `name`.
+#[inline(never)]
 pub(super) fn place(spec: &ModelSpec, arch: &str, name: &str) -> Option<Place> {
     let own = |name: &str| Some(Place::Own(name.to_owned()));
     let names = &spec.names;
@@ -74,6 +75,7 @@ fn kind(names: &Names, role: &str) -> Option<&'static str> {
 }
 
 /// The parts of a layer that are no MLPs.
+#[inline(never)]
 fn known(names: &Names, arch: &str, role: &str) -> Option<&'static str> {
     let [q_norm, k_norm] = names.qk_norms;
     Some(match role {

@@ -2,7 +2,9 @@
 //!
 //! Patterns are those of the tokenizer.json files that the names stand for.
 
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use super::object::Object;
 
 /// A way of splitting.
 pub(super) struct Split {
@@ -87,11 +89,15 @@ fn deepseek(words: &str, marks: &str, end: &str) -> Vec<Value> {
 }
 
 fn isolated(pattern: &str) -> Value {
-    json!({ "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false })
+    let mut regex = Object::default();
+    regex.put("Regex", pattern);
+    let mut out = Object::of(r#"{ "type": "Split", "behavior": "Isolated", "invert": false }"#);
+    out.put("pattern", regex);
+    out.into()
 }
 
 fn digits() -> Value {
-    json!({ "type": "Digits", "individual_digits": true })
+    Object::of(r#"{ "type": "Digits", "individual_digits": true }"#).into()
 }
 
 /// Ranges of code points as a class of characters.

@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Meta;
+use super::object::Object;
 use super::split::split;
 use crate::error::{Error, Result};
 use crate::weights::shown;
@@ -48,6 +49,7 @@ pub(super) fn tokenizer(meta: &Meta<'_>) -> Result<Option<Value>> {
     }
 }
 
+#[inline(never)]
 /// Tokens and kinds, checked against each other and the embedding.
 fn vocabulary<'a>(meta: &Meta<'a>) -> Result<Option<Vocabulary<'a>>> {
     let (header, file) = (meta.header(), meta.file);
@@ -90,15 +92,21 @@ impl Vocabulary<'_> {
     }
 
     /// `vocab` of tokenizer.json.
+    #[inline(never)]
     fn vocab(&self) -> Value {
         Value::Object(self.used().map(|(id, token, _)| (token.to_owned(), id.into())).collect::<Map<_, _>>())
     }
 
     /// `added_tokens` of tokenizer.json.
+    #[inline(never)]
     fn added(&self) -> Value {
         let added = |(id, token, kind): (usize, &str, i64)| {
             let special = kind != kind::ADDED;
-            json!({ "id": id, "content": token, "special": special, "normalized": false })
+            let mut out = Object::default();
+            out.put("id", id);
+            out.put("content", token);
+            out.put("special", special);
+            Value::from(out)
         };
         let kinds = [kind::CONTROL, kind::ADDED, kind::UNKNOWN];
         self.used().filter(|(.., kind)| kinds.contains(kind)).map(added).collect::<Vec<_>>().into()
@@ -115,19 +123,26 @@ fn byte_pairs(meta: &Meta<'_>, vocabulary: &Vocabulary<'_>) -> Result<Value> {
     let merges = meta.header().texts(meta.file, MERGES)?;
     let merges = merges.ok_or_else(|| Error::config(meta.file, MERGES, "is missing"))?;
     let mut stages = split.stages;
-    stages.push(json!({ "type": "ByteLevel", "add_prefix_space": false, "use_regex": false }));
-    Ok(json!({
-        "added_tokens": vocabulary.added(),
-        "normalizer": split.composed.then(|| json!({ "type": "NFC" })),
-        "pre_tokenizer": { "type": "Sequence", "pretokenizers": stages },
-        "decoder": { "type": "ByteLevel" },
-        "model": {
-            "type": "BPE",
-            "ignore_merges": split.ignore_merges,
-            "vocab": vocabulary.vocab(),
-            "merges": merges,
-        },
-    }))
+    stages.push(Object::of(r#"{ "type": "ByteLevel", "add_prefix_space": false, "use_regex": false }"#).into());
+    let mut model = Object::of(r#"{ "type": "BPE" }"#);
+    model.put("ignore_merges", split.ignore_merges);
+    let mut pre = Object::of(r#"{ "type": "Sequence" }"#);
+    pre.put("pretokenizers", stages);
+    let mut out = Object::of(r#"{ "decoder": { "type": "ByteLevel" } }"#);
+    if split.composed {
+        out.put("normalizer", Object::of(r#"{ "type": "NFC" }"#));
+    }
+    out.put("pre_tokenizer", pre);
+    Ok(whole(out, model, vocabulary, merges.into()))
+}
+
+/// tokenizer.json of its parts.
+fn whole(mut out: Object, mut model: Object, vocabulary: &Vocabulary<'_>, merges: Value) -> Value {
+    model.put("vocab", vocabulary.vocab());
+    model.put("merges", merges);
+    out.put("model", model);
+    out.put("added_tokens", vocabulary.added());
+    out.into()
 }
 
 /// Pieces of SentencePiece with scores, merged by them.
@@ -139,33 +154,37 @@ fn sentence_pieces(meta: &Meta<'_>, vocabulary: &Vocabulary<'_>) -> Result<Value
     }
     let unknown = vocabulary.used().find(|(.., kind)| *kind == kind::UNKNOWN).map(|(_, token, _)| token);
     let prefix = meta.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
-    let space = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
-    let mut normalizers = vec![space];
-    let mut decoders = vec![
-        json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " }),
-        json!({ "type": "ByteFallback" }),
-        json!({ "type": "Fuse" }),
-    ];
-    if prefix {
-        normalizers.insert(0, json!({ "type": "Prepend", "prepend": "▁" }));
-        decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
+    let mut model = Object::of(r#"{ "type": "BPE", "fuse_unk": true, "byte_fallback": true }"#);
+    if let Some(unknown) = unknown {
+        model.put("unk_token", unknown);
     }
-    Ok(json!({
-        "added_tokens": vocabulary.added(),
-        "normalizer": { "type": "Sequence", "normalizers": normalizers },
-        "pre_tokenizer": null,
-        "decoder": { "type": "Sequence", "decoders": decoders },
-        "model": {
-            "type": "BPE",
-            "unk_token": unknown,
-            "fuse_unk": true,
-            "byte_fallback": true,
-            "vocab": vocabulary.vocab(),
-            "merges": merges(vocabulary, scores),
-        },
-    }))
+    let out = Object::of(if prefix { PREFIXED } else { PLAIN });
+    Ok(whole(out, model, vocabulary, merges(vocabulary, scores)))
 }
 
+/// What comes before and after pieces, with a space before the first, and without.
+const PREFIXED: &str = r#"{
+    "normalizer": { "type": "Sequence", "normalizers": [
+        { "type": "Prepend", "prepend": "▁" },
+        { "type": "Replace", "pattern": { "String": " " }, "content": "▁" }
+    ] },
+    "decoder": { "type": "Sequence", "decoders": [
+        { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+        { "type": "ByteFallback" },
+        { "type": "Fuse" },
+        { "type": "Strip", "content": " ", "start": 1, "stop": 0 }
+    ] }
+}"#;
+const PLAIN: &str = r#"{
+    "normalizer": { "type": "Replace", "pattern": { "String": " " }, "content": "▁" },
+    "decoder": { "type": "Sequence", "decoders": [
+        { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+        { "type": "ByteFallback" },
+        { "type": "Fuse" }
+    ] }
+}"#;
+
+#[inline(never)]
 /// The pairs of pieces that make a piece, those of the best piece first; of one piece those with the longer left part.
 fn merges(vocabulary: &Vocabulary<'_>, scores: &[f32]) -> Value {
     let normal = || vocabulary.used().filter(|(.., kind)| *kind == kind::NORMAL);
@@ -178,7 +197,7 @@ fn merges(vocabulary: &Vocabulary<'_>, scores: &[f32]) -> Value {
         pairs.extend(found.into_iter().map(|(.., a, b)| (scores[id], a.chars().count(), a, b)));
     }
     pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
-    pairs.into_iter().map(|(.., a, b)| json!([a, b])).collect::<Vec<_>>().into()
+    pairs.into_iter().map(|(.., a, b)| Value::from(vec![a, b])).collect::<Vec<_>>().into()
 }
 
 /// Ids that end an answer: those that the file names, and those that families end their turns with under other names.

@@ -1,6 +1,6 @@
 //! The header's bytes: counted, bounded, and refused at the first thing that is not as the format has it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Kind, Value};
 use crate::error::{Error, Result};
@@ -235,10 +235,10 @@ fn tensor(c: &mut Cursor<'_>, i: u64) -> Parsed<(String, TensorInfo)> {
 /// Tensors by name with offsets from the start of the file: one behind another, in order, as writers put them.
 fn placed(c: &Cursor<'_>, list: Vec<(String, TensorInfo)>, alignment: u64) -> Parsed<BTreeMap<String, TensorInfo>> {
     let data = (c.at as u64).next_multiple_of(alignment);
-    let (mut tensors, mut names, mut at) = (BTreeMap::new(), BTreeSet::new(), 0u64);
+    let (mut tensors, mut at) = (BTreeMap::new(), 0u64);
     for (name, mut info) in list {
         let wrong = |reason: String| Stop::Wrong(Error::tensor(c.file, shown(&name), reason));
-        if !names.insert(name.clone()) {
+        if tensors.contains_key(&name) {
             return Err(wrong("is there twice".into()));
         }
         if info.offset != at {

@@ -1,0 +1,103 @@
+// A server that behaves like a model hub: lists of files at a commit, and files that another origin has.
+
+import { createReadStream, readdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+
+import { ROOT } from '../../scripts/run.mjs';
+import { FIXTURES } from './fixtures.js';
+
+/** The commit that every revision is. */
+const COMMIT = '0123456789abcdef0123456789abcdef01234567';
+/** Revisions that there are. */
+const REVISIONS = ['main', 'v1', COMMIT];
+/** What opens gated repositories. */
+export const TOKEN = 'hf_test';
+/** Files a page of a list. */
+const PAGE = 3;
+
+/**
+ * Starts the hub and its storage, on origins of their own. Repositories are folders of fixtures; those of `gated/` ask for a token.
+ * @returns {Promise<{url: string, log: {path: string, status: number, authorization: boolean}[], stop: () => Promise<void>}>}
+ */
+export async function hub() {
+  /** @type {{path: string, status: number, authorization: boolean}[]} */
+  const log = [];
+  const storage = await listen((request, response, url) => {
+    // Storage hosts refuse what was meant for the hub.
+    if (request.headers.authorization) return end(response, 400);
+    const file = join(ROOT, FIXTURES, decodeURIComponent(url.pathname));
+    const size = statSync(file, { throwIfNoEntry: false })?.size;
+    if (size === undefined || !url.searchParams.has('signed')) return end(response, 403);
+    const asked = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+    const [start, last] = asked ? [Number(asked[1]), Math.min(Number(asked[2]), size - 1)] : [0, size - 1];
+    if (start >= size) return end(response, 416, { 'content-range': `bytes */${size}` });
+    const span = asked ? { 'content-range': `bytes ${start}-${last}/${size}` } : {};
+    response.writeHead(asked ? 206 : 200, { ...OPEN, ...span, 'content-length': last - start + 1 });
+    createReadStream(file, { start, end: last }).pipe(response);
+  }, log);
+  const front = await listen((request, response, url) => {
+    if (request.method === 'OPTIONS') {
+      return end(response, 204, { 'access-control-allow-headers': 'authorization, range' });
+    }
+    const [, id, rest] = /^\/(?:api\/models\/)?([\w-]+\/[\w-]+)\/(.*)$/.exec(url.pathname) ?? [];
+    const folder = join(ROOT, FIXTURES, id?.split('/')[1] ?? '-');
+    if (!statSync(folder, { throwIfNoEntry: false })) return end(response, 404);
+    if (id.startsWith('gated/') && request.headers.authorization !== `Bearer ${TOKEN}`) return end(response, 401);
+    const [what, revision, ...path] = rest.split('/').map(decodeURIComponent);
+    if (!REVISIONS.includes(revision)) return end(response, 404);
+    if (what === 'revision') return end(response, 200, {}, { id, sha: COMMIT });
+    if (what === 'tree') {
+      const names = readdirSync(folder).sort();
+      const from = Number(url.searchParams.get('cursor') ?? 0);
+      const next = new URL(url);
+      next.searchParams.set('cursor', String(from + PAGE));
+      const link = from + PAGE < names.length ? { link: `<${next}>; rel="next"` } : {};
+      const entries = names.slice(from, from + PAGE).map((path) => ({ type: 'file', path, size: 1 }));
+      return end(response, 200, link, entries);
+    }
+    const moved = `${storage.url}${id.split('/')[1]}/${path.map(encodeURIComponent).join('/')}?signed=1`;
+    return what === 'resolve' ? end(response, 302, { location: moved }) : end(response, 404);
+  }, log);
+  return { url: front.url.slice(0, -1), log, stop: () => Promise.all([front.stop(), storage.stop()]).then(() => undefined) };
+}
+
+/** Open to all origins, with what else these may see. */
+const OPEN = {
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers': 'content-range, content-length, link',
+  'cross-origin-resource-policy': 'cross-origin',
+  'cache-control': 'no-store',
+};
+
+/**
+ * @param {import('node:http').ServerResponse} response
+ * @param {number} status @param {Record<string, string>} [headers] @param {unknown} [body]
+ */
+function end(response, status, headers = {}, body) {
+  const type = body === undefined ? {} : { 'content-type': 'application/json' };
+  response.writeHead(status, { ...OPEN, ...type, ...headers }).end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+/**
+ * @param {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse, url: URL) => void} act
+ * @param {{path: string, status: number, authorization: boolean}[]} log
+ */
+async function listen(act, log) {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', `http://${request.headers.host}`);
+    act(request, response, url);
+    response.on('finish', () => {
+      log.push({ path: url.pathname, status: response.statusCode, authorization: Boolean(request.headers.authorization) });
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
+  const address = server.address();
+  const port = address !== null && typeof address === 'object' ? address.port : 0;
+  const stop = () =>
+    new Promise((/** @type {(value: void) => void} */ resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { url: `http://localhost:${port}/`, stop };
+}

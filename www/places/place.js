@@ -1,0 +1,94 @@
+// Where a model is, if that is more than the URL of a folder: a hub's repository, files of this machine, something to be quantised.
+// Loaded when it is asked for.
+
+import { MoebiusError } from '../protocol.js';
+
+/** @typedef {import('../engine.js').EngineOptions} EngineOptions */
+
+/** The public hub. */
+const HUB = 'https://huggingface.co';
+/** A repository: owner, name, then a .gguf in it or a kind of it, and a revision. */
+const REPOSITORY = /^hf:([\w.-]+\/[\w.-]+)(?:\/([^@]+\.gguf)|:([\w.-]+))?(?:@([\w./-]+))?$/i;
+/** Kinds of GGUFs, the first of which is taken where a repository has several. */
+const KINDS = ['Q4_K_M', 'Q4_0', 'Q8_0', 'MXFP4', 'Q4_K_S', 'Q5_K_M', 'Q6_K', 'BF16', 'F16'];
+/** Most pages of a list of files. */
+const PAGES = 20;
+
+/**
+ * What the engine's worker is told of a model's place.
+ * @param {EngineOptions} options
+ * @returns {Promise<string | {url?: string, files?: File[], token?: string, format?: string}>}
+ */
+export async function place({ model, token, format, hub = HUB, signal }) {
+  if (typeof model === 'string' && /^hf:/i.test(model)) {
+    return { url: await repository(model, String(hub).replace(/\/$/, ''), token, signal), token, format };
+  }
+  if (typeof model === 'string' || model instanceof URL) return { url: folder(model), format };
+  const files = model instanceof File ? [model] : [...model];
+  if (files.length === 0 || !files.every((file) => file instanceof File)) {
+    throw new MoebiusError('request', 'model: is neither a URL, nor hf:owner/name, nor a File or several.');
+  }
+  return { files: files.sort((a, b) => (a.name < b.name ? -1 : 1)), format };
+}
+
+/** @param {string | URL} model the URL of a folder or of a .gguf, relative to the page */
+function folder(model) {
+  const url = new URL(model, document.baseURI);
+  if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
+  return url.href;
+}
+
+/**
+ * The URL of a repository's folder or .gguf at the commit that its revision is now: what is read later is of one piece.
+ * @param {string} model @param {string} hub @param {string | undefined} token @param {AbortSignal | undefined} signal
+ */
+async function repository(model, hub, token, signal) {
+  const [, id, file, kind, revision = 'main'] = REPOSITORY.exec(model) ?? [];
+  if (!id) throw new MoebiusError('request', `model: ${model} is not hf:owner/name, with /file.gguf, :KIND or @revision.`);
+  /** @param {string} url */
+  const ask = async (url) => {
+    const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+    const answer = await fetch(url, { headers, signal }).catch((error) => {
+      throw new MoebiusError(signal?.aborted ? 'aborted' : 'file', `${model}: the hub was not reached: ${error.message}`);
+    });
+    if (answer.ok) return answer;
+    const why =
+      answer.status === 401 || answer.status === 403
+        ? `is gated, private or not there: the hub asks for ${token ? 'another token' : 'a token'}`
+        : answer.status === 404
+          ? `is not on the hub, or not at ${revision}`
+          : `could not be listed: HTTP status ${answer.status}`;
+    throw new MoebiusError('file', `${model}: ${why} (${url})`);
+  };
+  const { sha } = await (await ask(`${hub}/api/models/${id}/revision/${encodeURIComponent(revision)}`)).json();
+  if (!/^[0-9a-f]{40}$/.test(sha)) throw new MoebiusError('file', `${model}: the hub names no commit`);
+  /** @type {string[]} */
+  const names = [];
+  /** @type {string | null} */
+  let next = `${hub}/api/models/${id}/tree/${sha}`;
+  for (let page = 0; next && page < PAGES; page++) {
+    /** @type {Response} */
+    const answer = await ask(next);
+    for (const entry of await answer.json()) if (entry?.type === 'file') names.push(String(entry.path));
+    const link = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get('link') ?? '');
+    next = link && new URL(link[1], next).origin === new URL(hub).origin ? new URL(link[1], next).href : null;
+  }
+  const at = `${hub}/${id}/resolve/${sha}/`;
+  const path = file ?? choose(model, names, kind);
+  return at + path.split('/').map(encodeURIComponent).join('/');
+}
+
+/**
+ * The file of a repository that is its model; nothing for the folder itself.
+ * @param {string} model @param {string[]} names @param {string | undefined} kind
+ */
+function choose(model, names, kind) {
+  const all = names.filter((name) => /\.gguf$/i.test(name) && !/mmproj|-0000[2-9]-of-|-000[1-9]\d-of-/i.test(name));
+  if (!kind && names.includes('config.json') && names.some((name) => name.endsWith('.safetensors'))) return '';
+  const kinds = kind ? [kind] : KINDS;
+  const of = (/** @type {string} */ kind) => all.find((name) => name.toUpperCase().includes(kind.toUpperCase()));
+  const found = kinds.map(of).find(Boolean) ?? (!kind && all.length === 1 ? all[0] : undefined);
+  if (found) return found;
+  const has = all.length > 0 ? `has ${all.slice(0, 20).join(', ')}` : 'has neither config.json with safetensors nor a .gguf';
+  throw new MoebiusError('file', `${model}: ${kind ? `no ${kind} is there: it ` : ''}${has}`);
+}
