@@ -11,19 +11,16 @@ export { CODES, MoebiusError } from './protocol.js';
 /** @typedef {import('./protocol.js').Progress} Progress */
 
 /**
- * @typedef {object} EngineOptions
- * @property {string | URL | File | Iterable<File>} model URL of a folder or a .gguf, `hf:owner/name`, or files
- * @property {string} [format] quantises at load: `q8`, `q4`, …
- * @property {string} [token] for `hf:`, kept in memory only
- * @property {string} [hub] another than huggingface.co
+ * @typedef {import('./places/place.js').Place & Settings} EngineOptions
+ * @typedef {object} Settings
  * @property {import('./protocol.js').DeviceChoice} [device] default `auto`
- * @property {number} [context] most tokens that prompt and reply share; default is the model's own, within reason
+ * @property {number} [context] most tokens that prompt and reply share; default is the model's
  * @property {'f32' | 'f16'} [cache] what keys and values are kept in; default is what suits the device
  * @property {number} [threads] most threads of the CPU; default is one for each core, at most eight. There is one where the page is
  *   not cross-origin isolated
- * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, also when a dead worker or a lost GPU is replaced
+ * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, of a replaced worker too
  * @property {(device: import('./protocol.js').Device) => void} [onMoved] called when the GPU was lost and the model was loaded
- *   again, on another one or on the CPU; what was running goes on
+ *   again elsewhere; what was running goes on
  * @property {AbortSignal} [signal] stops the loading
  * @property {number} [silence] seconds without a sign of life after which a busy worker is given up; default 30
  */
@@ -76,7 +73,7 @@ export class Engine {
     this.#options = options;
   }
 
-  /** What is loaded and where it runs; null while nothing is. */
+  /** What is loaded, and where it runs, or null. */
   get info() {
     return this.#info;
   }
@@ -89,7 +86,7 @@ export class Engine {
   }
 
   /**
-   * Logits of the position after `tokens`, over the whole vocabulary. No token is added.
+   * Logits after `tokens`, over the whole vocabulary.
    * @param {number[]} tokens
    * @returns {Promise<Float32Array>}
    */
@@ -118,7 +115,7 @@ export class Engine {
     return this.#ask((id) => ({ type: 'detokenize', id, tokens }));
   }
 
-  /** Frees everything. Whatever is pending rejects; so does any later request. */
+  /** Frees everything. What is pending rejects, and what comes later. */
   unload() {
     this.#unloaded = true;
     this.#lose(new MoebiusError('aborted', 'The engine was unloaded.'));
@@ -275,8 +272,8 @@ export class Engine {
   }
 
   /**
-   * While something is pending, asks for a sign of life every second. Beats are counted, not clock time: a page that
-   * was frozen wakes up to one late beat, not to a worker that seems long dead.
+   * While something is pending, asks for a sign of life every second. Beats are counted, not time: a page that was frozen
+   * wakes up to one late beat.
    */
   #beat() {
     if (this.#pending.size === 0) {
@@ -311,12 +308,10 @@ export class Engine {
   }
 }
 
-/** Where the model is: the URL of a folder, or what another module makes of it. @param {EngineOptions} options */
+/** A folder's URL, or what is made of `[object File]` and the like. @param {EngineOptions} options */
 async function where(options) {
-  const { model, format } = options;
-  if (format || (typeof model !== 'string' && !(model instanceof URL)) || /^hf:|\.gguf\b/i.test(String(model))) {
-    return (await import('./places/place.js')).place(options);
-  }
+  const model = String(options.model);
+  if (options.format || /^(hf:|\[)|\.gguf\b/i.test(model)) return (await import('./places/place.js')).place(options);
   const url = new URL(model, document.baseURI);
   if (!url.pathname.endsWith('/')) url.pathname += '/';
   return url.href;

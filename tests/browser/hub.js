@@ -52,6 +52,7 @@ export async function hub() {
       const from = Number(url.searchParams.get('cursor') ?? 0);
       const next = new URL(url);
       next.searchParams.set('cursor', String(from + PAGE));
+      /** @type {Record<string, string>} */
       const link = from + PAGE < names.length ? { link: `<${next}>; rel="next"` } : {};
       const entries = names.slice(from, from + PAGE).map((path) => ({ type: 'file', path, size: 1 }));
       return end(response, 200, link, entries);

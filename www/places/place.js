@@ -3,7 +3,16 @@
 
 import { MoebiusError } from '../protocol.js';
 
-/** @typedef {import('../engine.js').EngineOptions} EngineOptions */
+/**
+ * A model's place.
+ * @typedef {object} Place
+ * @property {string | URL | File | Iterable<File>} model URL of a folder or of a .gguf, relative to the page; `hf:owner/name` with
+ *   `/file.gguf` or `:KIND` of one, and `@revision`; or the files of a folder, or a .gguf
+ * @property {string} [format] what matrices become while they are read: `f16`, `q8`, `q4`, `q4-all`, `fp8` or `mxfp4`; as they are
+ *   stored unless it is given
+ * @property {string} [token] opens gated repositories; goes to the hub alone, and is kept in memory only
+ * @property {string | URL} [hub] another hub than huggingface.co
+ */
 
 /** The public hub. */
 const HUB = 'https://huggingface.co';
@@ -16,7 +25,7 @@ const PAGES = 20;
 
 /**
  * What the engine's worker is told of a model's place.
- * @param {EngineOptions} options
+ * @param {Place & {signal?: AbortSignal}} options
  * @returns {Promise<string | {url?: string, files?: File[], token?: string, format?: string}>}
  */
 export async function place({ model, token, format, hub = HUB, signal }) {

@@ -49,8 +49,8 @@ pub(super) fn tokenizer(meta: &Meta<'_>) -> Result<Option<Value>> {
     }
 }
 
-#[inline(never)]
 /// Tokens and kinds, checked against each other and the embedding.
+#[inline(never)]
 fn vocabulary<'a>(meta: &Meta<'a>) -> Result<Option<Vocabulary<'a>>> {
     let (header, file) = (meta.header(), meta.file);
     let Some(tokens) = header.texts(file, TOKENS)? else { return Ok(None) };
@@ -184,20 +184,39 @@ const PLAIN: &str = r#"{
     ] }
 }"#;
 
-#[inline(never)]
 /// The pairs of pieces that make a piece, those of the best piece first; of one piece those with the longer left part.
+#[inline(never)]
 fn merges(vocabulary: &Vocabulary<'_>, scores: &[f32]) -> Value {
     let normal = || vocabulary.used().filter(|(.., kind)| *kind == kind::NORMAL);
     let pieces: HashMap<&str, usize> = normal().map(|(id, piece, _)| (piece, id)).collect();
-    let mut pairs = Vec::new();
+    // One number a pair, which orders them and says which one it is: the score, larger first, how long the left part is, and
+    // then the right one, longer first, the piece, and where it is cut.
+    let mut pairs: Vec<u128> = Vec::new();
     for (id, piece, _) in normal() {
-        let splits = piece.char_indices().skip(1).map(|(at, _)| piece.split_at(at));
-        let mut found: Vec<_> = splits.filter_map(|(a, b)| Some((*pieces.get(a)?, *pieces.get(b)?, a, b))).collect();
-        found.sort_unstable_by_key(|(a, b, ..)| (*a, *b));
-        pairs.extend(found.into_iter().map(|(.., a, b)| (scores[id], a.chars().count(), a, b)));
+        let characters = piece.chars().count() as u128;
+        for (left, (at, _)) in piece.char_indices().enumerate().skip(1) {
+            let (a, b) = piece.split_at(at);
+            if pieces.contains_key(a) && pieces.contains_key(b) {
+                let left = left as u128;
+                let longest = u128::from(u16::MAX);
+                let [left, right] = [left, characters - left].map(|n| longest - n.min(longest));
+                let score = u128::from(u32::MAX - ascending(scores[id]));
+                pairs.push(score << 96 | left << 80 | right << 64 | (id as u128) << 32 | at as u128);
+            }
+        }
     }
-    pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
-    pairs.into_iter().map(|(.., a, b)| Value::from(vec![a, b])).collect::<Vec<_>>().into()
+    pairs.sort_unstable();
+    let pair = |pair: u128| {
+        let (a, b) = vocabulary.tokens[(pair >> 32) as u32 as usize].split_at(pair as u32 as usize);
+        Value::from(vec![a, b])
+    };
+    pairs.into_iter().map(pair).collect::<Vec<_>>().into()
+}
+
+/// A number that grows with a float.
+fn ascending(v: f32) -> u32 {
+    let bits = v.to_bits();
+    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
 }
 
 /// Ids that end an answer: those that the file names, and those that families end their turns with under other names.

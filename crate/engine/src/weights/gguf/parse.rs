@@ -112,8 +112,8 @@ fn header(c: &mut Cursor<'_>) -> Parsed<Header> {
         Some(_) => 0,
     };
     if !alignment.is_power_of_two() || alignment > MOST_ALIGNMENT {
-        let value = &metadata[ALIGN_KEY];
-        return Err(c.wrong(format!("{value:?} is not a power of two up to {MOST_ALIGNMENT}")));
+        let value = metadata.get(ALIGN_KEY).map_or_else(String::new, Value::kind);
+        return Err(c.wrong(format!("{value} is not a power of two up to {MOST_ALIGNMENT}")));
     }
     let mut list = Vec::new();
     for i in 0..tensors {

@@ -25,7 +25,7 @@ pub enum Value {
 
 impl Value {
     /// What it is, for messages.
-    fn kind(&self) -> String {
+    pub(super) fn kind(&self) -> String {
         match self {
             Value::Whole(n) => n.to_string(),
             Value::Number(n) => n.to_string(),
