@@ -4,6 +4,7 @@
 
 #[path = "hostile/apart.rs"]
 mod apart;
+mod packed;
 
 use std::rc::Rc;
 
@@ -13,8 +14,9 @@ use moebius_engine::device::Cpu;
 use moebius_engine::model::{Files, LoadOptions, Model};
 use moebius_engine::session::{Template, Tokenizer};
 use moebius_engine::source::Memory;
-use moebius_engine::weights::gguf;
+use moebius_engine::weights::{Precision, gguf};
 use moebius_tests::{Random, bytes};
+use packed::packed;
 
 const FILE: &str = "model.gguf";
 /// One with experts, shared ones among them.
@@ -251,6 +253,55 @@ fn broken_files_are_refused_by_name() {
     }
     println!("{count} files");
     assert!(count > 100 && wrong.is_empty(), "{count} files:\n  {}", wrong.join("\n  "));
+}
+
+/// Its tensors in three files, as large models are published.
+fn split(change: impl Fn(usize, &mut Apart)) -> Memory {
+    let whole = Apart::new(&bytes(BASE));
+    let mut memory = Memory::default();
+    for i in 0..3 {
+        let mut part = whole.clone();
+        part.tensors = whole.tensors.chunks(whole.tensors.len().div_ceil(3)).nth(i).unwrap().to_vec();
+        if i > 0 {
+            part.keys.clear();
+        }
+        part.put("split.no", 2, (i as u16).to_le_bytes());
+        part.put("split.count", 2, 3u16.to_le_bytes());
+        part.put("split.tensors.count", 5, (whole.tensors.len() as i32).to_le_bytes());
+        change(i, &mut part);
+        memory.insert(format!("m-{:05}-of-00003.gguf", i + 1), part.file());
+    }
+    memory.gguf = Some("m-00001-of-00003.gguf".into());
+    memory
+}
+
+#[test]
+fn models_in_several_files_are_those_of_one() {
+    let chunks = |source: &Memory| {
+        let (_, manifest) = packed(source, Precision::Stored);
+        serde_json::to_value(&manifest.shards).unwrap()
+    };
+    assert_eq!(chunks(&split(|_, _| {})), chunks(&memory(bytes(BASE))));
+    let refused = |change: &dyn Fn(usize, &mut Apart)| {
+        let source = split(change);
+        let (options, mut seen) = (LoadOptions::default(), |_| {});
+        let load = Model::load(&source, Rc::new(Cpu), &options, &mut seen);
+        pollster::block_on(load).err().expect("it is not whole").to_string()
+    };
+    let twice = refused(&|i, part| part.put("split.no", 2, (i.min(1) as u16).to_le_bytes()));
+    assert!(twice.contains("00003-of-00003") && twice.contains("split.no"), "{twice}");
+    let fewer = refused(&|i, part| {
+        if i == 2 {
+            drop(part.tensors.pop())
+        }
+    });
+    assert!(fewer.contains("split.tensors.count"), "{fewer}");
+    let foreign = refused(&|i, part| {
+        if i == 1 {
+            part.version = 9
+        }
+    });
+    assert!(foreign.contains("version 9"), "{foreign}");
 }
 
 /// A byte token that no byte is stays a text.
