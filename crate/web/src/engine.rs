@@ -177,7 +177,7 @@ fn busy() -> JsValue {
 async fn open(home: &Rc<Home>) -> Result<Chat> {
     let mut session = home.open(None).await?;
     session.recovery = Some(home.clone());
-    Chat::over(&home.origin.name(), session)
+    Chat::over(home.origin.name(), session)
 }
 
 /// See [`Engine::info`].

@@ -22,7 +22,7 @@ pub(crate) struct Origin {
 
 /// A source, and what it has to say where it fails.
 pub(crate) enum Opened {
-    Host(Fetch),
+    Host(Box<Fetch>),
     Local(Files),
 }
 
@@ -51,7 +51,7 @@ impl Origin {
     pub(crate) fn open(&self, onprogress: Function) -> Opened {
         match &self.files {
             Some(files) => Opened::Local(Files::new(files, onprogress)),
-            None => Opened::Host(Fetch::new(&self.url, self.token.clone(), onprogress)),
+            None => Opened::Host(Box::new(Fetch::new(&self.url, self.token.clone(), onprogress))),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Origin {
 impl Opened {
     pub(crate) fn source(&self) -> &dyn Source {
         match self {
-            Opened::Host(fetch) => fetch,
+            Opened::Host(fetch) => fetch.as_ref(),
             Opened::Local(files) => files,
         }
     }
