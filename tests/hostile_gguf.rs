@@ -15,7 +15,7 @@ use moebius_engine::model::{Files, LoadOptions, Model};
 use moebius_engine::session::{Template, Tokenizer};
 use moebius_engine::source::Memory;
 use moebius_engine::weights::{Precision, gguf};
-use moebius_tests::{Random, bytes};
+use moebius_tests::{Random, bytes, json};
 use packed::packed;
 
 const FILE: &str = "model.gguf";
@@ -302,6 +302,51 @@ fn models_in_several_files_are_those_of_one() {
         }
     });
     assert!(foreign.contains("version 9"), "{foreign}");
+}
+
+/// Ways of splitting text, by their names in files.
+const SPLITS: [&str; 19] = [
+    "llama-bpe",
+    "llama3",
+    "llama-v3",
+    "lfm2",
+    "dbrx",
+    "smaug-bpe",
+    "qwen2",
+    "deepseek-r1-qwen",
+    "gpt-2",
+    "olmo",
+    "refact",
+    "starcoder",
+    "smollm",
+    "deepseek-v3",
+    "deepseek-llm",
+    "deepseek-coder",
+    "gpt-4o",
+    "llama4",
+    "kimi-k2",
+];
+
+/// However a text is split, its tokens are the text.
+#[test]
+fn every_split_keeps_the_text() {
+    for split in SPLITS {
+        let mut file = Apart::new(&bytes(BASE));
+        file.text("tokenizer.ggml.pre", split);
+        let files = pollster::block_on(Files::read(&memory(file.file()))).unwrap();
+        let tokenizer = Tokenizer::new(files.tokenizer.unwrap().as_bytes()).unwrap();
+        let (composed, mut cases) = (["qwen2", "olmo"].contains(&split), 0);
+        for case in json("tokenizer/ids.json").as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let whole = tokenizer.decode(&tokenizer.encode(text).unwrap());
+            assert!(
+                whole == text || (composed && whole == case["decoded"].as_str().unwrap_or(text)),
+                "{split}: {text:?}"
+            );
+            cases += 1;
+        }
+        assert!(cases > 300, "{split}");
+    }
 }
 
 /// A byte token that no byte is stays a text.
