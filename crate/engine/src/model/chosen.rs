@@ -3,6 +3,7 @@
 use crate::device::Limits;
 use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::model::Room;
 use crate::model::needs::{Need, own_name};
 use crate::weights::{ExpertLayout, Group, Index, Precision};
 
@@ -12,8 +13,8 @@ pub(crate) enum Chosen {
     Vector { parts: Vec<(String, usize)> },
     /// A matrix, of tensors above each other: their names and rows.
     Matrix { parts: Vec<(String, usize)>, cols: usize, format: Format },
-    /// The experts of a layer.
-    Experts { group: Group, layout: ExpertLayout },
+    /// The experts of a layer, and how many records its pool holds.
+    Experts { group: Group, layout: ExpertLayout, slots: usize },
 }
 
 /// A matrix that could not have the precision asked for.
@@ -85,10 +86,11 @@ impl Choice {
                 let (up, down) = (group.ups.last().unwrap_or(&""), group.down);
                 self.note(&format!("{}.*.{up}", group.prefix), precision, layout.up_format, group.hidden);
                 self.note(&format!("{}.*.{down}", group.prefix), precision, layout.down_format, group.width);
-                Chosen::Experts { group, layout }
+                let slots = group.all();
+                Chosen::Experts { group, layout, slots }
             }
         };
-        self.bytes = self.bytes.saturating_add(chosen.planes().iter().map(|(_, bytes)| bytes).sum());
+        self.bytes = self.bytes.saturating_add(chosen.bytes());
         self.list.push(chosen);
         Ok(())
     }
@@ -138,6 +140,39 @@ impl Choice {
         ExpertLayout::new(up, down, *hidden, *width, group.biased)
     }
 
+    /// Gives pools of experts no more than `room` on the device.
+    pub(crate) fn fit(&mut self, room: Room) -> Result<()> {
+        let records = |chosen: &Chosen| match chosen {
+            Chosen::Experts { group, layout, .. } => layout.bytes() * group.all() as u64,
+            _ => 0,
+        };
+        let all: u64 = self.list.iter().map(records).sum();
+        let share = match room {
+            Room::All => return Ok(()),
+            Room::Share(share) => share.clamp(0.0, 1.0),
+            Room::Bytes(bytes) => (bytes as f64 / all.max(1) as f64).min(1.0),
+        };
+        for chosen in &mut self.list {
+            if let Chosen::Experts { group, slots, .. } = chosen {
+                let some = match room {
+                    Room::Bytes(_) => (group.all() as f64 * share) as usize,
+                    _ => (group.count as f64 * share).round() as usize + group.shared,
+                };
+                // All that a token has must be there at once.
+                *slots = some.max(group.at_work());
+            }
+        }
+        self.bytes = self.list.iter().map(Chosen::bytes).sum();
+        let pools: u64 = self.list.iter().filter(|c| matches!(c, Chosen::Experts { .. })).map(Chosen::bytes).sum();
+        match room {
+            Room::Bytes(limit) if pools > limit => {
+                let what = "size of the experts that one token needs in bytes".into();
+                Err(Error::Limit { what, value: pools, limit })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn note(&mut self, tensor: &str, precision: Precision, format: Format, cols: usize) {
         if precision.fell_back(format, cols) {
             self.fallbacks.push(Fallback { tensor: tensor.into(), format, cols });
@@ -157,6 +192,10 @@ impl Choice {
 }
 
 impl Chosen {
+    fn bytes(&self) -> u64 {
+        self.planes().iter().map(|(_, bytes)| bytes).sum()
+    }
+
     /// Names and sizes in bytes of its buffers.
     fn planes(&self) -> Vec<(&str, u64)> {
         match self {
@@ -169,7 +208,7 @@ impl Chosen {
                 let name = own_name(parts);
                 vec![(name, weights), (name, scales)]
             }
-            Chosen::Experts { group, layout } => vec![(&group.prefix, layout.bytes() * group.all() as u64)],
+            Chosen::Experts { group, layout, slots } => vec![(&group.prefix, layout.bytes() * *slots as u64)],
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::model::chosen::{Choice, Chosen};
 use crate::model::config::Config;
 use crate::model::family::read_spec;
 use crate::model::needs::{self, layer, needs, own_name, views};
+use crate::model::layers::MATVEC_TOKENS;
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
-    Names, Norm, QkNorm, Weights,
+    Names, Norm, QkNorm, Residency, Room, Weights,
 };
 use crate::source::Source;
 use crate::weights::{Matrix, Precision, Tensors, Verified};
@@ -71,6 +72,8 @@ pub struct Model {
     pub bytes: u64,
     /// Matrices that could not have the precision asked for.
     pub fallbacks: Vec<Fallback>,
+    /// Its experts, where not all of them were there when it was loaded.
+    pub residency: Option<Rc<Residency>>,
 }
 
 impl Model {
@@ -93,11 +96,54 @@ impl Model {
         device: Rc<dyn Device>,
         options: &LoadOptions,
     ) -> Result<(Model, Pending<'a>)> {
-        let folder = Verified::open(source).await?;
+        Model::reserve_in(Verified::open(source).await?, device, options, Room::All).await
+    }
+
+    /// The same of a model whose experts come when they are needed, and have no more than `room`. What is pending is all the
+    /// rest; then it answers.
+    pub async fn stream(
+        source: Rc<dyn Source>,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+        room: Room,
+    ) -> Result<(Model, Pending<'static>)> {
+        let (mut model, mut pending) = Model::reserve_in(Verified::over(source).await?, device, options, room).await?;
+        let (experts, rest) = pending.list.into_iter().partition(|(chosen, _)| stage(chosen) == Stage::Experts);
+        pending.list = rest;
+        let layers = Vec::<(Chosen, Place)>::into_iter(experts).filter_map(|both| match both {
+            (Chosen::Experts { group, .. }, Place::Experts(experts)) => Some((group, experts)),
+            _ => None,
+        });
+        let residency = Rc::new(Residency::new(pending.tensors.clone(), pending.device.clone(), layers));
+        pending.residency = Some(residency.clone());
+        model.residency = Some(residency);
+        Ok((model, pending))
+    }
+
+    /// Whether all its weights are on the device, or what `reserve` left pending was brought.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        self.residency.as_ref().is_none_or(|residency| residency.whole())
+    }
+
+    /// The most tokens to play at once, of `most`: where experts may be missing, a few at once would need a slot for each of theirs,
+    /// while many take turns.
+    #[must_use]
+    pub fn chunk(&self, most: usize) -> usize {
+        if self.residency.is_some() && most <= MATVEC_TOKENS { 1 } else { most }
+    }
+
+    async fn reserve_in<'a>(
+        folder: Verified<'a>,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+        room: Room,
+    ) -> Result<(Model, Pending<'a>)> {
         let (spec, files) = read_model(&folder).await?;
         let context = context(&spec, options)?;
-        let tensors = open(folder, &spec).await?;
-        let choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
+        let tensors = Rc::new(open(folder, &spec).await?);
+        let mut choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
+        choice.fit(room)?;
         choice.fits(device.limits())?;
         let mut reserved = Reserved::default();
         let mut list = Vec::with_capacity(choice.list.len());
@@ -106,20 +152,21 @@ impl Model {
             list.push((chosen, place));
         }
         let weights = reserved.assemble(device.as_ref(), &spec)?;
-        let pending = Pending { tensors, device: device.clone(), list, total: choice.stored };
+        let pending = Pending { tensors, device: device.clone(), list, total: choice.stored, residency: None };
         let cache = options.cache.unwrap_or(device.limits().cache);
-        let model =
-            Model { spec, weights, device, context, cache, files, bytes: choice.bytes, fallbacks: choice.fallbacks };
+        let (bytes, fallbacks, residency) = (choice.bytes, choice.fallbacks, None);
+        let model = Model { spec, weights, device, context, cache, files, bytes, fallbacks, residency };
         Ok((model, pending))
     }
 }
 
 /// Weights that are still to come to a device.
 pub struct Pending<'a> {
-    tensors: Tensors<'a>,
+    tensors: Rc<Tensors<'a>>,
     device: Rc<dyn Device>,
     list: Vec<(Chosen, Place)>,
     total: u64,
+    residency: Option<Rc<Residency>>,
 }
 
 /// Where weights go.
@@ -134,7 +181,7 @@ impl Pending<'_> {
     pub async fn load(self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         let (device, mut done) = (self.device.as_ref(), 0);
         for (chosen, place) in &self.list {
-            let stage = if matches!(chosen, Chosen::Experts { .. }) { Stage::Experts } else { Stage::Trunk };
+            let stage = stage(chosen);
             let mut on_read = |bytes| {
                 done += bytes;
                 progress(Progress { stage, done, total: self.total });
@@ -156,8 +203,15 @@ impl Pending<'_> {
                 _ => unreachable!("a place is made for what goes there"),
             }
         }
-        Ok(())
+        match self.residency {
+            Some(residency) => residency.shared().await,
+            None => Ok(()),
+        }
     }
+}
+
+fn stage(chosen: &Chosen) -> Stage {
+    if matches!(chosen, Chosen::Experts { .. }) { Stage::Experts } else { Stage::Trunk }
 }
 
 /// Configuration and texts of a model's folder.
@@ -215,11 +269,12 @@ impl Reserved {
                 self.matrices.insert(name.to_owned(), matrix.clone());
                 Place::Matrix(matrix)
             }
-            Chosen::Experts { group, layout } => {
-                let (prefix, all) = (&group.prefix, group.all());
-                let pool = device.buffer(prefix, layout.bytes() * all as u64)?;
+            Chosen::Experts { group, layout, slots } => {
+                let (prefix, all, held) = (&group.prefix, group.all(), *slots);
+                let pool = device.buffer(prefix, layout.bytes() * held as u64)?;
                 let slots = device.buffer(&format!("{prefix}.slots"), 4 * all as u64)?;
-                let every: Vec<u32> = (0..all as u32).collect();
+                // Where there are fewer slots, the first for experts that have none: a kernel never reads past the pool.
+                let every: Vec<u32> = (0..all).map(|e| if e < held { e as u32 } else { 0 }).collect();
                 device.write(&slots, 0, bytemuck::cast_slice(&every))?;
                 let experts = Experts { slots, pool, layout: *layout };
                 self.experts.insert(prefix.clone(), experts.clone());

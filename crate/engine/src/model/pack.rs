@@ -184,7 +184,7 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
             let plain = |name, rows| Plain { name, shape: vec![rows, cols], rows, cols, format: *format };
             parts.iter().flat_map(|(name, rows)| runs(&plain(name, *rows))).collect()
         }
-        Chosen::Experts { group, layout } => {
+        Chosen::Experts { group, layout, .. } => {
             let expert = |i| {
                 let (name, shape) = (format!("{}.{i}.record", group.prefix), vec![layout.stride as u64]);
                 let entries = vec![Entry { name, dtype: "U32", shape, bytes: layout.bytes() }];

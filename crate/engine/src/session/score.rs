@@ -24,7 +24,7 @@ impl Session {
     async fn score_on(&mut self, scores: &mut Vec<f64>, tokens: &[u32], window: usize, host: &dyn Host) -> Result<()> {
         self.reset();
         let (device, spec) = (self.model.device.clone(), &self.model.spec);
-        let chunk = CHUNK.min(window);
+        let chunk = self.model.chunk(CHUNK.min(window));
         let forward = Forward::compile(&self.model, &self.rig.cache, chunk, Logits::All).await?;
         let row = 4 * spec.vocab as u64;
         let done = scores.len() / (window - 1);
@@ -37,7 +37,7 @@ impl Session {
                     return Err(Error::Request { field: "tokens".into(), reason: "stopped by the caller".into() });
                 }
                 let at = i * chunk;
-                forward.play(device.as_ref(), &self.rig.cache, at, part, 0)?;
+                forward.play(&self.model, &self.rig.cache, at, part, 0).await?;
                 let bytes = device.read(&forward.logits, 0, row * part.len() as u64).await?;
                 let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
                 for (logits, next) in logits.chunks_exact(spec.vocab).zip(&window[at + 1..]) {

@@ -142,9 +142,11 @@ impl Session {
             self.rig.choice.saw(id);
             self.kept.push(id);
             let each = (host.now() - since) / (answer.tokens.len() - before) as f64;
-            flight.ahead = ((QUEUED_MS / each) as usize).max(2).min(self.most_ahead);
+            // What experts a token wants is known when it is played: while some are missing, nothing is under way before.
+            let most = if self.model.whole() { self.most_ahead } else { 1 };
+            flight.ahead = ((QUEUED_MS / each) as usize).max(2).min(most);
             if flight.coming.is_empty() {
-                self.play_known(answer, &mut flight, id)?;
+                self.play_known(answer, &mut flight, id).await?;
             }
         }
     }
@@ -172,13 +174,13 @@ impl Session {
     }
 
     /// Plays the last kept token, which the device may not know: nothing was under way, or what was is taken back.
-    fn play_known(&self, answer: &Answer, flight: &mut Flight, id: u32) -> Result<()> {
+    async fn play_known(&self, answer: &Answer, flight: &mut Flight, id: u32) -> Result<()> {
         let device = self.model.device.as_ref();
         if flight.stale && !flight.greedy {
             self.rig.choice.tell(device)?;
         }
         flight.stale = !answer.forced.is_empty();
-        self.rig.decode.0.play(device, &self.rig.cache, self.kept.len() - 1, &[id], answer.seed)?;
+        self.rig.decode.0.play(&self.model, &self.rig.cache, self.kept.len() - 1, &[id], answer.seed).await?;
         flight.played = self.kept.len();
         Ok(())
     }

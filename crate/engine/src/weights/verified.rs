@@ -20,7 +20,7 @@ const BYTES: u64 = 32 << 20;
 
 /// A model's folder. If it is a pack, the files that its manifest lists are checked; other files pass through.
 pub(crate) struct Verified<'a> {
-    source: &'a dyn Source,
+    source: Rc<dyn Source + 'a>,
     /// The manifest, if it is a pack.
     pub(crate) manifest: Option<Manifest>,
     kept: RefCell<VecDeque<Kept>>,
@@ -32,7 +32,12 @@ type Kept = (String, usize, Rc<Vec<u8>>);
 impl<'a> Verified<'a> {
     /// The folder `source`, with its manifest read if there is one.
     pub(crate) async fn open(source: &'a dyn Source) -> Result<Self> {
-        let manifest = if exists(source, MANIFEST).await? {
+        Verified::over(Rc::new(source)).await
+    }
+
+    /// The same of a folder that lasts as long as what is read from it.
+    pub(crate) async fn over(source: Rc<dyn Source + 'a>) -> Result<Self> {
+        let manifest = if exists(source.as_ref(), MANIFEST).await? {
             Some(Manifest::parse(&source.read_all(MANIFEST, BYTES).await?)?)
         } else {
             None

@@ -11,10 +11,11 @@ use crate::device::{Buffer, Device, Step};
 use crate::error::Result;
 use crate::format::Format;
 use crate::kernel::{self, Kernel};
+use crate::model::stages::Cut;
 use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Norm, Weights};
 
 /// Tokens up to which `matvec` is used; above it `matmul`'s tiles.
-const MATVEC_TOKENS: usize = 4;
+pub(super) const MATVEC_TOKENS: usize = 4;
 
 /// A matrix and its bias.
 type Product<'a> = (&'a Matrix, Option<&'a Buffer>);
@@ -49,12 +50,15 @@ pub(super) struct Builder<'a> {
     /// Bound where a kernel has a binding that it does not use.
     unused: Buffer,
     steps: Vec<Step>,
+    /// Where experts are among the steps so far.
+    pub(super) cuts: Vec<Cut>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(device: &'a dyn Device, cache: &'a Cache, spec: &'a ModelSpec, chunk: usize) -> Result<Self> {
         let unused = device.buffer("unused", 16)?;
-        Ok(Builder { device, cache, spec, chunk, scratch: BTreeMap::new(), unused, steps: Vec::new() })
+        let (scratch, steps, cuts) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Ok(Builder { device, cache, spec, chunk, scratch, unused, steps, cuts })
     }
 
     /// The steps so far, which the next ones do not follow.

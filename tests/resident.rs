@@ -1,0 +1,184 @@
+//! Experts that come as they are needed: whatever is on the device when a token is asked for, and however few fit, the answer
+//! is that of the whole model, to the bit.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod adapter;
+mod clock;
+mod folder;
+mod late;
+mod packed;
+
+use std::rc::Rc;
+
+use clock::Clock;
+use folder::folder;
+use futures_util::future::{Either, select};
+use late::Late;
+use moebius_engine::device::{Cpu, Device, Simd};
+use moebius_engine::model::{Counts, LoadOptions, Progress, Room};
+use moebius_engine::session::{Next, Request, Sampling, Session};
+use moebius_engine::source::Memory;
+use moebius_engine::weights::Precision;
+use moebius_engine::{Error, Result};
+use moebius_tests::{ids, json};
+use packed::packed;
+use pollster::block_on;
+
+/// Every family with experts.
+const MODELS: [&str; 14] = [
+    "deepseek_v2",
+    "deepseek_v3",
+    "deepseek_v3_fp8",
+    "deepseek_v3_lite",
+    "ernie4_5_moe",
+    "gpt_oss",
+    "granitemoe",
+    "granitemoeshared",
+    "lfm2_moe",
+    "mixtral",
+    "olmoe",
+    "phimoe",
+    "qwen2_moe",
+    "qwen3_moe",
+];
+
+const CONTEXT: usize = 96;
+
+fn options() -> LoadOptions {
+    LoadOptions { context: Some(CONTEXT), ..LoadOptions::default() }
+}
+
+fn whole(files: &Memory, device: &Rc<dyn Device>) -> Session {
+    block_on(Session::load(files, device.clone(), &options(), &mut |_| {})).unwrap()
+}
+
+fn stream(source: Rc<Late>, device: &Rc<dyn Device>, room: Room) -> Result<Session> {
+    block_on(Session::stream(source, device.clone(), &options(), room, &mut |_| {}))
+}
+
+/// What a session makes of a prompt: logits, tokens one after another, drawn ones, and a second turn over what is kept.
+async fn answers(session: &mut Session, prompt: &[u32]) -> (Vec<u32>, Vec<Vec<u32>>) {
+    let host = Clock::new(usize::MAX);
+    let logits = session.logits(prompt, &host).await.unwrap();
+    let mut drawn = Sampling { seed: Some(3), ..Sampling::default() };
+    drawn.settings.repetition_penalty = 1.2;
+    let mut all = Vec::new();
+    for sampling in [Sampling::greedy(), drawn] {
+        let mut count = 0;
+        let mut sink = |_| {
+            count += 1;
+            if count == 4 { Next::Force(vec![3, 1]) } else { Next::Go }
+        };
+        let request = Request { prompt, sampling, max_new: 12, stop_at_end: false, not_first: None };
+        let first = session.generate(&request, &host, &mut sink).await.unwrap().tokens;
+        let longer = [prompt, &first, &[7, 8, 9]].concat();
+        let request = Request { prompt: &longer, max_new: 6, ..request };
+        all.push(first);
+        all.push(session.generate(&request, &host, &mut |_| Next::Go).await.unwrap().tokens);
+    }
+    (logits.iter().map(|v| v.to_bits()).collect(), all)
+}
+
+fn counts(session: &Session) -> Counts {
+    session.model.residency.as_ref().unwrap().counts()
+}
+
+/// Compares a model that is whole with one that has a room, whose experts come only when they are wanted.
+fn compare(name: &str, files: &Rc<Memory>, device: &Rc<dyn Device>, prompt: &[u32]) {
+    let want = block_on(answers(&mut whole(files, device), prompt));
+    let mut missed = Vec::new();
+    for room in [Room::All, Room::Share(0.5), Room::Share(0.0)] {
+        let mut session = stream(Rc::new(Late::new(files.clone(), 1, 3)), device, room).unwrap();
+        let got = block_on(answers(&mut session, prompt));
+        assert_eq!(got, want, "{name} on {} with {room:?}", device.name());
+        let Counts { wanted, missed: not, .. } = counts(&session);
+        assert!(not > 0 && not <= wanted, "{name}: {not} of {wanted}");
+        missed.push(not);
+        print!(" {:.0} %", 100.0 - 100.0 * not as f64 / wanted as f64);
+    }
+    assert!(missed.is_sorted(), "{name}: fewer slots, fewer misses? {missed:?}");
+    println!(" hits in all, half and least room: {name} on {}", device.name());
+}
+
+fn prompt(name: &str) -> Vec<u32> {
+    ids(&json(&format!("{name}/golden.json"))["prompt"])
+}
+
+#[test]
+fn any_room_gives_the_same_on_the_cpu() {
+    for device in [Rc::new(Cpu) as Rc<dyn Device>, Rc::new(Simd::new()), Rc::new(Simd::new().with_threads(2))] {
+        for name in MODELS {
+            compare(name, &Rc::new(folder(name)), &device, &prompt(name));
+        }
+    }
+}
+
+#[test]
+fn any_room_gives_the_same_on_the_gpu() {
+    let Some(gpu) = adapter::gpu("any_room_gives_the_same_on_the_gpu") else { return };
+    let gpu: Rc<dyn Device> = Rc::new(gpu);
+    for name in ["deepseek_v3_lite", "gpt_oss", "phimoe"] {
+        let (pack, _) = packed(&folder(name), Precision::Q4);
+        compare(name, &Rc::new(pack), &gpu, &prompt(name));
+    }
+}
+
+/// Experts come in an order that reads make by chance, while tokens are asked for.
+#[test]
+fn it_answers_while_experts_arrive_in_any_order() {
+    let device: Rc<dyn Device> = Rc::new(Simd::new());
+    let files = Rc::new(packed(&folder("deepseek_v3_lite"), Precision::Q8).0);
+    let prompt = prompt("deepseek_v3_lite");
+    let want = block_on(answers(&mut whole(&files, &device), &prompt));
+    for seed in 0..40 {
+        let room = if seed % 2 == 0 { Room::All } else { Room::Share(0.7) };
+        let mut session = stream(Rc::new(Late::new(files.clone(), seed, 30)), &device, room).unwrap();
+        let residency = session.model.residency.clone().unwrap();
+        let mut progress = |p: Progress| assert!(p.done <= p.total);
+        let filling = Box::pin(residency.fill(&mut progress));
+        let got = match block_on(select(Box::pin(answers(&mut session, &prompt)), filling)) {
+            Either::Left((got, _)) => got,
+            Either::Right((filled, answering)) => {
+                filled.unwrap();
+                block_on(answering)
+            }
+        };
+        assert_eq!(got, want, "{seed}");
+        block_on(residency.fill(&mut |_| {})).unwrap();
+        assert_eq!(residency.whole(), room == Room::All, "{seed}");
+        let before = counts(&session);
+        assert_eq!(block_on(answers(&mut session, &prompt)), want, "{seed}: filled");
+        if room == Room::All {
+            assert_eq!(counts(&session), before, "nobody asks where all is there");
+        }
+    }
+}
+
+/// What a first answer takes of the files is what every token reads, and the experts that it has.
+#[test]
+fn only_what_is_wanted_is_fetched() {
+    let device: Rc<dyn Device> = Rc::new(Simd::new());
+    let files = Rc::new(packed(&folder("qwen3_moe"), Precision::Q8).0);
+    let late = Rc::new(Late::new(files, 1, 0));
+    let mut session = stream(late.clone(), &device, Room::All).unwrap();
+    let trunk = late.bytes.get();
+    assert_eq!(counts(&session).fetched, 0);
+    block_on(session.logits(&[5, 6], &Clock::new(usize::MAX))).unwrap();
+    let Counts { missed, fetched, .. } = counts(&session);
+    let each = session.model.weights.layers.iter().find_map(|layer| match &layer.ffn {
+        moebius_engine::model::FfnWeights::Moe { experts, .. } => Some(experts.layout.bytes()),
+        moebius_engine::model::FfnWeights::Dense(_) => None,
+    });
+    assert_eq!(fetched, missed * each.unwrap());
+    assert_eq!(late.bytes.get() - trunk, fetched, "a record is read alone");
+}
+
+#[test]
+fn too_little_room_is_an_error_with_figures() {
+    let device: Rc<dyn Device> = Rc::new(Simd::new());
+    let files = Rc::new(folder("qwen3_moe"));
+    let error = stream(Rc::new(Late::new(files.clone(), 1, 0)), &device, Room::Bytes(1000)).err().unwrap();
+    let Error::Limit { value, limit: 1000, .. } = error else { panic!("{error}") };
+    let session = stream(Rc::new(Late::new(files, 1, 0)), &device, Room::Bytes(value)).unwrap();
+    assert!(!session.model.whole());
+}
