@@ -10,11 +10,12 @@ mod packed;
 
 use std::rc::Rc;
 
+use async_trait::async_trait;
 use clock::Clock;
 use folder::folder;
 use futures_util::future::{Either, select};
 use late::Late;
-use moebius_engine::device::{Cpu, Device, Simd};
+use moebius_engine::device::{Buffer, Cpu, Device, Limits, Plan, Reading, Simd, Step};
 use moebius_engine::model::{Counts, LoadOptions, Progress, Room};
 use moebius_engine::session::{Next, Request, Sampling, Session};
 use moebius_engine::source::Memory;
@@ -181,4 +182,51 @@ fn too_little_room_is_an_error_with_figures() {
     let Error::Limit { value, limit: 1000, .. } = error else { panic!("{error}") };
     let session = stream(Rc::new(Late::new(files, 1, 0)), &device, Room::Bytes(value)).unwrap();
     assert!(!session.model.whole());
+}
+
+/// A CPU that would have it that tokens are played ahead, as a GPU is.
+struct Ahead(Simd);
+
+#[async_trait(?Send)]
+impl Device for Ahead {
+    fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
+
+    fn name(&self) -> String {
+        "a CPU that is played ahead".into()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { ahead: 4, ..self.0.limits() }
+    }
+
+    fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
+        self.0.buffer(label, bytes)
+    }
+
+    fn write(&self, buffer: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
+        self.0.write(buffer, offset, data)
+    }
+
+    fn begin_read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Reading> {
+        self.0.begin_read(buffer, offset, bytes)
+    }
+
+    async fn compile_untested(&self, steps: Vec<Step>) -> Result<Plan> {
+        self.0.compile_untested(steps).await
+    }
+
+    fn play(&self, plans: &[(&Plan, u32)]) -> Result<()> {
+        self.0.play(plans)
+    }
+}
+
+/// Whole tokens as if nothing were missing, and again from where something was.
+#[test]
+fn tokens_are_played_again_from_the_first_miss() {
+    let device: Rc<dyn Device> = Rc::new(Ahead(Simd::new()));
+    for name in MODELS {
+        compare(name, &Rc::new(folder(name)), &device, &prompt(name));
+    }
 }

@@ -115,7 +115,20 @@ pub trait Device {
     /// start on all of it. Both are multiples of four.
     fn begin_read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Reading>;
 
-    /// The same, and waits for them.
+    /// The same of several buffers, each with its offset and its bytes: they come one after another.
+    fn begin_reads(&self, parts: &[(&Buffer, u64, u64)]) -> Result<Reading> {
+        let readings = parts.iter().map(|(buffer, offset, bytes)| self.begin_read(buffer, *offset, *bytes));
+        let readings = readings.collect::<Result<Vec<_>>>()?;
+        Ok(Box::pin(async move {
+            let mut all = Vec::new();
+            for reading in readings {
+                all.extend(reading.await?);
+            }
+            Ok(all)
+        }))
+    }
+
+    /// The same of one, and waits for them.
     async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
         self.begin_read(buffer, offset, bytes)?.await
     }

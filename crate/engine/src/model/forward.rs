@@ -6,7 +6,7 @@ use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::Result;
 use crate::kernel::State;
 use crate::model::layers::Builder;
-use crate::model::stages::{Cut, Stages};
+use crate::model::stages::{Cuts, Stages};
 use crate::model::{Cache, Model};
 
 /// Which tokens' logits a plan computes.
@@ -33,7 +33,7 @@ pub struct Steps {
     /// Logits, `[V]` or `[chunk, V]`.
     pub logits: Buffer,
     /// Where experts are in the body, if they may be missing.
-    cuts: Option<Vec<Cut>>,
+    cuts: Option<Cuts>,
 }
 
 impl Steps {
@@ -42,7 +42,9 @@ impl Steps {
         let Model { device, spec, weights, .. } = model;
         let device = device.as_ref();
         let tokens = device.buffer("tokens", 4 * chunk as u64)?;
-        let mut b = Builder::new(device, cache, spec, chunk)?;
+        // A token of a device that runs ahead is played whole, and what its layers chose is read when it is done.
+        let apart = model.residency.is_some() && chunk == 1 && device.limits().ahead > 1;
+        let mut b = Builder::new(device, cache, spec, chunk, apart)?;
         let x = b.scratch("x", spec.hidden)?;
         b.embed(&weights.embed, &tokens, &x);
         for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate() {
@@ -55,7 +57,7 @@ impl Steps {
         if one {
             b.chunk = 1;
         }
-        let cuts = model.residency.is_some().then(|| std::mem::take(&mut b.cuts));
+        let cuts = model.residency.is_some().then(|| Cuts { list: std::mem::take(&mut b.cuts), apart, state: cache.state.clone() });
         let logits = b.scratch("logits", spec.vocab)?;
         b.head(weights, &x, &logits)?;
         Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, cuts })

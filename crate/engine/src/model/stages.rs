@@ -1,8 +1,9 @@
-//! The forward pass in stages, for a model some of whose experts are elsewhere: each ends with a layer's choice of experts, which
-//! are brought before the next begins. The steps are those of the whole pass, so what comes of them is the same to the bit.
+//! The forward pass in stages, for a model some of whose experts are elsewhere: each ends with a layer's choice of experts. The
+//! steps are those of the whole pass, so what comes of them is the same to the bit.
 
 use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::{Error, Result};
+use crate::kernel;
 use crate::model::Residency;
 
 /// Where a layer's experts are in a list of steps.
@@ -12,8 +13,10 @@ pub(super) struct Cut {
     pub(super) before: usize,
     /// Steps from which on the experts work: those between list what each has to do, which is done here instead.
     pub(super) work: usize,
-    /// Steps that are done with the experts.
+    /// Steps until the experts are done.
     pub(super) done: usize,
+    /// What they add to.
+    pub(super) x: Buffer,
     /// Pairs (expert, weight) of each token.
     pub(super) chosen: Buffer,
     /// Experts of a token.
@@ -24,31 +27,63 @@ pub(super) struct Cut {
     pub(super) sorted: Option<Buffer>,
 }
 
-/// The stages of a pass, each until a layer's choice, and what follows the last.
+/// The cuts of a pass.
+pub(super) struct Cuts {
+    /// In order.
+    pub(super) list: Vec<Cut>,
+    /// Whether what layers choose by is kept apart, so that it may be read when all are done.
+    pub(super) apart: bool,
+    /// [`crate::model::Cache::state`].
+    pub(super) state: Buffer,
+}
+
+/// A stage: until a layer's choice is known.
+struct Stage {
+    until: Plan,
+    /// The chosen experts' work.
+    work: Plan,
+    /// The same, from what `x` was before.
+    again: Option<Plan>,
+    cut: Cut,
+}
+
+/// The stages of a pass, and what follows the last.
 pub(super) struct Stages {
-    stages: Vec<(Plan, Plan, Cut)>,
+    stages: Vec<Stage>,
     rest: Plan,
+    apart: bool,
 }
 
 impl Stages {
     /// Prepares `steps`, cut where layers choose.
-    pub(super) async fn compile(device: &dyn Device, steps: &[Step], cuts: &[Cut]) -> Result<Self> {
-        let mut stages = Vec::with_capacity(cuts.len());
+    pub(super) async fn compile(device: &dyn Device, steps: &[Step], cuts: &Cuts) -> Result<Self> {
+        let mut stages = Vec::with_capacity(cuts.list.len());
         let mut at = 0;
-        for cut in cuts {
-            let until = device.compile(steps[at..cut.before].to_vec()).await?;
-            let work = device.compile(steps[cut.work..cut.done].to_vec()).await?;
-            stages.push((until, work, cut.clone()));
+        for cut in &cuts.list {
+            let (mut until, work) = (steps[at..cut.before].to_vec(), steps[cut.work..cut.done].to_vec());
+            let mut again = None;
+            if cuts.apart {
+                let before = device.buffer("before", cut.x.bytes())?;
+                until.push(copy(&cuts.state, &cut.x, &before));
+                let steps = [vec![copy(&cuts.state, &before, &cut.x)], work.clone()].concat();
+                again = Some(device.compile(steps).await?);
+            }
+            let (until, work) = (device.compile(until).await?, device.compile(work).await?);
+            stages.push(Stage { until, work, again, cut: cut.clone() });
             at = cut.done;
         }
-        Ok(Stages { stages, rest: device.compile(steps[at..].to_vec()).await? })
+        Ok(Stages { stages, rest: device.compile(steps[at..].to_vec()).await?, apart: cuts.apart })
     }
 
     /// Plays them all for `tokens` tokens.
     pub(super) async fn play(&self, device: &dyn Device, residency: &Residency, tokens: u32) -> Result<()> {
-        for (layer, (until, work, cut)) in self.stages.iter().enumerate() {
+        if self.apart {
+            return self.play_at_once(device, residency).await;
+        }
+        for (layer, Stage { until, work, cut, .. }) in self.stages.iter().enumerate() {
             device.play(&[(until, tokens)])?;
-            let wanted = cut.wanted(device, tokens).await?;
+            let bytes = device.read(&cut.chosen, 0, cut.bytes(tokens)).await?;
+            let wanted = cut.wanted(&bytes)?;
             let experts: Vec<usize> = (0..cut.experts).filter(|e| !wanted[*e].is_empty()).collect();
             match &cut.sorted {
                 // A pair's products are the same in whatever pass they are made.
@@ -67,14 +102,62 @@ impl Stages {
         }
         device.play(&[(&self.rest, tokens)])
     }
+
+    /// Plays a token as if all its experts were there, and once more from the first layer one of whose was not. What the layers
+    /// after it chose is nearly right then: it is brought too.
+    async fn play_at_once(&self, device: &dyn Device, residency: &Residency) -> Result<()> {
+        let untils = |from: usize| self.stages.iter().skip(from).map(|stage| &stage.until).chain([&self.rest]);
+        device.play(&untils(0).take(1).map(|plan| (plan, 1)).collect::<Vec<_>>())?;
+        // Layers that have done their part, and what was brought on suspicion to others.
+        let (mut noted, mut brought) = (0, vec![Vec::new(); self.stages.len()]);
+        let mut from = 0;
+        loop {
+            let mut plans = Vec::new();
+            for (i, (stage, then)) in self.stages[from..].iter().zip(untils(from + 1)).enumerate() {
+                let again = stage.again.as_ref().filter(|_| i == 0 && noted > 0);
+                plans.extend([(again.unwrap_or(&stage.work), 1), (then, 1)]);
+            }
+            device.play(&plans)?;
+            let parts: Vec<_> = self.stages[noted..].iter().map(|s| (&s.cut.chosen, 0, s.cut.bytes(1))).collect();
+            let bytes = device.begin_reads(&parts)?.await?;
+            let mut left = bytes.as_slice();
+            let mut wanted = Vec::new();
+            for stage in &self.stages[noted..] {
+                let (mine, others) = left.split_at(stage.cut.bytes(1) as usize);
+                let of = stage.cut.wanted(mine)?;
+                wanted.push((0..stage.cut.experts).filter(|e| !of[*e].is_empty()).collect::<Vec<_>>());
+                left = others;
+            }
+            let first = noted;
+            let mut missing = Vec::new();
+            for (i, wanted) in wanted.iter().enumerate() {
+                let layer = first + i;
+                let absent = residency.missing(layer, wanted);
+                if missing.is_empty() {
+                    let late = wanted.iter().filter(|e| absent.contains(e) || brought[layer].contains(*e));
+                    residency.note(layer, wanted, &late.copied().collect::<Vec<_>>());
+                    (noted, from) = (layer + 1, layer);
+                }
+                brought[layer].extend_from_slice(&absent);
+                missing.extend(absent.into_iter().map(|e| (layer, e, wanted.as_slice())));
+            }
+            if missing.is_empty() {
+                return Ok(());
+            }
+            residency.bring_all(&missing).await?;
+        }
+    }
 }
 
 impl Cut {
+    /// Bytes of what so many tokens chose.
+    fn bytes(&self, tokens: u32) -> u64 {
+        8 * self.at_work as u64 * u64::from(tokens)
+    }
+
     /// The pairs (token, choice) of each expert.
-    async fn wanted(&self, device: &dyn Device, tokens: u32) -> Result<Vec<Vec<u32>>> {
-        let pairs = self.at_work * tokens as usize;
-        let bytes = device.read(&self.chosen, 0, 8 * pairs as u64).await?;
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&bytes);
+    fn wanted(&self, bytes: &[u8]) -> Result<Vec<Vec<u32>>> {
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
         let mut wanted = vec![Vec::new(); self.experts];
         for (pair, choice) in words.chunks_exact(2).enumerate() {
             let of = wanted.get_mut(choice[0] as usize);
@@ -97,4 +180,12 @@ fn list(wanted: &[Vec<u32>], pass: &[usize]) -> Vec<u32> {
     firsts.push(pairs.len() as u32);
     firsts.append(&mut pairs);
     firsts
+}
+
+/// Copies a token's floats.
+fn copy(state: &Buffer, from: &Buffer, to: &Buffer) -> Step {
+    let params = kernel::Last { width: from.bytes() as u32 / 4 };
+    let bindings = [state, from, to].map(Buffer::clone).into();
+    let params = bytemuck::bytes_of(&params).to_vec();
+    Step { label: "copy".into(), kernel: &kernel::LAST, format: None, params, bindings }
 }

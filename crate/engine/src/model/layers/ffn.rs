@@ -30,7 +30,7 @@ impl Builder<'_> {
         x: &Buffer,
     ) -> Result<()> {
         let at_work = moe.chosen + moe.shared;
-        let chosen = self.scratch("chosen", 2 * at_work)?;
+        let chosen = self.own(i, "chosen", 2 * at_work)?;
         let inner = self.scratch("experts", at_work * moe.width)?;
         let params = kernel::TopK {
             experts: moe.experts as u32,
@@ -70,7 +70,8 @@ impl Builder<'_> {
     /// Notes where experts were put: from `work` to here they work.
     fn cut(&mut self, r: &Routed<'_>, before: usize, work: usize, sorted: Option<Buffer>) {
         let (done, chosen, experts) = (self.steps.len(), r.chosen.clone(), r.moe.experts + r.moe.shared);
-        self.cuts.push(Cut { before, work, done, chosen, at_work: r.at_work, experts, sorted });
+        let (x, at_work) = (r.x.clone(), r.at_work);
+        self.cuts.push(Cut { before, work, done, x, chosen, at_work, experts, sorted });
     }
 
     /// The chosen experts for few tokens: each reads its own.

@@ -148,19 +148,36 @@ impl Residency {
 
     /// Sees to it that these experts of a layer, which fit, are on the device.
     pub(super) async fn need(&self, layer: usize, wanted: &[usize]) -> Result<()> {
+        let missing = self.missing(layer, wanted);
+        self.note(layer, wanted, &missing);
+        self.bring_all(&missing.iter().map(|e| (layer, *e, wanted)).collect::<Vec<_>>()).await
+    }
+
+    /// Those of a layer's experts that are not on the device.
+    pub(super) fn missing(&self, layer: usize, wanted: &[usize]) -> Vec<usize> {
+        let slots = self.pools[layer].slots.borrow();
+        wanted.iter().copied().filter(|e| !slots.has(*e)).collect()
+    }
+
+    /// Notes that a layer wants these, some of which were missing.
+    pub(super) fn note(&self, layer: usize, wanted: &[usize], missing: &[usize]) {
         let pool = &self.pools[layer];
         pool.slots.borrow_mut().touch(wanted);
         let routed = |experts: &[usize]| experts.iter().filter(|e| **e < pool.group.count).count() as u64;
-        let missing: Vec<usize> = wanted.iter().copied().filter(|e| !pool.slots.borrow().has(*e)).collect();
         self.count(|counts| {
             counts.wanted += routed(wanted);
-            counts.missed += routed(&missing);
+            counts.missed += routed(missing);
         });
+    }
+
+    /// Brings experts, each of a layer and beside those that the layer wants.
+    pub(super) async fn bring_all(&self, missing: &[(usize, usize, &[usize])]) -> Result<()> {
         if missing.is_empty() {
             return Ok(());
         }
         let _hold = self.hold();
-        let mut coming = stream::iter(missing).map(|e| self.bring(layer, e, wanted)).buffer_unordered(LINES);
+        let each = missing.iter().map(|(layer, expert, wanted)| self.bring(*layer, *expert, wanted));
+        let mut coming = stream::iter(each).buffer_unordered(LINES);
         while let Some(done) = coming.next().await {
             done?;
         }
