@@ -24,7 +24,18 @@ pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
         cache: arguments.cache.map(Into::into),
     };
     let mut percent = Percent::new("loading");
-    let model = Model::load(&folder, device, &options, &mut |p| percent.show(p)).await?;
+    let mut show = |p| percent.show(p);
+    let model = match arguments.experts {
+        None => Model::load(&folder, device, &options, &mut show).await?,
+        Some(room) => {
+            let (model, pending) = Model::stream(Rc::new(folder), device, &options, room).await?;
+            pending.load(&mut show).await?;
+            if let Some(residency) = &model.residency {
+                residency.fill(&mut show).await?;
+            }
+            model
+        }
+    };
     percent.end();
     eprintln!("{} layers, {:.1} MB, on {}", model.spec.layers.len(), model.bytes as f64 / 1e6, model.device.name());
     Ok(model)
