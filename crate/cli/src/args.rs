@@ -276,6 +276,12 @@ pub(crate) struct Pack {
     /// Precision of the matrices [default: as they are stored]
     #[arg(long)]
     pub(crate) format: Option<Format>,
+    /// A text like those that the model will read: the experts that it chooses most come first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) heat: Option<PathBuf>,
+    /// Rooms for experts, with commas between: how many of those that the text wants would be found there
+    #[arg(long, value_name = "ROOMS", value_delimiter = ',', requires = "heat", value_parser = room)]
+    pub(crate) experts: Vec<Room>,
     /// One JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

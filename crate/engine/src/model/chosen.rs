@@ -147,19 +147,9 @@ impl Choice {
             _ => 0,
         };
         let all: u64 = self.list.iter().map(records).sum();
-        let share = match room {
-            Room::All => return Ok(()),
-            Room::Share(share) => share.clamp(0.0, 1.0),
-            Room::Bytes(bytes) => (bytes as f64 / all.max(1) as f64).min(1.0),
-        };
         for chosen in &mut self.list {
             if let Chosen::Experts { group, slots, .. } = chosen {
-                let some = match room {
-                    Room::Bytes(_) => (group.all() as f64 * share) as usize,
-                    _ => (group.count as f64 * share).round() as usize + group.shared,
-                };
-                // All that a token has must be there at once.
-                *slots = some.max(group.at_work());
+                *slots = room.slots(group, all);
             }
         }
         self.bytes = self.list.iter().map(Chosen::bytes).sum();

@@ -57,7 +57,11 @@ impl Steps {
         if one {
             b.chunk = 1;
         }
-        let cuts = model.residency.is_some().then(|| Cuts { list: std::mem::take(&mut b.cuts), apart, state: cache.state.clone() });
+        let cuts = model.residency.is_some().then(|| Cuts {
+            list: std::mem::take(&mut b.cuts),
+            apart,
+            state: cache.state.clone(),
+        });
         let logits = b.scratch("logits", spec.vocab)?;
         b.head(weights, &x, &logits)?;
         Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, cuts })
@@ -107,14 +111,7 @@ impl Forward {
     ///
     /// # Panics
     /// When there are no tokens, or more than the chunk or the cache holds: callers split prompts.
-    pub async fn play(
-        &self,
-        model: &Model,
-        cache: &Cache,
-        position: usize,
-        tokens: &[u32],
-        seed: u64,
-    ) -> Result<()> {
+    pub async fn play(&self, model: &Model, cache: &Cache, position: usize, tokens: &[u32], seed: u64) -> Result<()> {
         let device = model.device.as_ref();
         assert!(!tokens.is_empty() && tokens.len() <= self.chunk, "{} tokens in a chunk", tokens.len());
         assert!(position + tokens.len() <= cache.context, "position {position} in the cache");

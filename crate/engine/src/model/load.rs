@@ -9,8 +9,8 @@ use crate::format::Format;
 use crate::model::chosen::{Choice, Chosen};
 use crate::model::config::Config;
 use crate::model::family::read_spec;
-use crate::model::needs::{self, layer, needs, own_name, views};
 use crate::model::layers::MATVEC_TOKENS;
+use crate::model::needs::{self, layer, needs, own_name, views};
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
     Names, Norm, QkNorm, Residency, Room, Weights,

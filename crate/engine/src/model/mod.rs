@@ -42,7 +42,7 @@ pub use forward::{Forward, Logits, Steps};
 pub use load::{LoadOptions, Model, Pending, Progress, Stage};
 pub use names::{Names, Stacks};
 pub use pack::pack;
-pub use residency::{Counts, Residency, Room};
+pub use residency::{Counts, Heat, Residency, Room, Routes};
 pub use rope::rope_table;
 pub use spec::{Attention, Conv, Ffn, Gqa, LayerSpec, Mla, ModelSpec, Moe, QkNorm, Rope, RopeScaling};
 pub use weights::{AttentionWeights, Experts, FfnWeights, LatentQueries, Layer, Mlp, Norm, Weights};

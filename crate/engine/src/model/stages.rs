@@ -84,6 +84,7 @@ impl Stages {
             device.play(&[(until, tokens)])?;
             let bytes = device.read(&cut.chosen, 0, cut.bytes(tokens)).await?;
             let wanted = cut.wanted(&bytes)?;
+            residency.chose(layer, &bytemuck::pod_collect_to_vec(&bytes));
             let experts: Vec<usize> = (0..cut.experts).filter(|e| !wanted[*e].is_empty()).collect();
             match &cut.sorted {
                 // A pair's products are the same in whatever pass they are made.
@@ -123,18 +124,18 @@ impl Stages {
             let mut left = bytes.as_slice();
             let mut wanted = Vec::new();
             for stage in &self.stages[noted..] {
-                let (mine, others) = left.split_at(stage.cut.bytes(1) as usize);
+                let mine = left.split_off(..stage.cut.bytes(1) as usize).unwrap_or_default();
                 let of = stage.cut.wanted(mine)?;
-                wanted.push((0..stage.cut.experts).filter(|e| !of[*e].is_empty()).collect::<Vec<_>>());
-                left = others;
+                wanted.push((mine, (0..stage.cut.experts).filter(|e| !of[*e].is_empty()).collect::<Vec<_>>()));
             }
             let first = noted;
             let mut missing = Vec::new();
-            for (i, wanted) in wanted.iter().enumerate() {
+            for (i, (pairs, wanted)) in wanted.iter().enumerate() {
                 let layer = first + i;
                 let absent = residency.missing(layer, wanted);
                 if missing.is_empty() {
                     let late = wanted.iter().filter(|e| absent.contains(e) || brought[layer].contains(*e));
+                    residency.chose(layer, &bytemuck::pod_collect_to_vec(pairs));
                     residency.note(layer, wanted, &late.copied().collect::<Vec<_>>());
                     (noted, from) = (layer + 1, layer);
                 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
-use crate::model::{Forward, Logits};
+use crate::model::{Forward, Logits, Routes};
 use crate::session::{CHUNK, Host, Sampling, Session};
 
 impl Session {
@@ -18,6 +18,18 @@ impl Session {
         let mut scores = Vec::with_capacity(tokens.len());
         self.persist(async |session| session.score_on(&mut scores, tokens, window, host).await).await?;
         Ok(scores)
+    }
+
+    /// What experts the tokens of a text choose, in windows as [`Session::score`] has them; of a model that was streamed.
+    pub async fn routes(&mut self, tokens: &[u32], window: usize, host: &dyn Host) -> Result<Routes> {
+        let missing =
+            || Error::Request { field: "tokens".into(), reason: "choose no experts: the model has none".into() };
+        let residency = self.model.residency.clone().ok_or_else(missing)?;
+        residency.watch();
+        let scored = self.score(tokens, window, host).await;
+        let routes = residency.watched();
+        scored?;
+        routes.ok_or_else(missing)
     }
 
     /// Scores every window that `scores` has not.

@@ -140,7 +140,6 @@ impl Session {
                 return Ok(Finish::Abort);
             }
             self.rig.choice.saw(id);
-            self.kept.push(id);
             let each = (host.now() - since) / (answer.tokens.len() - before) as f64;
             // What experts a token wants is known when it is played: while some are missing, nothing is under way before.
             let most = if self.model.whole() { self.most_ahead } else { 1 };
@@ -148,6 +147,8 @@ impl Session {
             if flight.coming.is_empty() {
                 self.play_known(answer, &mut flight, id).await?;
             }
+            // Not before: what an expert could not be brought for is not there.
+            self.kept.push(id);
         }
     }
 
@@ -173,15 +174,15 @@ impl Session {
         }
     }
 
-    /// Plays the last kept token, which the device may not know: nothing was under way, or what was is taken back.
+    /// Plays the last token, which the device may not know: nothing was under way, or what was is taken back.
     async fn play_known(&self, answer: &Answer, flight: &mut Flight, id: u32) -> Result<()> {
         let device = self.model.device.as_ref();
         if flight.stale && !flight.greedy {
             self.rig.choice.tell(device)?;
         }
         flight.stale = !answer.forced.is_empty();
-        self.rig.decode.0.play(&self.model, &self.rig.cache, self.kept.len() - 1, &[id], answer.seed).await?;
-        flight.played = self.kept.len();
+        self.rig.decode.0.play(&self.model, &self.rig.cache, self.kept.len(), &[id], answer.seed).await?;
+        flight.played = self.kept.len() + 1;
         Ok(())
     }
 }

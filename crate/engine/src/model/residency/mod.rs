@@ -1,9 +1,11 @@
 //! Experts that come to a device as they are needed: which are there, and how the others are brought.
 
 mod hold;
+mod routes;
 mod slots;
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::rc::Rc;
 
 use futures_util::stream::{self, StreamExt};
@@ -13,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::{Experts, Progress, Stage};
 use crate::weights::{Group, Tensors};
 use hold::{Hold, Holds};
+pub use routes::{Heat, Routes};
 use slots::Slots;
 
 /// Records that are fetched at once.
@@ -28,6 +31,19 @@ pub enum Room {
     Share(f64),
     /// So many bytes, shared experts included.
     Bytes(u64),
+}
+
+impl Room {
+    /// Slots of a layer's pool, where all experts of all layers together have `all` bytes.
+    pub(super) fn slots(self, group: &Group, all: u64) -> usize {
+        let some = match self {
+            Room::All => group.all(),
+            Room::Share(share) => (group.count as f64 * share.clamp(0.0, 1.0)).round() as usize + group.shared,
+            Room::Bytes(bytes) => (group.all() as f64 * (bytes as f64 / all.max(1) as f64).min(1.0)) as usize,
+        };
+        // All that a token has must be there at once.
+        some.max(group.at_work())
+    }
 }
 
 /// How often experts were wanted, and what that took.
@@ -50,6 +66,8 @@ pub struct Residency {
     counts: Cell<Counts>,
     /// While something is held, what nobody waits for is not fetched.
     holds: Holds,
+    /// What tokens chose, while that is watched.
+    watched: RefCell<Option<Routes>>,
 }
 
 /// A layer's experts.
@@ -71,19 +89,44 @@ impl Residency {
             Pool { slots: RefCell::new(Slots::new(group.all(), group.count, slots)), group, experts }
         };
         let pools = layers.into_iter().map(pool).collect();
-        Residency { tensors, device, pools, counts: Cell::default(), holds: Holds::default() }
+        Residency {
+            tensors,
+            device,
+            pools,
+            counts: Cell::default(),
+            holds: Holds::default(),
+            watched: RefCell::default(),
+        }
     }
 
-    /// Whether all experts are on the device, where they stay.
+    /// Whether all experts are on the device, where they stay, and nobody watches what is chosen.
     #[must_use]
     pub fn whole(&self) -> bool {
-        self.pools.iter().all(|pool| pool.slots.borrow().full())
+        self.watched.borrow().is_none() && self.pools.iter().all(|pool| pool.slots.borrow().full())
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts.get()
+    }
+
+    /// Notes from now on what tokens choose.
+    pub(crate) fn watch(&self) {
+        let layer = |pool: &Pool| (pool.group.clone(), pool.experts.layout.bytes());
+        *self.watched.borrow_mut() = Some(Routes::new(self.pools.iter().map(layer)));
+    }
+
+    /// What they chose since.
+    pub(crate) fn watched(&self) -> Option<Routes> {
+        self.watched.take()
+    }
+
+    /// Tells what tokens chose in a layer, for whoever watches.
+    pub(super) fn chose(&self, layer: usize, pairs: &[u32]) {
+        if let Some(routes) = &mut *self.watched.borrow_mut() {
+            routes.add(layer, pairs.iter().step_by(2).copied());
+        }
     }
 
     /// Brings the experts that every token has.
@@ -126,7 +169,13 @@ impl Residency {
     /// Experts by layer and number, those that texts want most first.
     fn order(&self) -> Vec<(usize, usize)> {
         let of = |layer: usize| (0..self.pools[layer].group.count).map(move |expert| (layer, expert));
-        (0..self.pools.len()).flat_map(of).collect()
+        let mut order: Vec<_> = (0..self.pools.len()).flat_map(of).collect();
+        let heat = |layer: usize, expert: usize| {
+            let table = self.tensors.index.experts.get(&self.pools[layer].group.prefix)?;
+            table.heat.get(expert).copied()
+        };
+        order.sort_by_key(|(layer, expert)| Reverse(heat(*layer, *expert)));
+        order
     }
 
     /// Whether an expert is not there, and a slot is.
