@@ -11,6 +11,7 @@ mod packed;
 mod run;
 
 use std::cmp::Reverse;
+use std::path::Path;
 use std::rc::Rc;
 
 use async_trait::async_trait;
@@ -20,11 +21,11 @@ use futures_util::future::{Either, select};
 use late::Late;
 use moebius_engine::device::{Buffer, Cpu, Device, Limits, Plan, Reading, Simd, Step};
 use moebius_engine::model::{Counts, Ffn, LoadOptions, Model, Moe, Progress, Room};
-use moebius_engine::session::{Next, Request, Sampling, Session};
+use moebius_engine::session::{Next, Request, Sampling, Session, Tokenizer};
 use moebius_engine::source::Memory;
-use moebius_engine::weights::Precision;
+use moebius_engine::weights::{Manifest, Precision};
 use moebius_engine::{Error, Result};
-use moebius_tests::{ids, json};
+use moebius_tests::{bytes, ids, json};
 use packed::{packed, packed_by};
 use pollster::block_on;
 use run::Run;
@@ -345,5 +346,47 @@ fn any_read_may_fail() {
         }
         println!("{failed} reads failed at load, {late_ones} later");
         assert!(failed > 3 && late_ones > 50);
+    }
+}
+
+/// What the first token takes of the default model: what every token reads, and the experts that its prompt has. Prints the shares.
+#[test]
+fn a_first_token_takes_what_it_touches() {
+    let device: Rc<dyn Device> = Rc::new(Simd::new());
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www/model");
+    let files = Rc::new(folder::read(&model));
+    let manifest: Manifest = serde_json::from_slice(&std::fs::read(model.join("moebius.json")).unwrap()).unwrap();
+    let manifests = std::fs::metadata(model.join("moebius.json")).unwrap().len();
+    let whole = manifests + manifest.files.iter().chain(&manifest.shards).map(|file| file.bytes).sum::<u64>();
+    let text = String::from_utf8(bytes("heldout.txt")).unwrap();
+    let mut ids = Vec::new();
+    println!("prompt   median of the model   least   most   over what is touched, at most");
+    for length in [8, 32, 128] {
+        let (mut shares, mut over) = (Vec::new(), 0.0_f64);
+        for n in 0..20 {
+            let late = Rc::new(Late::new(files.clone(), 1, 0));
+            let (options, source) = (LoadOptions::default(), late.clone());
+            let mut progress = |_| {};
+            let session = Session::stream(source, device.clone(), &options, Room::All, &mut progress);
+            let mut session = block_on(session).unwrap();
+            if ids.is_empty() {
+                let tokenizer = session.model.files.tokenizer.as_ref().unwrap();
+                ids = Tokenizer::new(tokenizer.as_bytes()).unwrap().encode(&text).unwrap();
+            }
+            let (trunk, before) = (late.bytes(), counts(&session));
+            let prompt = &ids[n * 200..][..length];
+            let request =
+                Request { prompt, sampling: Sampling::greedy(), max_new: 1, stop_at_end: false, not_first: None };
+            block_on(session.generate(&request, &Clock::new(usize::MAX), &mut |_| Next::Go)).unwrap();
+            // Each layer's shared expert came with the rest.
+            let touched = counts(&session).missed * before.fetched / manifest.experts.len() as u64;
+            assert!(before.missed == 0 && before.fetched > 0);
+            shares.push(late.bytes() as f64 / whole as f64);
+            over = over.max(late.bytes() as f64 / (trunk + touched) as f64);
+        }
+        shares.sort_by(f64::total_cmp);
+        let [low, middle, high] = [shares[0], shares[10], shares[19]].map(|share| 100.0 * share);
+        println!("{length:6} {middle:17.1} % {low:8.1} % {high:4.1} % {over:20.4}");
+        assert!(over <= 1.02);
     }
 }
