@@ -118,14 +118,7 @@ pub trait Device {
     /// The same of several buffers, each with its offset and its bytes: they come one after another.
     fn begin_reads(&self, parts: &[(&Buffer, u64, u64)]) -> Result<Reading> {
         let readings = parts.iter().map(|(buffer, offset, bytes)| self.begin_read(buffer, *offset, *bytes));
-        let readings = readings.collect::<Result<Vec<_>>>()?;
-        Ok(Box::pin(async move {
-            let mut all = Vec::new();
-            for reading in readings {
-                all.extend(reading.await?);
-            }
-            Ok(all)
-        }))
+        readings.collect::<Result<_>>().map(joined)
     }
 
     /// The same of one, and waits for them.
@@ -157,4 +150,15 @@ pub trait Device {
 
     /// Plays plans one after another, each with grids and loops sized for its number of tokens. Does not wait.
     fn play(&self, plans: &[(&Plan, u32)]) -> Result<()>;
+}
+
+/// What several readings bring, one after another.
+fn joined(readings: Vec<Reading>) -> Reading {
+    Box::pin(async move {
+        let mut all = Vec::new();
+        for reading in readings {
+            all.extend(reading.await?);
+        }
+        Ok(all)
+    })
 }

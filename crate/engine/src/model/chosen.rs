@@ -36,6 +36,8 @@ pub(crate) struct Choice {
     pub(crate) fallbacks: Vec<Fallback>,
     /// Bytes in the files.
     pub(crate) stored: u64,
+    /// Those of them that are not of experts.
+    pub(crate) trunk: u64,
     /// Bytes on the device, or in a pack.
     pub(crate) bytes: u64,
 }
@@ -43,7 +45,7 @@ pub(crate) struct Choice {
 impl Choice {
     /// Checks that `index` has every need in its exact shape, and chooses formats.
     pub(crate) fn new(index: &Index, needs: Vec<Need>, precision: Precision) -> Result<Self> {
-        let mut choice = Choice { list: Vec::new(), fallbacks: Vec::new(), stored: 0, bytes: 0 };
+        let mut choice = Choice { list: Vec::new(), fallbacks: Vec::new(), stored: 0, trunk: 0, bytes: 0 };
         if precision != Precision::Stored && !index.experts.is_empty() {
             let reason = format!("{} cannot be had of a packed model: pack it again from its source", precision.name());
             return Err(Error::Request { field: "format".into(), reason });
@@ -91,6 +93,9 @@ impl Choice {
             }
         };
         self.bytes = self.bytes.saturating_add(chosen.bytes());
+        if !matches!(chosen, Chosen::Experts { .. }) {
+            self.trunk = self.stored;
+        }
         self.list.push(chosen);
         Ok(())
     }

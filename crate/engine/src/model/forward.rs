@@ -6,7 +6,7 @@ use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::Result;
 use crate::kernel::State;
 use crate::model::layers::Builder;
-use crate::model::stages::{Cuts, Stages};
+use crate::model::stages::{Cuts, Staged};
 use crate::model::{Cache, Model};
 
 /// Which tokens' logits a plan computes.
@@ -57,11 +57,8 @@ impl Steps {
         if one {
             b.chunk = 1;
         }
-        let cuts = model.residency.is_some().then(|| Cuts {
-            list: std::mem::take(&mut b.cuts),
-            apart,
-            state: cache.state.clone(),
-        });
+        let (list, state) = (std::mem::take(&mut b.cuts), cache.state.clone());
+        let cuts = model.residency.clone().map(|residency| Cuts { residency, list, apart, state });
         let logits = b.scratch("logits", spec.vocab)?;
         b.head(weights, &x, &logits)?;
         Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, cuts })
@@ -71,7 +68,7 @@ impl Steps {
     pub async fn compile(&self, device: &dyn Device) -> Result<Forward> {
         let Steps { body, head, chunk, rows, tokens, logits, cuts } = self;
         let stages = match cuts {
-            Some(cuts) => Some(Stages::compile(device, body, cuts).await?),
+            Some(cuts) => Some((cuts.residency.stage)(device, body, cuts).await?),
             None => None,
         };
         let (steps, tokens, logits) = (body.len() + head.len(), tokens.clone(), logits.clone());
@@ -87,7 +84,7 @@ pub struct Forward {
     /// [`Steps::head`].
     head: Plan,
     /// The body in stages, if experts may be missing.
-    stages: Option<Stages>,
+    stages: Option<Box<dyn Staged>>,
     /// Most tokens in a play.
     pub chunk: usize,
     /// Which logits the head computes.
@@ -121,9 +118,9 @@ impl Forward {
         device.write(&cache.state, 0, bytemuck::bytes_of(&state))?;
         device.write(&self.tokens, 0, bytemuck::cast_slice(tokens))?;
         let [body, head] = self.plays(count);
-        match (&self.stages, &model.residency) {
-            (Some(stages), Some(residency)) if !residency.whole() => {
-                stages.play(device, residency, count).await?;
+        match &self.stages {
+            Some(stages) if !model.whole() => {
+                stages.play(device, count).await?;
                 device.play(&[head])
             }
             _ => device.play(&[body, head]),

@@ -11,6 +11,7 @@ use crate::model::config::Config;
 use crate::model::family::read_spec;
 use crate::model::layers::MATVEC_TOKENS;
 use crate::model::needs::{self, layer, needs, own_name, views};
+use crate::model::residency::Boxed;
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
     Names, Norm, QkNorm, Residency, Room, Weights,
@@ -96,7 +97,7 @@ impl Model {
         device: Rc<dyn Device>,
         options: &LoadOptions,
     ) -> Result<(Model, Pending<'a>)> {
-        Model::reserve_in(Verified::open(source).await?, device, options, Room::All).await
+        Model::reserve_in(Verified::open(source).await?, device, options, Box::new(|_| Ok(()))).await
     }
 
     /// The same of a model whose experts come when they are needed, and have no more than `room`. What is pending is all the
@@ -107,15 +108,17 @@ impl Model {
         options: &LoadOptions,
         room: Room,
     ) -> Result<(Model, Pending<'static>)> {
-        let (mut model, mut pending) = Model::reserve_in(Verified::over(source).await?, device, options, room).await?;
+        let fit: Fit = Box::new(move |choice| choice.fit(room));
+        let (mut model, mut pending) = Model::reserve_in(Verified::over(source).await?, device, options, fit).await?;
         let (experts, rest) = pending.list.into_iter().partition(|(chosen, _)| stage(chosen) == Stage::Experts);
-        pending.list = rest;
+        (pending.list, pending.total) = (rest, pending.trunk);
         let layers = Vec::<(Chosen, Place)>::into_iter(experts).filter_map(|both| match both {
             (Chosen::Experts { group, .. }, Place::Experts(experts)) => Some((group, experts)),
             _ => None,
         });
         let residency = Rc::new(Residency::new(pending.tensors.clone(), pending.device.clone(), layers));
-        pending.residency = Some(residency.clone());
+        let shared = residency.clone();
+        pending.then = Some(Box::pin(async move { shared.shared().await }));
         model.residency = Some(residency);
         Ok((model, pending))
     }
@@ -137,13 +140,13 @@ impl Model {
         folder: Verified<'a>,
         device: Rc<dyn Device>,
         options: &LoadOptions,
-        room: Room,
+        fit: Fit,
     ) -> Result<(Model, Pending<'a>)> {
         let (spec, files) = read_model(&folder).await?;
         let context = context(&spec, options)?;
         let tensors = Rc::new(open(folder, &spec).await?);
         let mut choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
-        choice.fit(room)?;
+        fit(&mut choice)?;
         choice.fits(device.limits())?;
         let mut reserved = Reserved::default();
         let mut list = Vec::with_capacity(choice.list.len());
@@ -152,7 +155,8 @@ impl Model {
             list.push((chosen, place));
         }
         let weights = reserved.assemble(device.as_ref(), &spec)?;
-        let pending = Pending { tensors, device: device.clone(), list, total: choice.stored, residency: None };
+        let pending =
+            Pending { tensors, device: device.clone(), list, total: choice.stored, trunk: choice.trunk, then: None };
         let cache = options.cache.unwrap_or(device.limits().cache);
         let (bytes, fallbacks, residency) = (choice.bytes, choice.fallbacks, None);
         let model = Model { spec, weights, device, context, cache, files, bytes, fallbacks, residency };
@@ -160,13 +164,19 @@ impl Model {
     }
 }
 
+/// Makes a choice smaller.
+type Fit = Box<dyn FnOnce(&mut Choice) -> Result<()>>;
+
 /// Weights that are still to come to a device.
 pub struct Pending<'a> {
     tensors: Rc<Tensors<'a>>,
     device: Rc<dyn Device>,
     list: Vec<(Chosen, Place)>,
     total: u64,
-    residency: Option<Rc<Residency>>,
+    /// Bytes of what is not experts.
+    trunk: u64,
+    /// What follows the list.
+    then: Option<Boxed<'a, ()>>,
 }
 
 /// Where weights go.
@@ -203,8 +213,8 @@ impl Pending<'_> {
                 _ => unreachable!("a place is made for what goes there"),
             }
         }
-        match self.residency {
-            Some(residency) => residency.shared().await,
+        match self.then {
+            Some(then) => then.await,
             None => Ok(()),
         }
     }

@@ -1,10 +1,13 @@
 //! The forward pass in stages, for a model some of whose experts are elsewhere: each ends with a layer's choice of experts. The
 //! steps are those of the whole pass, so what comes of them is the same to the bit.
 
+use std::rc::Rc;
+
 use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::{Error, Result};
 use crate::kernel;
 use crate::model::Residency;
+use crate::model::residency::Boxed;
 
 /// Where a layer's experts are in a list of steps.
 #[derive(Clone)]
@@ -27,8 +30,19 @@ pub(super) struct Cut {
     pub(super) sorted: Option<Buffer>,
 }
 
+/// A pass that brings what it lacks.
+pub(super) trait Staged {
+    /// Plays it for `tokens` tokens.
+    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32) -> Boxed<'a, ()>;
+}
+
+/// Prepares steps, cut where layers choose. Behind a pointer: a program that streams no model does not carry it.
+pub(super) type Stage = for<'a> fn(&'a dyn Device, &'a [Step], &'a Cuts) -> Boxed<'a, Box<dyn Staged>>;
+
 /// The cuts of a pass.
 pub(super) struct Cuts {
+    /// Who has the experts.
+    pub(super) residency: Rc<Residency>,
     /// In order.
     pub(super) list: Vec<Cut>,
     /// Whether what layers choose by is kept apart, so that it may be read when all are done.
@@ -38,7 +52,7 @@ pub(super) struct Cuts {
 }
 
 /// A stage: until a layer's choice is known.
-struct Stage {
+struct One {
     until: Plan,
     /// The chosen experts' work.
     work: Plan,
@@ -48,15 +62,29 @@ struct Stage {
 }
 
 /// The stages of a pass, and what follows the last.
-pub(super) struct Stages {
-    stages: Vec<Stage>,
+struct Stages {
+    residency: Rc<Residency>,
+    stages: Vec<One>,
     rest: Plan,
     apart: bool,
 }
 
+/// See [`Stage`].
+pub(super) fn stage<'a>(device: &'a dyn Device, steps: &'a [Step], cuts: &'a Cuts) -> Boxed<'a, Box<dyn Staged>> {
+    Box::pin(async move { Ok(Box::new(Stages::compile(device, steps, cuts).await?) as Box<dyn Staged>) })
+}
+
+impl Staged for Stages {
+    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32) -> Boxed<'a, ()> {
+        match self.apart {
+            true => Box::pin(self.play_at_once(device)),
+            false => Box::pin(self.play_in_turn(device, tokens)),
+        }
+    }
+}
+
 impl Stages {
-    /// Prepares `steps`, cut where layers choose.
-    pub(super) async fn compile(device: &dyn Device, steps: &[Step], cuts: &Cuts) -> Result<Self> {
+    async fn compile(device: &dyn Device, steps: &[Step], cuts: &Cuts) -> Result<Self> {
         let mut stages = Vec::with_capacity(cuts.list.len());
         let mut at = 0;
         for cut in &cuts.list {
@@ -69,18 +97,17 @@ impl Stages {
                 again = Some(device.compile(steps).await?);
             }
             let (until, work) = (device.compile(until).await?, device.compile(work).await?);
-            stages.push(Stage { until, work, again, cut: cut.clone() });
+            stages.push(One { until, work, again, cut: cut.clone() });
             at = cut.done;
         }
-        Ok(Stages { stages, rest: device.compile(steps[at..].to_vec()).await?, apart: cuts.apart })
+        let rest = device.compile(steps[at..].to_vec()).await?;
+        Ok(Stages { residency: cuts.residency.clone(), stages, rest, apart: cuts.apart })
     }
 
-    /// Plays them all for `tokens` tokens.
-    pub(super) async fn play(&self, device: &dyn Device, residency: &Residency, tokens: u32) -> Result<()> {
-        if self.apart {
-            return self.play_at_once(device, residency).await;
-        }
-        for (layer, Stage { until, work, cut, .. }) in self.stages.iter().enumerate() {
+    /// Plays one after another, each when the experts of the one before are there.
+    async fn play_in_turn(&self, device: &dyn Device, tokens: u32) -> Result<()> {
+        let residency = self.residency.as_ref();
+        for (layer, One { until, work, cut, .. }) in self.stages.iter().enumerate() {
             device.play(&[(until, tokens)])?;
             let bytes = device.read(&cut.chosen, 0, cut.bytes(tokens)).await?;
             let wanted = cut.wanted(&bytes)?;
@@ -106,7 +133,8 @@ impl Stages {
 
     /// Plays a token as if all its experts were there, and once more from the first layer one of whose was not. What the layers
     /// after it chose is nearly right then: it is brought too.
-    async fn play_at_once(&self, device: &dyn Device, residency: &Residency) -> Result<()> {
+    async fn play_at_once(&self, device: &dyn Device) -> Result<()> {
+        let residency = self.residency.as_ref();
         let untils = |from: usize| self.stages.iter().skip(from).map(|stage| &stage.until).chain([&self.rest]);
         device.play(&untils(0).take(1).map(|plan| (plan, 1)).collect::<Vec<_>>())?;
         // Layers that have done their part, and what was brought on suspicion to others.

@@ -6,12 +6,15 @@ mod slots;
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use futures_util::stream::{self, StreamExt};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::model::stages;
 use crate::model::{Experts, Progress, Stage};
 use crate::weights::{Group, Tensors};
 use hold::{Hold, Holds};
@@ -20,6 +23,9 @@ use slots::Slots;
 
 /// Records that are fetched at once.
 const LINES: usize = 4;
+
+/// A future behind a pointer.
+pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// How much room routed experts get on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -68,6 +74,8 @@ pub struct Residency {
     holds: Holds,
     /// What tokens chose, while that is watched.
     watched: RefCell<Option<Routes>>,
+    /// How passes are prepared.
+    pub(super) stage: stages::Stage,
 }
 
 /// A layer's experts.
@@ -90,6 +98,7 @@ impl Residency {
         };
         let pools = layers.into_iter().map(pool).collect();
         Residency {
+            stage: stages::stage,
             tensors,
             device,
             pools,
