@@ -2,10 +2,10 @@
 // shares two gate rows and their up rows; a workgroup makes outputs of one chosen expert.
 const THREADS = 64u;
 #import format
-#import input
 #import lanes
-#import norm
 #import pool
+#import norm
+#import rows
 #import silu
 
 struct Params {
@@ -41,25 +41,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = (group.x * (THREADS / LANES) + local / LANES) * 2u;
     let gate0 = min(first, params.width - 1u) * 2u;
     let gate1 = min(first + 1u, params.width - 1u) * 2u;
-    let blocks = (params.hidden + 31u) >> 5u;
-    var sum = vec4<f32>(0.0);
-    var square = 0.0;
-    for (var b = lane_of(local); b < blocks; b += LANES) {
-        var v = input_block(group.z * params.hidden, b, params.hidden);
-        if (NORM) {
-            square += inner(v, v);
-            v = times(v, norm_block(b, params.hidden));
-        }
-        sum += vec4<f32>(
-            inner(weight_block(gate0, b, params.hidden), v) * block_scale(gate0, b, params.hidden),
-            inner(weight_block(gate0 + 1u, b, params.hidden), v) * block_scale(gate0 + 1u, b, params.hidden),
-            inner(weight_block(gate1, b, params.hidden), v) * block_scale(gate1, b, params.hidden),
-            inner(weight_block(gate1 + 1u, b, params.hidden), v) * block_scale(gate1 + 1u, b, params.hidden),
-        );
-    }
-    var total = lanes_sum(local, sum);
+    let rows = vec4<u32>(gate0, gate0 + 1u, gate1, gate1 + 1u);
+    let sums = four_rows(rows, group.z * params.hidden, params.hidden, lane_of(local), LANES);
+    var total = lanes_sum(local, sums.rows);
     if (NORM) {
-        total /= sqrt(lanes_more(local, square) / f32(params.hidden) + params.eps);
+        total /= sqrt(lanes_more(local, sums.squares) / f32(params.hidden) + params.eps);
     }
     if (lane_of(local) != 0u) {
         return;

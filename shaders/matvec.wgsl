@@ -3,11 +3,11 @@
 // its sum of squares too, and a norm costs no pass of its own.
 const THREADS = 64u;
 #import format
-#import input
 #import lanes
-#import norm
 #import planes
 #import product
+#import norm
+#import rows
 #import silu
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -27,25 +27,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = rows_of(group.x * (THREADS / LANES) + local / LANES);
     let safe = min(row, vec4<u32>(params.rows - 1u)) + params.row_first + group.z * params.row_step;
     let first = group.y * params.x_stride + group.z * params.x_step;
-    let blocks = (params.cols + 31u) >> 5u;
-    var sum = vec4<f32>(0.0);
-    var square = 0.0;
-    for (var b = lane_of(local); b < blocks; b += LANES) {
-        var v = input_block(first, b, params.cols);
-        if (NORM) {
-            square += inner(v, v);
-            v = times(v, norm_block(b, params.cols));
-        }
-        sum += vec4<f32>(
-            inner(weight_block(safe.x, b, params.cols), v) * block_scale(safe.x, b, params.cols),
-            inner(weight_block(safe.y, b, params.cols), v) * block_scale(safe.y, b, params.cols),
-            inner(weight_block(safe.z, b, params.cols), v) * block_scale(safe.z, b, params.cols),
-            inner(weight_block(safe.w, b, params.cols), v) * block_scale(safe.w, b, params.cols),
-        );
-    }
-    var total = lanes_sum(local, sum);
+    let sums = four_rows(safe, first, params.cols, lane_of(local), LANES);
+    var total = lanes_sum(local, sums.rows);
     if (NORM) {
-        total /= sqrt(lanes_more(local, square) / f32(params.cols) + params.eps);
+        total /= sqrt(lanes_more(local, sums.squares) / f32(params.cols) + params.eps);
     }
     if (lane_of(local) != 0u) {
         return;

@@ -2,11 +2,12 @@
 // between the two is saved; for small routers. It
 // is as large as the router asks: a software adapter would run idle invocations too.
 override THREADS: u32 = 256u;
+const NORM = true;
 #import f32
-#import input
 #import lanes
-#import norm
 #import planes
+#import norm
+#import rows
 #import choose
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,27 +20,15 @@ override THREADS: u32 = 256u;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let blocks = (params.hidden + 31u) >> 5u;
     let count = params.experts + params.shared_gate;
     let at_once = 4u * (THREADS / LANES);
     for (var first = 0u; first < count; first += at_once) {
         // Rows past the end repeat the last one, and are not kept.
         let row = first + 4u * (local / LANES);
         let safe = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(count - 1u));
-        var sum = vec4<f32>(0.0);
-        var square = 0.0;
-        for (var b = lane_of(local); b < blocks; b += LANES) {
-            let input = input_block(group.x * params.hidden, b, params.hidden);
-            let v = times(input, norm_block(b, params.hidden));
-            square += inner(input, input);
-            sum += vec4<f32>(
-                inner(weight_block(safe.x, b, params.hidden), v),
-                inner(weight_block(safe.y, b, params.hidden), v),
-                inner(weight_block(safe.z, b, params.hidden), v),
-                inner(weight_block(safe.w, b, params.hidden), v),
-            );
-        }
-        let total = lanes_sum(local, sum) / sqrt(lanes_more(local, square) / f32(params.hidden) + params.norm_eps);
+        let sums = four_rows(safe, group.x * params.hidden, params.hidden, lane_of(local), LANES);
+        let square = lanes_more(local, sums.squares) / f32(params.hidden);
+        let total = lanes_sum(local, sums.rows) / sqrt(square + params.norm_eps);
         if (lane_of(local) == 0u) {
             for (var i = 0u; i < 4u && row + i < count; i++) {
                 scores[row + i] = total[i];

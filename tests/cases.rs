@@ -110,6 +110,7 @@ pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
         "mla_query" => per_format(r, attention::mla_query),
         "router" => router(r),
         "sample" => sample(r),
+        "stream" => stream(r),
         "topk" => topk(r),
         _ => Vec::new(),
     }
@@ -185,6 +186,15 @@ fn layer_norm(r: &mut Random) -> Vec<Case> {
         case.floats(&x).floats(&r.floats(width, 1.0)).floats(&r.floats(width, 1.0)).output(tokens * width)
     };
     [(1, 1), (7, 3), (64, 1), (130, 2), (2048, 1)].map(case).into()
+}
+
+fn stream(r: &mut Random) -> Vec<Case> {
+    let mut case = |(quads, readers): (usize, usize)| {
+        let p = kernel::Stream { quads: quads as u32, readers: readers as u32 };
+        let case = Case::new(&kernel::STREAM, &p, 1, format!("{quads} quads {readers} readers"));
+        case.floats(&r.floats(4 * quads, 1.0)).output(4 * readers)
+    };
+    [(1, 1), (3, 8), (64, 64), (1000, 7), (2000, 300)].map(&mut case).into()
 }
 
 fn last(r: &mut Random) -> Vec<Case> {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use folder::folder;
 use moebius_engine::device::{Cpu, Device};
+use moebius_engine::format::Format;
 use moebius_engine::model::{LoadOptions, Model};
 use moebius_engine::session::{Host, Next, Request, Sampling, Session, Token};
 use moebius_tests::{ids, json};
@@ -33,7 +34,8 @@ impl Host for Hurry {
 }
 
 fn session_on(device: Rc<dyn Device>, name: &str, context: usize) -> Session {
-    let options = LoadOptions { context: Some(context), ..LoadOptions::default() };
+    // f16 is the default on a GPU, and moves logits.
+    let options = LoadOptions { context: Some(context), cache: Some(Format::F32), ..LoadOptions::default() };
     let model = block_on(Model::load(&folder(name), device, &options, &mut |_| {})).unwrap();
     block_on(Session::new(model)).unwrap()
 }

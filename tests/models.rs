@@ -54,7 +54,9 @@ fn load(source: &dyn Source, device: Rc<dyn Device>, precision: Precision) -> Mo
 }
 
 fn load_as(source: &dyn Source, device: Rc<dyn Device>, options: LoadOptions) -> Model {
-    let options = LoadOptions { context: Some(128), ..options };
+    // f16 is the default on a GPU, and moves logits.
+    let cache = options.cache.or(Some(Format::F32));
+    let options = LoadOptions { context: Some(128), cache, ..options };
     pollster::block_on(Model::load(source, device, &options, &mut |_| {})).unwrap()
 }
 

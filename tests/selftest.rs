@@ -33,7 +33,8 @@ fn what_is_right_passes() {
 }
 
 /// What a miscompiled loop, a lost store or a wrong lane may look like: the first of these that a shader has.
-const SLIPS: [(&str, &str); 7] = [
+const SLIPS: [(&str, &str); 8] = [
+    ("sum ^=", "sum ="),
     ("sum +=", "sum ="),
     ("total +=", "total ="),
     ("(*sums)[0] +=", "(*sums)[0] ="),

@@ -9,7 +9,7 @@ use super::compare::Bound;
 pub(crate) fn bound(kernel: &str, _format: Option<Format>) -> Bound {
     let (relative, of_largest) = match kernel {
         // Moves bits; formats with scales multiply once, which is exact or rounds alike.
-        "last" | "embed" | "experts_sort" => (0.0, 0.0),
+        "last" | "embed" | "experts_sort" | "stream" => (0.0, 0.0),
         // A sum of squares in another order, a reciprocal root of a few ulp, then two products and a sum, which a driver may fuse.
         "heads" | "layer_norm" => (4e-6, 4e-7),
         // A few products of three, which a driver may fuse.

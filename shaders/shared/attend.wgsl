@@ -110,6 +110,25 @@ fn mixed(mix: Mix, share: vec4<f32>, v: vec4<f32>) -> Mix {
     return Mix(mix.x + share.x * v, mix.y + share.y * v, mix.z + share.z * v, mix.w + share.w * v);
 }
 
+// With the shares of four positions, of which a quad of values is at `at` each.
+fn four_mixed(mix: Mix, shares: Mix, at: vec4<u32>) -> Mix {
+    let v0 = value_quad(at.x);
+    let v1 = value_quad(at.y);
+    let v2 = value_quad(at.z);
+    let v3 = value_quad(at.w);
+    return mixed(mixed(mixed(mixed(mix, shares.x, v0), shares.y, v1), shares.z, v2), shares.w, v3);
+}
+
+// Products of the four heads' queries with a quad of a key: neighbours in fours load the queries for each other.
+fn scores_of(own: vec4<f32>, k: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(
+        dot(quadBroadcast(own, 0u), k),
+        dot(quadBroadcast(own, 1u), k),
+        dot(quadBroadcast(own, 2u), k),
+        dot(quadBroadcast(own, 3u), k),
+    );
+}
+
 // Passes over the positions: four quads of a value a lane are mixed in each, which group.z names, after the splits.
 fn passes() -> u32 {
     return ((params.v_width >> 2u) + 4u * LANES - 1u) / (4u * LANES);
@@ -144,16 +163,18 @@ fn attend(group: vec3<u32>, local: u32, invocation: u32) {
         let seen = place + lane >= start && place + lane < end;
         let key = (min(place + lane, last) * params.k_stride + heads.kv * params.k_width) >> 2u;
         var score = vec4<f32>(0.0);
-        for (var i = 0u; i < (params.k_width >> 2u); i++) {
-            let k = key_quad(key + i);
-            // Neighbours in fours load the four heads' queries for each other.
-            let own = q[query + i];
-            score += vec4<f32>(
-                dot(quadBroadcast(own, 0u), k),
-                dot(quadBroadcast(own, 1u), k),
-                dot(quadBroadcast(own, 2u), k),
-                dot(quadBroadcast(own, 3u), k),
-            );
+        // Four at a time, so that one load does not wait for another.
+        var i = 0u;
+        for (; i + 4u <= (params.k_width >> 2u); i += 4u) {
+            let k0 = key_quad(key + i);
+            let k1 = key_quad(key + i + 1u);
+            let k2 = key_quad(key + i + 2u);
+            let k3 = key_quad(key + i + 3u);
+            score += scores_of(q[query + i], k0) + scores_of(q[query + i + 1u], k1) + scores_of(q[query + i + 2u], k2)
+                + scores_of(q[query + i + 3u], k3);
+        }
+        for (; i < (params.k_width >> 2u); i++) {
+            score += scores_of(q[query + i], key_quad(key + i));
         }
         score = select(vec4<f32>(LOWEST), score * params.scale, seen);
         let now = max(largest, lanes_max(score));
@@ -165,18 +186,24 @@ fn attend(group: vec3<u32>, local: u32, invocation: u32) {
         m1 = grown(m1, kept);
         m2 = grown(m2, kept);
         m3 = grown(m3, kept);
-        for (var j = 0u; j < LANES; j++) {
-            let its = subgroupShuffle(share, leader + j);
-            let value = (min(place + j, last) * params.v_stride + heads.kv * params.v_width) >> 2u;
-            m0 = mixed(m0, its, value_quad(value + min(quad, quads - 1u)));
+        for (var j = 0u; j < min(LANES, range.y - step); j += 4u) {
+            let shares = Mix(
+                subgroupShuffle(share, leader + j),
+                subgroupShuffle(share, leader + j + 1u),
+                subgroupShuffle(share, leader + j + 2u),
+                subgroupShuffle(share, leader + j + 3u),
+            );
+            let places = min(vec4<u32>(place + j) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+            let values_at = (places * params.v_stride + heads.kv * params.v_width) >> vec4<u32>(2u);
+            m0 = four_mixed(m0, shares, values_at + min(quad, quads - 1u));
             if (slots > 1u) {
-                m1 = mixed(m1, its, value_quad(value + min(quad + LANES, quads - 1u)));
+                m1 = four_mixed(m1, shares, values_at + min(quad + LANES, quads - 1u));
             }
             if (slots > 2u) {
-                m2 = mixed(m2, its, value_quad(value + min(quad + 2u * LANES, quads - 1u)));
+                m2 = four_mixed(m2, shares, values_at + min(quad + 2u * LANES, quads - 1u));
             }
             if (slots > 3u) {
-                m3 = mixed(m3, its, value_quad(value + min(quad + 3u * LANES, quads - 1u)));
+                m3 = four_mixed(m3, shares, values_at + min(quad + 3u * LANES, quads - 1u));
             }
         }
     }

@@ -1,10 +1,11 @@
 // f32 weights: a value a word.
 #import block
+#import whole
 
 fn weight_block(row: u32, b: u32, cols: u32) -> Block {
     let start = row * cols + 32u * b;
     let left = cols - 32u * b;
-    if (left >= 32u && (start & 3u) == 0u) {
+    if (WHOLE || (left >= 32u && (start & 3u) == 0u)) {
         let i = start >> 2u;
         return Block(
             bitcast<vec4<f32>>(weight_whole(i)),
@@ -23,6 +24,27 @@ fn weight_block(row: u32, b: u32, cols: u32) -> Block {
         v[n >> 2u][n & 3u] = bitcast<f32>(weight_word(start + n));
     }
     return v;
+}
+
+// Words i to i + 3 as floats, zeros from word `end` on.
+fn four_words(i: u32, end: u32) -> vec4<f32> {
+    if (WHOLE) {
+        return bitcast<vec4<f32>>(weight_whole(i >> 2u));
+    }
+    return vec4<f32>(one_word(i, end), one_word(i + 1u, end), one_word(i + 2u, end), one_word(i + 3u, end));
+}
+
+fn one_word(i: u32, end: u32) -> f32 {
+    if (i < end) {
+        return bitcast<f32>(weight_word(i));
+    }
+    return 0.0;
+}
+
+// See Pair.
+fn weight_pair(row: u32, b: u32, j: u32, cols: u32) -> Pair {
+    let start = row * cols + 32u * b + 4u * j;
+    return Pair(four_words(start, (row + 1u) * cols), four_words(start + 16u, (row + 1u) * cols));
 }
 
 fn block_scale(row: u32, b: u32, cols: u32) -> f32 {

@@ -28,6 +28,12 @@ fn weight_block(row: u32, b: u32, cols: u32) -> Block {
     );
 }
 
+// Likewise: see Pair.
+fn weight_pair(row: u32, b: u32, j: u32, cols: u32) -> Pair {
+    let i = ((row * ((cols + 31u) >> 5u) + b) << 3u) + j;
+    return Pair(four_floats(weight_word(i)), four_floats(weight_word(i + 4u)));
+}
+
 fn block_scale(row: u32, b: u32, cols: u32) -> f32 {
     return bitcast<f32>(scale_word(row * ((cols + 127u) >> 7u) + (b >> 2u)));
 }

@@ -1,5 +1,6 @@
 // 16-bit float weights: two values a word, rows padded to whole words.
 #import block
+#import whole
 
 fn two_pairs(words: vec2<u32>) -> vec4<f32> {
 #ifdef bf16
@@ -13,7 +14,7 @@ fn weight_block(row: u32, b: u32, cols: u32) -> Block {
     let words = (cols + 1u) >> 1u;
     let start = row * words + 16u * b;
     let left = words - 16u * b;
-    if (left >= 16u && (start & 3u) == 0u) {
+    if (WHOLE || (left >= 16u && (start & 3u) == 0u)) {
         let i = start >> 2u;
         let q0 = weight_whole(i);
         let q1 = weight_whole(i + 1u);
@@ -38,6 +39,29 @@ fn weight_block(row: u32, b: u32, cols: u32) -> Block {
         v[n >> 1u][(n & 1u) * 2u + 1u] = two.y;
     }
     return v;
+}
+
+// Values of words i and i + 1, zeros from word `end` on.
+fn two_words(i: u32, end: u32) -> vec4<f32> {
+    if (WHOLE) {
+        let words = weight_whole(i >> 2u);
+        return two_pairs(select(words.xy, words.zw, (i & 2u) == 2u));
+    }
+    var words = vec2<u32>(0u);
+    if (i < end) {
+        words.x = weight_word(i);
+    }
+    if (i + 1u < end) {
+        words.y = weight_word(i + 1u);
+    }
+    return two_pairs(words);
+}
+
+// See Pair.
+fn weight_pair(row: u32, b: u32, j: u32, cols: u32) -> Pair {
+    let words = (cols + 1u) >> 1u;
+    let start = row * words + 16u * b + 2u * j;
+    return Pair(two_words(start, (row + 1u) * words), two_words(start + 8u, (row + 1u) * words));
 }
 
 fn block_scale(row: u32, b: u32, cols: u32) -> f32 {

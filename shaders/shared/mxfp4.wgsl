@@ -24,6 +24,12 @@ fn weight_block(row: u32, b: u32, cols: u32) -> Block {
     );
 }
 
+// Likewise: see Pair.
+fn weight_pair(row: u32, b: u32, j: u32, cols: u32) -> Pair {
+    let word = weight_word(((row * (cols >> 5u) + b) << 2u) + j);
+    return Pair(four_floats(word), four_floats(word >> 4u));
+}
+
 fn block_scale(row: u32, b: u32, cols: u32) -> f32 {
     let i = row * (cols >> 5u) + b;
     return bitcast<f32>(max(((scale_word(i >> 2u) >> ((i & 3u) << 3u)) & 255u) << 23u, 0x400000u));

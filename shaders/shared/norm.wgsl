@@ -1,10 +1,11 @@
 // Blocks of the norm weight bound as `norm`, an array of vec4.
 #import block
+#import whole
 
 // Columns 32b to 32b + 31; zeros past the end.
 fn norm_block(b: u32, cols: u32) -> Block {
     let left = cols - 32u * b;
-    if (left >= 32u) {
+    if (WHOLE || left >= 32u) {
         let i = 8u * b;
         return Block(
             norm[i],
@@ -36,4 +37,9 @@ fn times(a: Block, b: Block) -> Block {
         a[6] * b[6],
         a[7] * b[7],
     );
+}
+
+// A pair of block b: see Pair. Past the end are whatever the buffer has there: inputs are zeros.
+fn norm_pair(b: u32, j: u32) -> Pair {
+    return Pair(norm[8u * b + j], norm[8u * b + j + 4u]);
 }

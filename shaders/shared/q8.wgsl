@@ -2,8 +2,10 @@
 #import block
 #import scale
 
+// Bytes, made to count from −128, at the end of the mantissa of 2^23, as in q4.
 fn signed_bytes(word: u32) -> vec4<f32> {
-    return vec4<f32>((vec4<i32>(bitcast<i32>(word)) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+    let bytes = (vec4<u32>(word ^ 0x80808080u) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+    return bitcast<vec4<f32>>(bytes | vec4<u32>(0x4B000000u)) - 8388736.0;
 }
 
 // Without the scale: see block_scale.
@@ -21,6 +23,12 @@ fn weight_block(row: u32, b: u32, cols: u32) -> Block {
         signed_bytes(high.z),
         signed_bytes(high.w),
     );
+}
+
+// Likewise: see Pair.
+fn weight_pair(row: u32, b: u32, j: u32, cols: u32) -> Pair {
+    let i = ((row * (cols >> 5u) + b) << 3u) + j;
+    return Pair(signed_bytes(weight_word(i)), signed_bytes(weight_word(i + 4u)));
 }
 
 fn block_scale(row: u32, b: u32, cols: u32) -> f32 {

@@ -169,7 +169,7 @@ pub(super) fn attention(r: &mut Random) -> Vec<Case> {
 
 pub(super) fn attention_merge(r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (heads, width, splits, tokens, sinks) in [(1, 1, 2, 1, 0), (3, 70, 5, 2, 1), (4, 64, 16, 1, 0)] {
+    for (heads, width, splits, tokens, sinks) in [(1, 1, 2, 1, 0), (3, 70, 5, 2, 1), (4, 64, 32, 1, 0)] {
         let p = kernel::AttentionMerge { heads: heads as u32, width: width as u32, splits: splits as u32, sinks };
         let name = format!("heads {heads} width {width} splits {splits} tokens {tokens} sinks {sinks}");
         let case = Case::new(&kernel::ATTENTION_MERGE, &p, tokens, name);

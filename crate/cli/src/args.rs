@@ -256,6 +256,9 @@ pub(crate) struct Bench {
     /// A file with a text: its tokens are the prompts, and what comes after them [default: ids spread over the vocabulary]
     #[arg(long, value_name = "FILE")]
     pub(crate) text: Option<PathBuf>,
+    /// Precision of the matrices, of a folder that is not packed, or of a configuration file alone, which gets weights by lot
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
     /// Also how long each kernel takes, of a token and of a chunk of a prompt, after the first prompt
     #[arg(long)]
     pub(crate) kernels: bool,

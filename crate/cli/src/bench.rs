@@ -1,32 +1,27 @@
 //! `bench`: how fast a model reads and writes, beside how fast the same memory can be read at all.
 
 mod kernels;
-
-use std::time::Instant;
+mod probe;
 
 use moebius_engine::Result;
-use moebius_engine::device::{Device, Step, Traffic};
-use moebius_engine::format::Format;
-use moebius_engine::kernel::{MATVEC, Matmul};
+use moebius_engine::device::Traffic;
 use moebius_engine::model::{Counts, Experts, FfnWeights, Model};
 use moebius_engine::session::{CHUNK, Next, Request, Sampling, Session};
+use moebius_engine::weights::Precision;
 use serde_json::{Value, json};
 
 use crate::host::Terminal;
 use crate::{args, disk, load};
 use kernels::Kernel;
+use probe::probe;
 
-/// The probe's matrix: 64 MB of f32, more than caches hold.
-const ROWS: u32 = 16_384;
-const COLS: u32 = 1_024;
-/// Plays of the probe; the best counts.
-const PROBES: usize = 5;
 /// Tokens over which a token's traffic is counted.
 const TOKENS: u64 = 8;
 
 /// Measures reading prompts of given lengths and generating after each.
 pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
-    let model = load::load(&arguments.model).await?;
+    let precision = arguments.format.map_or(Precision::Stored, args::Format::precision);
+    let model = load::of_precision(&arguments.model, precision).await?;
     let text = match &arguments.text {
         Some(file) => Some(load::tokenizer(&model.files)?.encode(&disk::text(file)?)?),
         None => None,
@@ -81,7 +76,10 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
             println!("Kernels of a play of {tokens}:");
             for k in kernels {
                 let (name, launches) = (&k.name, k.launches);
-                println!("  {name:22} {launches:4} launches {:9.3} ms, {:3.0} %", k.ms, k.percent);
+                let rate = k.gb_per_second().map_or(String::new(), |rate| {
+                    format!(", {rate:7.1} GB/s, {:3.0} % of the probe", 100.0 * rate / probe)
+                });
+                println!("  {name:22} {launches:4} launches {:9.3} ms, {:3.0} %{rate}", k.ms, k.percent);
             }
         }
         let Traffic { submissions, read } = traffic;
@@ -160,35 +158,4 @@ fn bytes_a_token(model: &Model) -> u64 {
         })
         .sum();
     model.bytes.saturating_sub(unread).saturating_sub(idle)
-}
-
-/// GB a second of a plain product with a large f32 matrix: what memory gives.
-async fn probe(device: &dyn Device) -> Result<f64> {
-    let bytes = u64::from(ROWS) * u64::from(COLS) * 4;
-    let buffer = |label: &str, bytes: u64| device.buffer(label, bytes);
-    let bindings = vec![
-        buffer("x", 4 * u64::from(COLS))?,
-        buffer("norm", 16)?,
-        buffer("matrix", bytes)?,
-        buffer("scales", 16)?,
-        buffer("y", 4 * u64::from(ROWS))?,
-        buffer("bias", 16)?,
-    ];
-    let y = bindings[4].clone();
-    let step = Step {
-        label: "probe".into(),
-        kernel: &MATVEC,
-        format: Some(Format::F32),
-        params: Matmul::plain(ROWS, COLS).to_bytes(),
-        bindings,
-    };
-    let plan = device.compile(vec![step]).await?;
-    let mut best = 0.0_f64;
-    for _ in 0..PROBES {
-        let start = Instant::now();
-        device.play(&[(&plan, 1)])?;
-        device.read(&y, 0, 16).await?;
-        best = best.max(bytes as f64 / start.elapsed().as_secs_f64() / 1e9);
-    }
-    Ok(best)
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use moebius_engine::device::{Device, Gpu, Profile, Simd};
 use moebius_engine::model::{Files, LoadOptions, Model, Progress};
 use moebius_engine::session::{Recover, Session, Timings, Tokenizer};
+use moebius_engine::source::Memory;
 use moebius_engine::weights::Precision;
 use moebius_engine::{Error, Result};
 
@@ -16,27 +17,42 @@ use crate::disk::Disk;
 
 /// The model that the arguments name, on the device that they name.
 pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
-    let folder = Disk::open(&arguments.path)?;
+    of_precision(arguments, Precision::Stored).await
+}
+
+/// The same in a precision. A configuration alone gets weights by lot.
+pub(crate) async fn of_precision(arguments: &args::Model, precision: Precision) -> Result<Model> {
     let device = device(arguments.device, arguments.threads).await?;
-    let options = LoadOptions {
-        precision: Precision::Stored,
-        context: arguments.context,
-        cache: arguments.cache.map(Into::into),
-    };
-    let mut percent = Percent::new("loading");
-    let mut show = |p| percent.show(p);
-    let model = match arguments.experts {
-        None => Model::load(&folder, device, &options, &mut show).await?,
-        Some(room) => {
-            let (model, pending) = Model::stream(Rc::new(folder), device, &options, room).await?;
-            pending.load(&mut show).await?;
-            if let Some(residency) = &model.residency {
-                residency.fill(&mut show).await?;
-            }
-            model
+    let options = LoadOptions { precision, context: arguments.context, cache: arguments.cache.map(Into::into) };
+    let model = if arguments.path.extension().is_some_and(|end| end == "json") {
+        if arguments.experts.is_some() {
+            let reason = "weights by lot are there at once: there is nothing to read them from".into();
+            return Err(Error::Request { field: "experts".into(), reason });
         }
+        let config = std::fs::read(&arguments.path);
+        let config =
+            config.map_err(|e| Error::File { file: arguments.path.display().to_string(), reason: e.to_string() })?;
+        let mut alone = Memory::default();
+        alone.insert("config.json", config);
+        Model::random(&alone, device, &options).await?
+    } else {
+        let folder = Disk::open(&arguments.path)?;
+        let mut percent = Percent::new("loading");
+        let mut show = |p| percent.show(p);
+        let model = match arguments.experts {
+            None => Model::load(&folder, device, &options, &mut show).await?,
+            Some(room) => {
+                let (model, pending) = Model::stream(Rc::new(folder), device, &options, room).await?;
+                pending.load(&mut show).await?;
+                if let Some(residency) = &model.residency {
+                    residency.fill(&mut show).await?;
+                }
+                model
+            }
+        };
+        percent.end();
+        model
     };
-    percent.end();
     eprintln!("{} layers, {:.1} MB, on {}", model.spec.layers.len(), model.bytes as f64 / 1e6, model.device.name());
     Ok(model)
 }

@@ -148,6 +148,11 @@ pub trait Device {
         Vec::new()
     }
 
+    /// Plays a plan once and says how many milliseconds each of its steps took by the device's own clock; `None` where it has none.
+    async fn clock(&self, _plan: &Plan, _tokens: u32) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+
     /// Plays plans one after another, each with grids and loops sized for its number of tokens. Does not wait.
     fn play(&self, plans: &[(&Plan, u32)]) -> Result<()>;
 }

@@ -1,7 +1,7 @@
 //! What is used of a GPU beyond WebGPU's defaults. Nothing here is required: each has a fallback that is tested.
 
-/// Most lanes that share a row. Sixteen read 256 neighbouring bytes of a row at once; more would idle on short rows.
-const MOST_LANES: u32 = 16;
+/// Most lanes that share a row: what a subgroup of most GPUs has.
+const MOST_LANES: u32 = 32;
 /// Lanes where they meet in workgroup memory.
 const PLAIN_LANES: u32 = 8;
 /// Fewest lanes: software adapters have subgroups of four.
@@ -28,20 +28,29 @@ impl Profile {
         self.subgroup >= FEWEST_LANES
     }
 
-    /// Invocations of a kernel that is one workgroup. Software adapters, which alone have subgroups of four as a rule, run them one
-    /// after another in fours.
+    /// Whether invocations run one after another in fours: software adapters alone have subgroups of four as a rule.
     #[must_use]
-    pub fn crew(&self) -> u32 {
-        if self.subgroup == FEWEST_LANES { 64 } else { 256 }
+    pub fn software(&self) -> bool {
+        self.subgroup == FEWEST_LANES
     }
 
-    /// Lanes for rows of `columns` columns, a power of two: no more than there are blocks of 32.
+    /// Invocations of a kernel that is one workgroup.
+    #[must_use]
+    pub fn crew(&self) -> u32 {
+        if self.software() { 64 } else { 256 }
+    }
+
+    /// Most lanes of a group, a power of two: sums go over halves.
+    #[must_use]
+    pub fn most_lanes(&self) -> u32 {
+        let most = if self.subgroups() { self.subgroup.min(MOST_LANES) } else { PLAIN_LANES };
+        1 << most.ilog2()
+    }
+
+    /// Lanes for rows of `columns` columns, a power of two: no more than there are quarters of blocks of 32.
     #[must_use]
     pub fn lanes(&self, columns: u32) -> u32 {
-        let most = if self.subgroups() { self.subgroup.min(MOST_LANES) } else { PLAIN_LANES };
-        // The power of two at or below it: sums go over halves.
-        let most = 1 << most.ilog2();
-        columns.div_ceil(32).next_power_of_two().clamp(FEWEST_LANES, most)
+        (4 * columns.div_ceil(32)).next_power_of_two().clamp(FEWEST_LANES, self.most_lanes())
     }
 }
 
@@ -51,8 +60,10 @@ fn lanes_fit_the_subgroup_and_the_row() {
     assert_eq!(lanes(0, 4096), 8);
     assert_eq!(lanes(4, 4096), 4);
     assert_eq!(lanes(8, 4096), 8);
-    assert_eq!(lanes(32, 4096), 16);
-    assert_eq!(lanes(32, 200), 8);
+    assert_eq!(lanes(32, 4096), 32);
+    assert_eq!(lanes(128, 4096), 32);
+    assert_eq!(lanes(32, 200), 32);
+    assert_eq!(lanes(32, 64), 8);
     assert_eq!(lanes(32, 32), 4);
     assert_eq!(lanes(2, 4096), 8, "subgroups of two are no use");
 }

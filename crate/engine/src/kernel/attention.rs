@@ -50,7 +50,7 @@ pub struct Params {
 
 impl Params {
     /// Workgroups that take four heads each.
-    fn fours(&self) -> u32 {
+    pub(crate) fn fours(&self) -> u32 {
         self.kv_heads * (self.heads / self.kv_heads).div_ceil(4)
     }
 }
@@ -79,8 +79,9 @@ pub(super) fn lay_out(p: &Params, profile: &Profile) -> Launch {
     if !(profile.subgroups() && quads) {
         return Launch { grid: [Dim::Fixed(p.fours()), EACH, Dim::Fixed(p.splits)], constants, subgroups: false };
     }
-    // A lane mixes up to four quads, sixteen floats of a value, in a pass.
-    let lanes = profile.lanes(2 * p.v_width);
+    // A lane takes a position for the scores and mixes up to four quads, sixteen floats of a value, in a pass. All there are, though few
+    // may have a quad to mix: what a GPU waits for is one position after another.
+    let lanes = profile.most_lanes();
     // No more groups than have a token or a split: a software adapter would run the others too.
     let busy = if p.apart == 1 { p.splits } else { p.tokens };
     let groups = busy.next_power_of_two().min(64 / lanes);

@@ -20,6 +20,11 @@ pub struct Params {
     pub sinks: u32,
 }
 
+impl Params {
+    /// Most splits: the workgroup remembers a mark of each.
+    pub(crate) const MOST: u32 = 32;
+}
+
 /// `x [T, splits, heads, width]`, `marks [T, splits, heads, 2]` as `attention` leaves them, `y [T, heads, width]`,
 /// `sinks [heads]` (anything when unused). Grid:
 /// heads, tokens.

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, ONE, arithmetic, fast, of, read, write};
+use super::{EACH, Kernel, Launch, ONE, arithmetic, fast, of, read, whole, write};
 use crate::device::{Args, Profile};
 
 /// Parameters; records as in `experts_up`.
@@ -37,7 +37,12 @@ pub static EXPERTS_DOWN: Kernel = Kernel {
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    Launch::lanes(p.hidden.div_ceil(4), [EACH, ONE], profile.lanes(p.width))
+    let (most, chosen) = (profile.most_lanes(), p.chosen.next_power_of_two());
+    // Eight read 32 bytes in a row of int4, which is what memory gives at once.
+    let share = (most / chosen).max(most.min(8)).min(profile.lanes(p.width));
+    let lanes = (share * chosen).min(most);
+    let launch = Launch::lanes(p.hidden.div_ceil(4), [EACH, ONE], lanes);
+    launch.with(vec![("SHARE", share), whole(p.width, 0)])
 }
 
 fn cpu(args: &Args<'_>) {

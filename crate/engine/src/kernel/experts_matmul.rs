@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, arithmetic, by, fast, matmul, of, read, write};
+use super::{Kernel, Launch, ONE, arithmetic, by, fast, matmul, of, read, whole, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Parameters; records as in `experts_up`.
@@ -48,9 +48,9 @@ pub static EXPERTS_MATMUL: Kernel = Kernel {
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    let subgroups = profile.subgroups() && p.cols.is_multiple_of(32);
+    let subgroups = profile.software() && p.cols.is_multiple_of(32);
     let rows = if subgroups { matmul::STRIP.0 } else { matmul::TILE };
-    let constants = vec![("NORM", p.norm), ("GATED", p.gated)];
+    let constants = vec![("NORM", p.norm), ("GATED", p.gated), whole(p.cols, 0)];
     Launch { grid: [by(p.rows, rows), Dim::Fixed(p.experts), ONE], constants, subgroups }
 }
 

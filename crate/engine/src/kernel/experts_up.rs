@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{EACH, Kernel, Launch, arithmetic, fast, of, read, write};
+use super::{EACH, Kernel, Launch, arithmetic, fast, of, read, whole, write};
 use crate::device::{Args, Dim, Profile};
 
 /// Parameters. An expert is a *record* of `stride` words in the pool, at `slots[expert]·stride`. Row `2i` of its
@@ -46,7 +46,7 @@ pub static EXPERTS_UP: Kernel = Kernel {
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
     let launch = Launch::lanes(p.width.div_ceil(2), [Dim::Fixed(p.chosen), EACH], profile.lanes(p.hidden));
-    launch.with(vec![("NORM", p.norm)])
+    launch.with(vec![("NORM", p.norm), whole(p.hidden, 0)])
 }
 
 fn cpu(args: &Args<'_>) {

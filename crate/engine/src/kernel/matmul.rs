@@ -22,7 +22,7 @@ pub static MATMUL: Kernel = Kernel {
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: matvec::Params = of(params);
     let whole = p.cols.is_multiple_of(32) && (p.x_stride | p.x_step).is_multiple_of(4);
-    let subgroups = profile.subgroups() && whole;
+    let subgroups = profile.software() && whole;
     let (rows, tokens) = if subgroups { STRIP } else { (TILE, TILE) };
     let grid = [by(p.rows, rows), Dim::Tokens(tokens), Dim::Fixed(p.batch)];
     Launch { grid, constants: p.constants(), subgroups }

@@ -59,7 +59,12 @@ impl Params {
 
     /// Constants of the shaders.
     pub(super) fn constants(&self) -> Vec<(&'static str, u32)> {
-        vec![("NORM", self.norm), ("GATED", self.gated), ("BIAS", self.bias)]
+        vec![
+            ("NORM", self.norm),
+            ("GATED", self.gated),
+            ("BIAS", self.bias),
+            super::whole(self.cols, self.x_stride | self.x_step),
+        ]
     }
 
     /// Outputs of a token.

@@ -27,6 +27,7 @@ mod probe;
 mod router;
 mod sample;
 mod shader;
+mod stream;
 mod topk;
 
 use bytemuck::{Pod, Zeroable};
@@ -55,6 +56,7 @@ pub(crate) use probe::{Probe, probe};
 pub use router::{ROUTER, routes};
 pub use sample::{Params as Sample, SAMPLE, Settings};
 pub use shader::{Shader, shader, shaders};
+pub use stream::{Params as Stream, STREAM};
 pub use topk::{Params as TopK, TOPK};
 
 /// A kernel's contract and its scalar twin.
@@ -160,13 +162,18 @@ fn room(experts: u32) -> (&'static str, u32) {
     ("EXPERTS", experts.next_multiple_of(16))
 }
 
+/// Constant of kernels that may leave out what inputs and rows that are not whole blocks, or start between quads, would need.
+fn whole(cols: u32, strides: u32) -> (&'static str, u32) {
+    ("WHOLE", u32::from(cols.is_multiple_of(32) && strides.is_multiple_of(4)))
+}
+
 /// Parameters from their bytes.
 fn of<P: bytemuck::AnyBitPattern>(params: &[u8]) -> P {
     bytemuck::pod_read_unaligned(params)
 }
 
 /// Every kernel. Tests, benches and the shader build loop over this list.
-pub static KERNELS: [&Kernel; 20] = [
+pub static KERNELS: [&Kernel; 21] = [
     &ARGMAX,
     &ATTENTION,
     &ATTENTION_MERGE,
@@ -186,6 +193,7 @@ pub static KERNELS: [&Kernel; 20] = [
     &MLA_QUERY,
     &ROUTER,
     &SAMPLE,
+    &STREAM,
     &TOPK,
 ];
 

@@ -5,7 +5,7 @@ use bytemuck::Pod;
 
 use super::{
     Argmax, Attention, AttentionMerge, Combine, Conv, Embed, ExpertsDown, ExpertsMatmul, ExpertsSort, ExpertsUp, Heads,
-    Kernel, Last, LayerNorm, Matmul, MlaQuery, Sample, Settings, State, TopK, arithmetic, of,
+    Kernel, Last, LayerNorm, Matmul, MlaQuery, Sample, Settings, State, Stream, TopK, arithmetic, of,
 };
 use crate::format::Format;
 
@@ -145,14 +145,16 @@ pub(crate) fn probe(kernel: &Kernel, format: Option<Format>, like: &[u8]) -> Pro
                 Probe::new(&Sample { vocab: 300 }, 1).words(bytemuck::cast_slice(bytemuck::bytes_of(&settings)));
             probe.words(&[5; 10]).floats(300).state(4).out(1).out(4)
         }
+        "stream" => Probe::new(&Stream { quads: 75, readers: 8 }, 1).floats(4 * 75).out(4 * 8),
         "topk" => topk(of(like)),
         other => unreachable!("no probe of {other}"),
     }
 }
 
-/// Columns for a probe of a matrix that has so many: as many lanes share its rows.
+/// Columns for a probe of a matrix that has so many: as many lanes share its rows, and they are whole blocks or not, likewise.
 fn fewer(cols: u32) -> usize {
-    (cols as usize).min(COLS)
+    let cols = cols as usize;
+    if cols <= COLS { cols } else { COLS - (32 - cols % 32) % 32 }
 }
 
 /// Where biases are, for a step that has them.

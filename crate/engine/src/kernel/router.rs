@@ -1,6 +1,6 @@
 //! The router whole: logits `W · norm(x)`, and the choice of experts from them as `topk` makes it; for small routers.
 
-use super::{EACH, Kernel, Launch, ONE, arithmetic, fast, of, read, room, topk, write};
+use super::{EACH, Kernel, Launch, ONE, arithmetic, fast, of, read, room, topk, whole, write};
 use crate::device::{Args, Profile};
 use crate::format::Format;
 
@@ -30,7 +30,12 @@ fn launch(params: &[u8], profile: &Profile) -> Launch {
     let lanes = profile.lanes(p.hidden);
     // Four rows a group of lanes.
     let threads = (lanes * p.logits().div_ceil(4)).next_power_of_two().clamp(16, 256);
-    Launch::from([EACH, ONE, ONE]).with(vec![("LANES", lanes), ("THREADS", threads), room(p.logits())])
+    Launch::from([EACH, ONE, ONE]).with(vec![
+        ("LANES", lanes),
+        ("THREADS", threads),
+        room(p.logits()),
+        whole(p.hidden, 0),
+    ])
 }
 
 fn cpu(args: &Args<'_>) {

@@ -147,25 +147,36 @@ impl Model {
         let tensors = Rc::new(open(folder, &spec).await?);
         let mut choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
         fit(&mut choice)?;
-        choice.fits(device.limits())?;
-        let mut reserved = Reserved::default();
-        let mut list = Vec::with_capacity(choice.list.len());
-        for chosen in choice.list {
-            let place = reserved.add(device.as_ref(), &chosen)?;
-            list.push((chosen, place));
-        }
-        let weights = reserved.assemble(device.as_ref(), &spec)?;
-        let pending =
-            Pending { tensors, device: device.clone(), list, total: choice.stored, trunk: choice.trunk, then: None };
-        let cache = options.cache.unwrap_or(device.limits().cache);
-        let (bytes, fallbacks, residency) = (choice.bytes, choice.fallbacks, None);
-        let model = Model { spec, weights, device, context, cache, files, bytes, fallbacks, residency };
-        Ok((model, pending))
+        let (total, trunk) = (choice.stored, choice.trunk);
+        let (model, list) = place(choice, (spec, files), device.clone(), context, options.cache)?;
+        Ok((model, Pending { tensors, device, list, total, trunk, then: None }))
     }
 }
 
 /// Makes a choice smaller.
 type Fit = Box<dyn FnOnce(&mut Choice) -> Result<()>>;
+
+/// A model with memory for what was chosen, and where each of it goes.
+pub(super) fn place(
+    choice: Choice,
+    (spec, files): (ModelSpec, Files),
+    device: Rc<dyn Device>,
+    context: usize,
+    cache: Option<Format>,
+) -> Result<(Model, Vec<(Chosen, Place)>)> {
+    choice.fits(device.limits())?;
+    let mut reserved = Reserved::default();
+    let mut list = Vec::with_capacity(choice.list.len());
+    for chosen in choice.list {
+        let place = reserved.add(device.as_ref(), &chosen)?;
+        list.push((chosen, place));
+    }
+    let weights = reserved.assemble(device.as_ref(), &spec)?;
+    let cache = cache.unwrap_or(device.limits().cache);
+    let (bytes, fallbacks, residency) = (choice.bytes, choice.fallbacks, None);
+    let model = Model { spec, weights, device, context, cache, files, bytes, fallbacks, residency };
+    Ok((model, list))
+}
 
 /// Weights that are still to come to a device.
 pub struct Pending<'a> {
@@ -180,7 +191,7 @@ pub struct Pending<'a> {
 }
 
 /// Where weights go.
-enum Place {
+pub(super) enum Place {
     Vector(Buffer),
     Matrix(Matrix),
     Experts(Experts),
@@ -242,7 +253,7 @@ pub(crate) async fn open<'a>(folder: Verified<'a>, spec: &ModelSpec) -> Result<T
     Ok(tensors)
 }
 
-fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
+pub(super) fn context(spec: &ModelSpec, options: &LoadOptions) -> Result<usize> {
     let context = options.context.unwrap_or(CONTEXT.min(spec.max_context));
     if context == 0 {
         return Err(Error::Request { field: "context".into(), reason: "is 0 tokens".into() });

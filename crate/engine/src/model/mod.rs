@@ -27,6 +27,7 @@ mod qwen2;
 mod qwen2_moe;
 mod qwen3;
 mod qwen3_moe;
+mod random;
 mod residency;
 mod rope;
 mod rope_config;

@@ -1,5 +1,6 @@
 //! The GPU device: wgpu, on Vulkan natively and on WebGPU in a browser (in a page or a worker).
 
+mod clock;
 mod faults;
 mod pipelines;
 mod plan;
@@ -24,7 +25,7 @@ use crate::kernel::Shader;
 const HELD: u64 = 64 << 20;
 
 /// Workgroups that keep a GPU busy. WebGPU does not tell how many cores there are; this is a small laptop's worth.
-const WORKGROUPS: u32 = 64;
+const WORKGROUPS: u32 = 256;
 
 /// Tokens in flight. A browser takes a millisecond or two to say that one is done; the next ones run meanwhile.
 const AHEAD: usize = 4;
@@ -102,6 +103,11 @@ impl Gpu {
         let profile = Profile { subgroup, binding };
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::SUBGROUP, profile.subgroups() && !browser);
+        // Browsers round times to a tenth of a millisecond: nothing to learn of a launch.
+        features.set(
+            wgpu::Features::TIMESTAMP_QUERY,
+            !browser && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+        );
         let descriptor =
             wgpu::DeviceDescriptor { required_limits: limits, required_features: features, ..Default::default() };
         let (device, queue) =
@@ -235,6 +241,14 @@ impl Device for Gpu {
 
     async fn compile_untested(&self, steps: Vec<Step>) -> Result<Plan> {
         Ok(Plan { prepared: Prepared::Gpu(self.prepare(steps).await?) })
+    }
+
+    async fn clock(&self, plan: &Plan, tokens: u32) -> Result<Option<Vec<f64>>> {
+        self.faults.check()?;
+        match &plan.prepared {
+            Prepared::Gpu(plan) => self.clock(plan, tokens).await,
+            Prepared::Cpu(_) => Err(Error::Device("a plan of another device".into())),
+        }
     }
 
     fn play(&self, plans: &[(&Plan, u32)]) -> Result<()> {

@@ -38,16 +38,30 @@ pub(crate) struct Launches {
     held: Rc<[Rc<Memory>]>,
 }
 
-struct Launch {
+pub(super) struct Launch {
     label: String,
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     grid: Grid,
 }
 
+impl Launch {
+    /// Adds it to a pass.
+    pub(super) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, [x, y, z]: [u32; 3]) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
 impl Launches {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.launches.len()
+    }
+
     /// Each launch with its workgroups for a play of `tokens` tokens.
-    fn grids(&self, tokens: u32) -> impl Iterator<Item = (&Launch, [u32; 3])> {
+    pub(super) fn grids(&self, tokens: u32) -> impl Iterator<Item = (&Launch, [u32; 3])> {
         self.launches.iter().map(move |launch| (launch, launch.grid.map(|dim| dim.count(tokens))))
     }
 }
@@ -112,10 +126,8 @@ impl Gpu {
             pending.held.extend(plans.iter().map(|(plan, _)| plan.held.clone()));
             let encoder = pending.encoder.get_or_insert_with(|| self.encoder());
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for (launch, [x, y, z]) in stretch {
-                pass.set_pipeline(&launch.pipeline);
-                pass.set_bind_group(0, &launch.bindings, &[]);
-                pass.dispatch_workgroups(*x, *y, *z);
+            for (launch, groups) in stretch {
+                launch.dispatch(&mut pass, *groups);
             }
             drop(pass);
             drop(pending);

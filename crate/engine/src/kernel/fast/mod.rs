@@ -15,6 +15,7 @@ mod path;
 #[cfg(not(target_arch = "wasm32"))]
 mod plain;
 mod products;
+mod stream;
 mod vector;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
@@ -27,3 +28,4 @@ pub(super) use experts::{experts_down, experts_matmul, experts_up};
 pub(super) use mix::{attention, combine, heads, mla_attention, mla_query};
 pub use path::Path;
 pub(super) use products::{matmul, matvec};
+pub(super) use stream::stream;

@@ -11,7 +11,7 @@ use crate::model::{AttentionWeights, Cache, Conv, Gqa, Layer, Mla, QkNorm};
 const LATENT_EPS: f32 = 1e-6;
 
 /// Most splits of a token's attention: more would cost the merge more than they save.
-const MOST_SPLITS: u32 = 16;
+const MOST_SPLITS: u32 = kernel::AttentionMerge::MOST;
 
 impl Builder<'_> {
     /// Attention of layer `i`, in as many splits as keep the device busy with one token.
@@ -58,7 +58,7 @@ impl Builder<'_> {
 
     /// Into how many splits.
     fn splits(&self, params: &kernel::Attention) -> u32 {
-        let busy = self.device.limits().workgroups / params.kv_heads;
+        let busy = self.device.limits().workgroups / params.fours();
         if self.chunk == 1 { busy.clamp(1, MOST_SPLITS) } else { 1 }
     }
 
