@@ -244,7 +244,7 @@ fn broken_manifests_are_refused_by_field() {
     const NORM: &str = "model.norm.weight";
     const EMBED: &str = "model.embed_tokens.weight";
     const EXPERTS: &str = "model.layers.1.mlp.experts";
-    let cases: [(&str, &str, Change); 16] = [
+    let cases: [(&str, &str, Change); 17] = [
         ("unsupported", "version 2", Box::new(|m| m.moebius = 2)),
         ("malformed", "chunks", Box::new(|m| m.shards[0].bytes += 1)),
         ("malformed", "chunks", Box::new(|m| m.shards[0].chunks[0].bytes = 9 << 20)),
@@ -260,6 +260,7 @@ fn broken_manifests_are_refused_by_field() {
         ("tensor", EMBED, Box::new(|m| at(m, EMBED).pieces[0].rows = 321)),
         ("tensor", EXPERTS, Box::new(|m| table(m, EXPERTS).records.truncate(4))),
         ("tensor", EXPERTS, Box::new(|m| table(m, EXPERTS).records[0].1 = u64::MAX - 8)),
+        ("tensor", EXPERTS, Box::new(|m| table(m, EXPERTS).heat = vec![1, 2])),
         ("limit", "values", Box::new(|m| table(m, EXPERTS).hidden = 1 << 40)),
     ];
     for (number, (code, named, change)) in cases.iter().enumerate() {

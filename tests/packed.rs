@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use moebius_engine::Result;
-use moebius_engine::model::pack;
+use moebius_engine::model::{Heat, pack};
 use moebius_engine::source::{Memory, Source};
 use moebius_engine::weights::{Manifest, Precision, Sink};
 
@@ -31,8 +31,13 @@ impl Sink for Files {
 
 /// The model in `source`, packed; the manifest comes last.
 pub(crate) fn packed(source: &dyn Source, precision: Precision) -> (Memory, Manifest) {
+    packed_by(source, precision, &Heat::new())
+}
+
+/// The same, the hottest experts first.
+pub(crate) fn packed_by(source: &dyn Source, precision: Precision, heat: &Heat) -> (Memory, Manifest) {
     let mut files = Files::default();
-    let (manifest, _) = pollster::block_on(pack(source, precision, &mut files, &mut |_| {})).unwrap();
+    let (manifest, _) = pollster::block_on(pack(source, precision, heat, &mut files, &mut |_| {})).unwrap();
     assert_eq!(files.0.last().unwrap().0, "moebius.json");
     let mut memory = Memory::default();
     for (name, _, data) in files.0 {

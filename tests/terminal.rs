@@ -175,15 +175,28 @@ fn a_pack_says_what_its_model_says() {
     let golden = json("qwen3_moe/golden.json");
     let (model, out) = (path("qwen3_moe"), scratch("pack"));
     let out = out.to_str().unwrap();
-    let packed = object(&["pack", &model, "--out", out, "--json"]);
+    let packed =
+        object(&["pack", &model, "--out", out, "--heat", &path("excerpt.txt"), "--experts", "50%,100%,1GB", "--json"]);
+    let hits: Vec<f64> = serde_json::from_value(packed["hits_percent"].clone()).unwrap();
+    assert!(hits[0] > 10.0 && hits[0] < hits[1] && hits[1] == hits[2], "{hits:?}");
     assert!(packed["shards"].as_u64().unwrap() >= 1 && packed["bytes"].as_u64().unwrap() > 100_000, "{packed}");
     assert!(Path::new(out).join("moebius.json").is_file());
     let prompt = list(&ids(&golden["prompt"]));
     let more = ["--device", "cpu", "--max-new", "8", "--greedy", "--json"];
-    let made = object(&[&["generate", "--model", out, "--tokens", &prompt], &more[..]].concat());
-    assert_eq!(ids(&made["tokens"]), ids(&golden["greedy"])[..8]);
+    for room in ["50%", "1GB"] {
+        let generate = ["generate", "--model", out, "--experts", room, "--tokens", &prompt];
+        let made = object(&[&generate, &more[..]].concat());
+        assert_eq!(ids(&made["tokens"]), ids(&golden["greedy"])[..8], "{room}");
+    }
+    let bench =
+        ["bench", "--model", out, "--device", "cpu", "--text", &path("excerpt.txt"), "--experts", "50%", "--json"];
+    let runs = &object(&[&bench[..], &["--prompt", "8", "--decode", "16"]].concat())["runs"];
+    let hits = runs[0]["timings"]["predicted_hits_percent"].as_f64().unwrap();
+    assert!(hits > 10.0 && hits < 100.0, "{hits}");
+    assert_eq!(error(&["bench", "--model", out, "--device", "cpu", "--experts", "1KB", "--json"]), "limit");
     assert_eq!(error(&["pack", &model, "--out", out, "--json"]), "file", "a folder that is not empty");
-    assert_eq!(error(&["pack", out, "--out", &format!("{out}-again"), "--json"]), "request", "a pack of a pack");
+    let again = format!("{out}-again");
+    assert_eq!(error(&["pack", out, "--out", &again, "--format", "q4", "--json"]), "request", "quantised again");
     for folder in [out.to_owned(), format!("{out}-again")] {
         drop(std::fs::remove_dir_all(folder));
     }

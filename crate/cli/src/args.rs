@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use moebius_engine::model::Room;
 use moebius_engine::weights::Precision;
 
 /// Runs Mixture-of-Experts language models, and serves the page that runs them in a browser.
@@ -73,6 +74,26 @@ pub(crate) struct Model {
     /// What keys and values are kept in [default: f16 on a GPU, f32 on the CPU]
     #[arg(long)]
     pub(crate) cache: Option<CacheFormat>,
+    /// Room for experts on the device, as a share (50%) or in bytes (300MB); the others are read when they are wanted
+    /// [default: all]
+    #[arg(long, value_name = "ROOM", value_parser = room)]
+    pub(crate) experts: Option<Room>,
+}
+
+/// Room for experts.
+fn room(text: &str) -> Result<Room, String> {
+    let wrong = || format!("{text:?} is neither a share, as 50%, nor bytes, as 300MB");
+    let end = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '%').len();
+    let number: f64 = text[..end].parse().map_err(|_| wrong())?;
+    let unit = match &text[end..] {
+        "%" if (0.0..=100.0).contains(&number) => return Ok(Room::Share(number / 100.0)),
+        "" => 1.0,
+        "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return Err(wrong()),
+    };
+    if number >= 0.0 { Ok(Room::Bytes((number * unit) as u64)) } else { Err(wrong()) }
 }
 
 /// What keys and values are kept in.
@@ -235,6 +256,9 @@ pub(crate) struct Bench {
     /// Tokens generated after each
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) decode: usize,
+    /// A file with a text: its tokens are the prompts, and what comes after them [default: ids spread over the vocabulary]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) text: Option<PathBuf>,
     /// Also how long each kernel takes, of a token and of a chunk of a prompt, after the first prompt
     #[arg(long)]
     pub(crate) kernels: bool,
@@ -255,6 +279,12 @@ pub(crate) struct Pack {
     /// Precision of the matrices [default: as they are stored]
     #[arg(long)]
     pub(crate) format: Option<Format>,
+    /// A text like those that the model will read: the experts that it chooses most come first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) heat: Option<PathBuf>,
+    /// Rooms for experts, with commas between: how many of those that the text wants would be found there
+    #[arg(long, value_name = "ROOMS", value_delimiter = ',', requires = "heat", value_parser = room)]
+    pub(crate) experts: Vec<Room>,
     /// One JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,12 +5,12 @@ mod probe;
 
 use moebius_engine::Result;
 use moebius_engine::device::Traffic;
-use moebius_engine::model::{Experts, FfnWeights, Model};
+use moebius_engine::model::{Counts, Experts, FfnWeights, Model};
 use moebius_engine::session::{CHUNK, Next, Request, Sampling, Session};
 use serde_json::{Value, json};
 
 use crate::host::Terminal;
-use crate::{args, load};
+use crate::{args, disk, load};
 use kernels::Kernel;
 use probe::probe;
 
@@ -20,14 +20,19 @@ const TOKENS: u64 = 8;
 /// Measures reading prompts of given lengths and generating after each.
 pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
     let model = load::load(&arguments.model).await?;
+    let text = match &arguments.text {
+        Some(file) => Some(load::tokenizer(&model.files)?.encode(&disk::text(file)?)?),
+        None => None,
+    };
     let probe = probe(model.device.as_ref()).await?;
     let (device, bytes) = (model.device.name(), bytes_a_token(&model));
     let mut session = Session::new(model).await?;
+    let text = text.as_deref();
     let mut runs = Vec::new();
     // The first run finds cold caches and pipelines.
-    run(&mut session, arguments.prompt[0], 4).await?;
+    run(&mut session, text, arguments.prompt[0], 4).await?;
     for prompt in &arguments.prompt {
-        let timings = run(&mut session, *prompt, arguments.decode).await?;
+        let timings = run(&mut session, text, *prompt, arguments.decode).await?;
         let rate = bytes as f64 * timings["predicted_per_second"].as_f64().unwrap_or(0.0) / 1e9;
         if !arguments.json {
             println!(
@@ -36,6 +41,9 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
                 timings["predicted_per_second"].as_f64().unwrap_or(0.0),
                 100.0 * rate / probe
             );
+            if let Some(hits) = timings["predicted_hits_percent"].as_f64() {
+                println!("  {hits:.1} % of the experts it wanted after that were there");
+            }
         }
         runs.push(json!({
             "prompt": prompt, "decode": arguments.decode, "prefill_tokens_per_second": timings["prompt_per_second"],
@@ -83,15 +91,36 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
 }
 
 /// Timings of one prompt and what follows it, with nothing kept.
-async fn run(session: &mut Session, prompt: usize, decode: usize) -> Result<Value> {
+async fn run(session: &mut Session, text: Option<&[u32]>, prompt: usize, decode: usize) -> Result<Value> {
     session.reset();
     let vocab = session.model.spec.vocab;
     // Ids spread over the vocabulary, so that experts are chosen as variously as by a text.
-    let tokens: Vec<u32> = (0..prompt).map(|i| (i * 7919 % vocab) as u32).collect();
+    let spread = |i: usize| (i * 7919 % vocab) as u32;
+    let tokens: Vec<u32> = match text {
+        Some(text) => text.iter().copied().cycle().take(prompt + decode).collect(),
+        None => (0..prompt).map(spread).collect(),
+    };
+    let (tokens, after) = tokens.split_at(prompt);
+    let mut after = Some(after.to_vec()).filter(|after| !after.is_empty());
     let request =
-        Request { prompt: &tokens, sampling: Sampling::greedy(), max_new: decode, stop_at_end: false, not_first: None };
-    let report = session.generate(&request, &Terminal::default(), &mut |_| Next::Go).await?;
-    Ok(json!(report.timings))
+        Request { prompt: tokens, sampling: Sampling::greedy(), max_new: decode, stop_at_end: false, not_first: None };
+    let counts = |session: &Session| session.model.residency.as_ref().map(|r| r.counts()).unwrap_or_default();
+    let (mut read, before) = (None, counts(session));
+    let residency = session.model.residency.clone();
+    let mut sink = |_| {
+        read.get_or_insert_with(|| residency.as_ref().map(|r| r.counts()).unwrap_or_default());
+        after.take().map_or(Next::Go, Next::Force)
+    };
+    let report = session.generate(&request, &Terminal::default(), &mut sink).await?;
+    let (read, all) = (read.unwrap_or(before), counts(session));
+    let rate = |from: Counts, to: Counts| {
+        let wanted = to.wanted - from.wanted;
+        (wanted > 0).then(|| 100.0 - 100.0 * (to.missed - from.missed) as f64 / wanted as f64)
+    };
+    let mut timings = json!(report.timings);
+    timings["prompt_hits_percent"] = json!(rate(before, read));
+    timings["predicted_hits_percent"] = json!(rate(read, all));
+    Ok(timings)
 }
 
 /// What a token more sends to the device and has read back.
@@ -99,7 +128,7 @@ async fn traffic(session: &mut Session, prompt: usize) -> Result<Traffic> {
     let mut seen = [Traffic::default(); 2];
     for (tokens, seen) in [1, 1 + TOKENS].into_iter().zip(&mut seen) {
         let before = session.model.device.traffic();
-        run(session, prompt, tokens as usize).await?;
+        run(session, None, prompt, tokens as usize).await?;
         let after = session.model.device.traffic();
         *seen = Traffic { submissions: after.submissions - before.submissions, read: after.read - before.read };
     }
@@ -114,8 +143,8 @@ fn bytes_a_token(model: &Model) -> u64 {
     let table = model.weights.embed.weights.bytes() + model.weights.embed.scales.bytes();
     let unread = if model.spec.tied { 0 } else { table - row };
     let idle = |experts: &Experts, chosen: u64| {
-        let all = experts.slots.bytes() / 4;
-        experts.pool.bytes() / all * (all - chosen.min(all))
+        let each = experts.layout.bytes();
+        experts.pool.bytes().saturating_sub(each * chosen)
     };
     let layers = model.weights.layers.iter().zip(&model.spec.layers);
     let idle: u64 = layers

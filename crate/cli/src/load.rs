@@ -23,6 +23,10 @@ pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
     let device = device(arguments.device, arguments.threads).await?;
     let options = LoadOptions { precision, context: arguments.context, cache: arguments.cache.map(Into::into) };
     let model = if arguments.path.extension().is_some_and(|end| end == "json") {
+        if arguments.experts.is_some() {
+            let reason = "weights by lot are there at once: there is nothing to read them from".into();
+            return Err(Error::Request { field: "experts".into(), reason });
+        }
         let config = std::fs::read(&arguments.path);
         let config =
             config.map_err(|e| Error::File { file: arguments.path.display().to_string(), reason: e.to_string() })?;
@@ -32,7 +36,18 @@ pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
     } else {
         let folder = Disk::open(&arguments.path)?;
         let mut percent = Percent::new("loading");
-        let model = Model::load(&folder, device, &options, &mut |p| percent.show(p)).await?;
+        let mut show = |p| percent.show(p);
+        let model = match arguments.experts {
+            None => Model::load(&folder, device, &options, &mut show).await?,
+            Some(room) => {
+                let (model, pending) = Model::stream(Rc::new(folder), device, &options, room).await?;
+                pending.load(&mut show).await?;
+                if let Some(residency) = &model.residency {
+                    residency.fill(&mut show).await?;
+                }
+                model
+            }
+        };
         percent.end();
         model
     };

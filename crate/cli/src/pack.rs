@@ -2,14 +2,20 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use async_trait::async_trait;
 use moebius_engine::Result;
-use moebius_engine::weights::Sink;
+use moebius_engine::device::Simd;
+use moebius_engine::model::{LoadOptions, Room, Routes};
+use moebius_engine::session::Session;
+use moebius_engine::weights::{Precision, Sink};
 use serde_json::json;
 
-use crate::disk::{Disk, file_error};
+use crate::cores::cores;
+use crate::disk::{self, Disk, file_error};
+use crate::host::Terminal;
 use crate::{args, load};
 
 /// A new folder that files are written to.
@@ -50,10 +56,15 @@ pub(crate) async fn pack(arguments: &args::Pack) -> Result<()> {
         return Err(file_error(out, "is not empty"));
     }
     let precision = arguments.format.map_or_else(Default::default, args::Format::precision);
+    let routes = match &arguments.heat {
+        Some(text) => Some(routes(arguments, text, precision).await?),
+        None => None,
+    };
+    let heat = routes.as_ref().map(Routes::heat).unwrap_or_default();
     let mut folder = Folder { root: out.clone(), open: None };
     let mut progress = load::Percent::new("packing");
     let mut show = |p| progress.show(p);
-    let (manifest, fallbacks) = moebius_engine::model::pack(&source, precision, &mut folder, &mut show).await?;
+    let (manifest, fallbacks) = moebius_engine::model::pack(&source, precision, &heat, &mut folder, &mut show).await?;
     progress.end();
     for fallback in &fallbacks {
         eprintln!(
@@ -63,10 +74,12 @@ pub(crate) async fn pack(arguments: &args::Pack) -> Result<()> {
             fallback.format.name()
         );
     }
+    let hits = |room: &Room| 100.0 * routes.as_ref().and_then(|routes| routes.hits(*room)).unwrap_or(1.0);
+    let hits: Vec<f64> = arguments.experts.iter().map(hits).collect();
     let bytes: u64 = manifest.files.iter().chain(&manifest.shards).map(|f| f.bytes).sum();
     if arguments.json {
         let (shards, precision) = (manifest.shards.len(), manifest.precision);
-        println!("{}", json!({ "bytes": bytes, "shards": shards, "precision": precision }));
+        println!("{}", json!({ "bytes": bytes, "shards": shards, "precision": precision, "hits_percent": hits }));
     } else {
         println!(
             "{}: {:.1} MB in {} shards, {}",
@@ -75,6 +88,33 @@ pub(crate) async fn pack(arguments: &args::Pack) -> Result<()> {
             manifest.shards.len(),
             manifest.precision
         );
+        for (room, hits) in arguments.experts.iter().zip(hits) {
+            println!("  {hits:.1} % of the experts that the text wants are found in {}", told(*room));
+        }
     }
     Ok(())
+}
+
+/// What experts the tokens of a text choose, of the model as it will be packed.
+async fn routes(arguments: &args::Pack, text: &Path, precision: Precision) -> Result<Routes> {
+    let text = disk::text(text)?;
+    let source = Rc::new(Disk::open(&arguments.source)?);
+    let device = Rc::new(Simd::new().with_threads(cores()));
+    let options = LoadOptions { precision, ..LoadOptions::default() };
+    let mut progress = load::Percent::new("loading");
+    let mut show = |p| progress.show(p);
+    let mut session = Session::stream(source, device, &options, Room::All, &mut show).await?;
+    progress.end();
+    let tokens = load::tokenizer(&session.model.files)?.encode(&text)?;
+    eprintln!("measuring heat on {} tokens", tokens.len());
+    session.routes(&tokens, session.model.context, &Terminal::default()).await
+}
+
+/// A room as a person writes it.
+fn told(room: Room) -> String {
+    match room {
+        Room::All => "all of them".into(),
+        Room::Share(share) => format!("{:.0} %", 100.0 * share),
+        Room::Bytes(bytes) => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }

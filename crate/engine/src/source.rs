@@ -31,6 +31,22 @@ pub trait Source {
     }
 }
 
+/// A folder that is only lent.
+#[async_trait(?Send)]
+impl Source for &dyn Source {
+    fn gguf(&self) -> Option<&str> {
+        (**self).gguf()
+    }
+
+    async fn size(&self, file: &str) -> Result<u64> {
+        (**self).size(file).await
+    }
+
+    async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        (**self).read(file, range).await
+    }
+}
+
 /// Files held in memory: tests, and files a person dropped on the page.
 #[derive(Default)]
 pub struct Memory {

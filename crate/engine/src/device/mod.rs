@@ -118,7 +118,13 @@ pub trait Device {
     /// start on all of it. Both are multiples of four.
     fn begin_read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Reading>;
 
-    /// The same, and waits for them.
+    /// The same of several buffers, each with its offset and its bytes: they come one after another.
+    fn begin_reads(&self, parts: &[(&Buffer, u64, u64)]) -> Result<Reading> {
+        let readings = parts.iter().map(|(buffer, offset, bytes)| self.begin_read(buffer, *offset, *bytes));
+        readings.collect::<Result<_>>().map(joined)
+    }
+
+    /// The same of one, and waits for them.
     async fn read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Vec<u8>> {
         self.begin_read(buffer, offset, bytes)?.await
     }
@@ -152,4 +158,15 @@ pub trait Device {
 
     /// Plays plans one after another, each with grids and loops sized for its number of tokens. Does not wait.
     fn play(&self, plans: &[(&Plan, u32)]) -> Result<()>;
+}
+
+/// What several readings bring, one after another.
+fn joined(readings: Vec<Reading>) -> Reading {
+    Box::pin(async move {
+        let mut all = Vec::new();
+        for reading in readings {
+            all.extend(reading.await?);
+        }
+        Ok(all)
+    })
 }

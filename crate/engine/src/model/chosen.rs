@@ -3,6 +3,7 @@
 use crate::device::Limits;
 use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::model::Room;
 use crate::model::needs::{Need, own_name};
 use crate::weights::{ExpertLayout, Group, Index, Precision};
 
@@ -12,8 +13,8 @@ pub(crate) enum Chosen {
     Vector { parts: Vec<(String, usize)> },
     /// A matrix, of tensors above each other: their names and rows.
     Matrix { parts: Vec<(String, usize)>, cols: usize, format: Format },
-    /// The experts of a layer.
-    Experts { group: Group, layout: ExpertLayout },
+    /// The experts of a layer, and how many records its pool holds.
+    Experts { group: Group, layout: ExpertLayout, slots: usize },
 }
 
 /// A matrix that could not have the precision asked for.
@@ -35,6 +36,8 @@ pub(crate) struct Choice {
     pub(crate) fallbacks: Vec<Fallback>,
     /// Bytes in the files.
     pub(crate) stored: u64,
+    /// Those of them that are not of experts.
+    pub(crate) trunk: u64,
     /// Bytes on the device, or in a pack.
     pub(crate) bytes: u64,
 }
@@ -42,7 +45,7 @@ pub(crate) struct Choice {
 impl Choice {
     /// Checks that `index` has every need in its exact shape, and chooses formats.
     pub(crate) fn new(index: &Index, needs: Vec<Need>, precision: Precision) -> Result<Self> {
-        let mut choice = Choice { list: Vec::new(), fallbacks: Vec::new(), stored: 0, bytes: 0 };
+        let mut choice = Choice { list: Vec::new(), fallbacks: Vec::new(), stored: 0, trunk: 0, bytes: 0 };
         if precision != Precision::Stored && !index.experts.is_empty() {
             let reason = format!("{} cannot be had of a packed model: pack it again from its source", precision.name());
             return Err(Error::Request { field: "format".into(), reason });
@@ -85,10 +88,14 @@ impl Choice {
                 let (up, down) = (group.ups.last().unwrap_or(&""), group.down);
                 self.note(&format!("{}.*.{up}", group.prefix), precision, layout.up_format, group.hidden);
                 self.note(&format!("{}.*.{down}", group.prefix), precision, layout.down_format, group.width);
-                Chosen::Experts { group, layout }
+                let slots = group.all();
+                Chosen::Experts { group, layout, slots }
             }
         };
-        self.bytes = self.bytes.saturating_add(chosen.planes().iter().map(|(_, bytes)| bytes).sum());
+        self.bytes = self.bytes.saturating_add(chosen.bytes());
+        if !matches!(chosen, Chosen::Experts { .. }) {
+            self.trunk = self.stored;
+        }
         self.list.push(chosen);
         Ok(())
     }
@@ -138,6 +145,29 @@ impl Choice {
         ExpertLayout::new(up, down, *hidden, *width, group.biased)
     }
 
+    /// Gives pools of experts no more than `room` on the device.
+    pub(crate) fn fit(&mut self, room: Room) -> Result<()> {
+        let records = |chosen: &Chosen| match chosen {
+            Chosen::Experts { group, layout, .. } => layout.bytes() * group.all() as u64,
+            _ => 0,
+        };
+        let all: u64 = self.list.iter().map(records).sum();
+        for chosen in &mut self.list {
+            if let Chosen::Experts { group, slots, .. } = chosen {
+                *slots = room.slots(group, all);
+            }
+        }
+        self.bytes = self.list.iter().map(Chosen::bytes).sum();
+        let pools: u64 = self.list.iter().filter(|c| matches!(c, Chosen::Experts { .. })).map(Chosen::bytes).sum();
+        match room {
+            Room::Bytes(limit) if pools > limit => {
+                let what = "size of the experts that one token needs in bytes".into();
+                Err(Error::Limit { what, value: pools, limit })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn note(&mut self, tensor: &str, precision: Precision, format: Format, cols: usize) {
         if precision.fell_back(format, cols) {
             self.fallbacks.push(Fallback { tensor: tensor.into(), format, cols });
@@ -157,6 +187,10 @@ impl Choice {
 }
 
 impl Chosen {
+    fn bytes(&self) -> u64 {
+        self.planes().iter().map(|(_, bytes)| bytes).sum()
+    }
+
     /// Names and sizes in bytes of its buffers.
     fn planes(&self) -> Vec<(&str, u64)> {
         match self {
@@ -169,7 +203,7 @@ impl Chosen {
                 let name = own_name(parts);
                 vec![(name, weights), (name, scales)]
             }
-            Chosen::Experts { group, layout } => vec![(&group.prefix, layout.bytes() * group.all() as u64)],
+            Chosen::Experts { group, layout, slots } => vec![(&group.prefix, layout.bytes() * *slots as u64)],
         }
     }
 }

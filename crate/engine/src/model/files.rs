@@ -1,5 +1,7 @@
 //! The small texts beside the weights: read once, bounded, and handed to the tokenizer and the chat template.
 
+use std::rc::Rc;
+
 use crate::error::{Error, Result};
 use crate::model::gguf;
 use crate::source::Source;
@@ -28,7 +30,7 @@ pub(crate) const TEXTS: [(&str, u64); 4] =
 impl Files {
     /// Reads what is there, of a checkpoint's folder, a pack or a GGUF.
     pub async fn read(source: &dyn Source) -> Result<Self> {
-        Files::of(&gguf::folder(source).await?).await
+        Files::of(&gguf::folder(Rc::new(source)).await?).await
     }
 
     /// Reads what is in a folder.

@@ -6,6 +6,7 @@ use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::Result;
 use crate::kernel::State;
 use crate::model::layers::Builder;
+use crate::model::stages::{Cuts, Staged};
 use crate::model::{Cache, Model};
 
 /// Which tokens' logits a plan computes.
@@ -31,6 +32,8 @@ pub struct Steps {
     pub tokens: Buffer,
     /// Logits, `[V]` or `[chunk, V]`.
     pub logits: Buffer,
+    /// Where experts are in the body, if they may be missing.
+    cuts: Option<Cuts>,
 }
 
 impl Steps {
@@ -39,7 +42,9 @@ impl Steps {
         let Model { device, spec, weights, .. } = model;
         let device = device.as_ref();
         let tokens = device.buffer("tokens", 4 * chunk as u64)?;
-        let mut b = Builder::new(device, cache, spec, chunk)?;
+        // A token of a device that runs ahead is played whole, and what its layers chose is read when it is done.
+        let apart = model.residency.is_some() && chunk == 1 && device.limits().ahead > 1;
+        let mut b = Builder::new(device, cache, spec, chunk, apart)?;
         let x = b.scratch("x", spec.hidden)?;
         b.embed(&weights.embed, &tokens, &x);
         for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate() {
@@ -52,17 +57,23 @@ impl Steps {
         if one {
             b.chunk = 1;
         }
+        let (list, state) = (std::mem::take(&mut b.cuts), cache.state.clone());
+        let cuts = model.residency.clone().map(|residency| Cuts { residency, list, apart, state });
         let logits = b.scratch("logits", spec.vocab)?;
         b.head(weights, &x, &logits)?;
-        Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits })
+        Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, cuts })
     }
 
     /// Prepares them for playing.
     pub async fn compile(&self, device: &dyn Device) -> Result<Forward> {
-        let Steps { body, head, chunk, rows, tokens, logits } = self;
+        let Steps { body, head, chunk, rows, tokens, logits, cuts } = self;
+        let stages = match cuts {
+            Some(cuts) => Some((cuts.residency.stage)(device, body, cuts).await?),
+            None => None,
+        };
         let (steps, tokens, logits) = (body.len() + head.len(), tokens.clone(), logits.clone());
         let (body, head) = try_join(device.compile(body.clone()), device.compile(head.clone())).await?;
-        Ok(Forward { body, head, chunk: *chunk, rows: *rows, steps, tokens, logits })
+        Ok(Forward { body, head, stages, chunk: *chunk, rows: *rows, steps, tokens, logits })
     }
 }
 
@@ -72,6 +83,8 @@ pub struct Forward {
     body: Plan,
     /// [`Steps::head`].
     head: Plan,
+    /// The body in stages, if experts may be missing.
+    stages: Option<Box<dyn Staged>>,
     /// Most tokens in a play.
     pub chunk: usize,
     /// Which logits the head computes.
@@ -90,11 +103,13 @@ impl Forward {
         Steps::new(model, cache, chunk, rows)?.compile(model.device.as_ref()).await
     }
 
-    /// Plays `tokens` at `position`; then the logits hold the last token's or all tokens' values. Does not wait.
+    /// Plays `tokens` at `position`; then the logits hold the last token's or all tokens' values. Waits for experts that
+    /// are not there, and for nothing else.
     ///
     /// # Panics
     /// When there are no tokens, or more than the chunk or the cache holds: callers split prompts.
-    pub fn play(&self, device: &dyn Device, cache: &Cache, position: usize, tokens: &[u32], seed: u64) -> Result<()> {
+    pub async fn play(&self, model: &Model, cache: &Cache, position: usize, tokens: &[u32], seed: u64) -> Result<()> {
+        let device = model.device.as_ref();
         assert!(!tokens.is_empty() && tokens.len() <= self.chunk, "{} tokens in a chunk", tokens.len());
         assert!(position + tokens.len() <= cache.context, "position {position} in the cache");
         let count = tokens.len() as u32;
@@ -102,7 +117,14 @@ impl Forward {
             State { position: position as u32, tokens: count, seed: seed as u32, seed_high: (seed >> 32) as u32 };
         device.write(&cache.state, 0, bytemuck::bytes_of(&state))?;
         device.write(&self.tokens, 0, bytemuck::cast_slice(tokens))?;
-        device.play(&self.plays(count))
+        let [body, head] = self.plays(count);
+        match &self.stages {
+            Some(stages) if !model.whole() => {
+                stages.play(device, count).await?;
+                device.play(&[head])
+            }
+            _ => device.play(&[body, head]),
+        }
     }
 
     /// What to play for `count` tokens that are on the device, at the position of the state there.

@@ -10,10 +10,12 @@ use crate::model::chosen::{Choice, Chosen};
 use crate::model::config::Config;
 use crate::model::family::read_spec;
 use crate::model::gguf;
+use crate::model::layers::MATVEC_TOKENS;
 use crate::model::needs::{self, layer, needs, own_name, views};
+use crate::model::residency::Boxed;
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
-    Names, Norm, QkNorm, Weights,
+    Names, Norm, QkNorm, Residency, Room, Weights,
 };
 use crate::source::Source;
 use crate::weights::{Matrix, Precision, Tensors, Verified};
@@ -72,6 +74,8 @@ pub struct Model {
     pub bytes: u64,
     /// Matrices that could not have the precision asked for.
     pub fallbacks: Vec<Fallback>,
+    /// Its experts, where not all of them were there when it was loaded.
+    pub residency: Option<Rc<Residency>>,
 }
 
 impl Model {
@@ -94,16 +98,64 @@ impl Model {
         device: Rc<dyn Device>,
         options: &LoadOptions,
     ) -> Result<(Model, Pending<'a>)> {
-        let folder = gguf::folder(source).await?;
+        Model::reserve_in(gguf::folder(Rc::new(source)).await?, device, options, Box::new(|_| Ok(()))).await
+    }
+
+    /// The same of a model whose experts come when they are needed, and have no more than `room`. What is pending is all the
+    /// rest; then it answers.
+    pub async fn stream(
+        source: Rc<dyn Source>,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+        room: Room,
+    ) -> Result<(Model, Pending<'static>)> {
+        let fit: Fit = Box::new(move |choice| choice.fit(room));
+        let (mut model, mut pending) = Model::reserve_in(gguf::folder(source).await?, device, options, fit).await?;
+        let (experts, rest) = pending.list.into_iter().partition(|(chosen, _)| stage(chosen) == Stage::Experts);
+        (pending.list, pending.total) = (rest, pending.trunk);
+        let layers = Vec::<(Chosen, Place)>::into_iter(experts).filter_map(|both| match both {
+            (Chosen::Experts { group, .. }, Place::Experts(experts)) => Some((group, experts)),
+            _ => None,
+        });
+        let residency = Rc::new(Residency::new(pending.tensors.clone(), pending.device.clone(), layers));
+        let shared = residency.clone();
+        pending.then = Some(Box::pin(async move { shared.shared().await }));
+        model.residency = Some(residency);
+        Ok((model, pending))
+    }
+
+    /// Whether all its weights are on the device, or what `reserve` left pending was brought.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        self.residency.as_ref().is_none_or(|residency| residency.whole())
+    }
+
+    /// The most tokens to play at once, of `most`: where experts may be missing, a few at once would need a slot for each of theirs,
+    /// while many take turns.
+    #[must_use]
+    pub fn chunk(&self, most: usize) -> usize {
+        if self.residency.is_some() && most <= MATVEC_TOKENS { 1 } else { most }
+    }
+
+    async fn reserve_in<'a>(
+        folder: Verified<'a>,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+        fit: Fit,
+    ) -> Result<(Model, Pending<'a>)> {
         let (spec, files) = read_model(&folder).await?;
         let context = context(&spec, options)?;
-        let tensors = open(folder, &spec).await?;
-        let choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
-        let total = choice.stored;
+        let tensors = Rc::new(open(folder, &spec).await?);
+        let mut choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
+        fit(&mut choice)?;
+        let (total, trunk) = (choice.stored, choice.trunk);
         let (model, list) = place(choice, (spec, files), device.clone(), context, options.cache)?;
-        Ok((model, Pending { tensors, device, list, total }))
+        Ok((model, Pending { tensors, device, list, total, trunk, then: None }))
     }
 }
+
+/// Makes a choice smaller.
+type Fit = Box<dyn FnOnce(&mut Choice) -> Result<()>>;
 
 /// A model with memory for what was chosen, and where each of it goes.
 pub(super) fn place(
@@ -122,17 +174,21 @@ pub(super) fn place(
     }
     let weights = reserved.assemble(device.as_ref(), &spec)?;
     let cache = cache.unwrap_or(device.limits().cache);
-    let model =
-        Model { spec, weights, device, context, cache, files, bytes: choice.bytes, fallbacks: choice.fallbacks };
+    let (bytes, fallbacks, residency) = (choice.bytes, choice.fallbacks, None);
+    let model = Model { spec, weights, device, context, cache, files, bytes, fallbacks, residency };
     Ok((model, list))
 }
 
 /// Weights that are still to come to a device.
 pub struct Pending<'a> {
-    tensors: Tensors<'a>,
+    tensors: Rc<Tensors<'a>>,
     device: Rc<dyn Device>,
     list: Vec<(Chosen, Place)>,
     total: u64,
+    /// Bytes of what is not experts.
+    trunk: u64,
+    /// What follows the list.
+    then: Option<Boxed<'a, ()>>,
 }
 
 /// Where weights go.
@@ -147,7 +203,7 @@ impl Pending<'_> {
     pub async fn load(self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         let (device, mut done) = (self.device.as_ref(), 0);
         for (chosen, place) in &self.list {
-            let stage = if matches!(chosen, Chosen::Experts { .. }) { Stage::Experts } else { Stage::Trunk };
+            let stage = stage(chosen);
             let mut on_read = |bytes| {
                 done += bytes;
                 progress(Progress { stage, done, total: self.total });
@@ -169,8 +225,15 @@ impl Pending<'_> {
                 _ => unreachable!("a place is made for what goes there"),
             }
         }
-        Ok(())
+        match self.then {
+            Some(then) => then.await,
+            None => Ok(()),
+        }
     }
+}
+
+fn stage(chosen: &Chosen) -> Stage {
+    if matches!(chosen, Chosen::Experts { .. }) { Stage::Experts } else { Stage::Trunk }
 }
 
 /// Configuration and texts of a model's folder.
@@ -231,11 +294,12 @@ impl Reserved {
                 self.matrices.insert(name.to_owned(), matrix.clone());
                 Place::Matrix(matrix)
             }
-            Chosen::Experts { group, layout } => {
-                let (prefix, all) = (&group.prefix, group.all());
-                let pool = device.buffer(prefix, layout.bytes() * all as u64)?;
+            Chosen::Experts { group, layout, slots } => {
+                let (prefix, all, held) = (&group.prefix, group.all(), *slots);
+                let pool = device.buffer(prefix, layout.bytes() * held as u64)?;
                 let slots = device.buffer(&format!("{prefix}.slots"), 4 * all as u64)?;
-                let every: Vec<u32> = (0..all as u32).collect();
+                // Where there are fewer slots, the first for experts that have none: a kernel never reads past the pool.
+                let every: Vec<u32> = (0..all).map(|e| if e < held { e as u32 } else { 0 }).collect();
                 device.write(&slots, 0, bytemuck::cast_slice(&every))?;
                 let experts = Experts { slots, pool, layout: *layout };
                 self.experts.insert(prefix.clone(), experts.clone());

@@ -125,7 +125,7 @@ pub(crate) fn views(spec: &ModelSpec) -> Vec<View> {
 
 /// The experts of layer `i`.
 fn group(spec: &ModelSpec, i: usize, moe: &Moe) -> Group {
-    let Moe { experts, width, shared, shared_width, .. } = *moe;
+    let Moe { experts, chosen, width, shared, shared_width, .. } = *moe;
     Group {
         prefix: layer(i, spec.names.experts),
         shared_prefix: layer(i, spec.names.shared),
@@ -133,6 +133,7 @@ fn group(spec: &ModelSpec, i: usize, moe: &Moe) -> Group {
         down: spec.names.down,
         biased: moe.biased,
         count: experts,
+        chosen,
         shared,
         shared_width,
         hidden: spec.hidden,

@@ -3,7 +3,9 @@
 //! Two passes: one over the list of tensors, which decides what lies where, and one over their bytes, a few rows or one
 //! expert at a time. The manifest is written last, so a pack that was cut off is not believed.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::format::Format;
@@ -12,7 +14,7 @@ use crate::model::files::TEXTS;
 use crate::model::gguf;
 use crate::model::load::{CONFIG, open, read_model};
 use crate::model::needs::needs;
-use crate::model::{Fallback, Progress, Stage};
+use crate::model::{Fallback, Heat, Progress, Stage};
 use crate::source::Source;
 use crate::weights::{
     CHUNK, Entry, ExpertLayout, ExpertTable, Group, MANIFEST, Manifest, Piece, Precision, SHARD, Sink, TensorAt,
@@ -22,17 +24,17 @@ use crate::weights::{
 /// Files that a copy of a model must keep, and their largest size in bytes.
 const LICENCES: [(&str, u64); 3] = [("LICENSE", 1 << 20), ("LICENSE.txt", 1 << 20), ("NOTICE", 1 << 20)];
 
-/// Packs the model in `source` into `sink` at a precision. The manifest that was written, and matrices that fell back.
+/// Packs the model in `source` into `sink` at a precision, its experts in order of `heat`, which may be empty. A pack can be
+/// packed again as it is. The manifest that was written, and matrices that fell back.
 pub async fn pack(
     source: &dyn Source,
     precision: Precision,
+    heat: &Heat,
     sink: &mut dyn Sink,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Manifest, Vec<Fallback>)> {
-    let folder = gguf::folder(source).await?;
-    if folder.manifest.is_some() {
-        return Err(Error::Request { field: "source".into(), reason: "is a pack already".into() });
-    }
+    let folder = gguf::folder(Rc::new(source)).await?;
+    let packed = folder.manifest.as_ref().map(|manifest| manifest.precision.clone());
     let (spec, _) = read_model(&folder).await?;
     let tensors = open(folder, &spec).await?;
     let choice = Choice::new(&tensors.index, needs(&spec), precision)?;
@@ -45,13 +47,13 @@ pub async fn pack(
     let files = std::mem::take(&mut writer.files);
     let mut manifest = Manifest {
         moebius: VERSION,
-        precision: precision.name().into(),
+        precision: packed.unwrap_or_else(|| precision.name().into()),
         files,
         shards: Vec::new(),
         tensors: BTreeMap::new(),
         experts: BTreeMap::new(),
     };
-    let shards = shards(&choice.list);
+    let shards = shards(&choice.list, heat);
     let mut done = 0;
     for (number, shard) in shards.iter().enumerate() {
         let head = header(shard.iter().flat_map(|item| &item.entries));
@@ -60,7 +62,7 @@ pub async fn pack(
         writer.write(&head).await?;
         let mut at = head.len() as u64;
         for item in shard {
-            note(&mut manifest, item, number, at);
+            note(&mut manifest, item, heat, number, at);
             at += item.bytes();
             let mut on_read = |bytes| {
                 done += bytes;
@@ -149,11 +151,18 @@ struct Plain<'a> {
     format: Format,
 }
 
-/// Everything in order of loading, cut into shards. Experts start a shard of their own: the trunk is fetched whole.
-fn shards(list: &[Chosen]) -> Vec<Vec<Item<'_>>> {
+/// Everything in order of loading, cut into shards. Experts start a shard of their own, the hottest first: the trunk is fetched
+/// whole.
+fn shards<'a>(list: &'a [Chosen], heat: &Heat) -> Vec<Vec<Item<'a>>> {
     let mut shards: Vec<Vec<Item<'_>>> = Vec::new();
     let (mut room, mut experts) = (0, false);
-    for item in list.iter().flat_map(items) {
+    let mut all: Vec<Item<'_>> = list.iter().flat_map(items).collect();
+    // The trunk is what cannot be missed; what is equally hot stays in order.
+    all.sort_by_key(|item| match &item.what {
+        What::Rows { .. } => None,
+        What::Expert { group, i, .. } => Some(Reverse(heat.get(&group.prefix).and_then(|of| of.get(*i)).copied())),
+    });
+    for item in all {
         let wanted = item.room();
         let turns = !experts && item.stage() == Stage::Experts;
         experts |= turns;
@@ -185,7 +194,7 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
             let plain = |name, rows| Plain { name, shape: vec![rows, cols], rows, cols, format: *format };
             parts.iter().flat_map(|(name, rows)| runs(&plain(name, *rows))).collect()
         }
-        Chosen::Experts { group, layout } => {
+        Chosen::Experts { group, layout, .. } => {
             let expert = |i| {
                 let (name, shape) = (format!("{}.{i}.record", group.prefix), vec![layout.stride as u64]);
                 let entries = vec![Entry { name, dtype: "U32", shape, bytes: layout.bytes() }];
@@ -238,12 +247,14 @@ fn entries(plain: &Plain<'_>, rows: u64, part: &str) -> Vec<Entry> {
 }
 
 /// Notes in the manifest where an item lies.
-fn note(manifest: &mut Manifest, item: &Item<'_>, shard: usize, at: u64) {
+fn note(manifest: &mut Manifest, item: &Item<'_>, heat: &Heat, shard: usize, at: u64) {
     match &item.what {
-        What::Expert { group: Group { prefix, hidden, width, biased, .. }, layout, .. } => {
-            let (up, down, records) = (layout.up_format, layout.down_format, Vec::new());
-            let empty = ExpertTable { up, down, hidden: *hidden, width: *width, biased: *biased, records };
-            manifest.experts.entry(prefix.clone()).or_insert(empty).records.push((shard, at));
+        What::Expert { group, i, layout } => {
+            let Group { prefix, hidden, width, biased, .. } = group;
+            let (up, down, records) = (layout.up_format, layout.down_format, vec![(0, 0); group.all()]);
+            let heat = heat.get(prefix).cloned().unwrap_or_default();
+            let empty = ExpertTable { up, down, hidden: *hidden, width: *width, biased: *biased, records, heat };
+            manifest.experts.entry(prefix.clone()).or_insert(empty).records[*i] = (shard, at);
         }
         What::Rows { plain, rows, .. } => {
             let scales = if item.entries.len() == 2 { at + item.entries[0].bytes } else { 0 };

@@ -8,7 +8,7 @@ use futures_util::future::try_join;
 use crate::device::{Device, Reading};
 use crate::error::{Error, Result};
 use crate::kernel::Settings;
-use crate::model::{Cache, LoadOptions, Model, Progress};
+use crate::model::{Cache, LoadOptions, Model, Progress, Room};
 use crate::session::rig::Rig;
 use crate::session::token_loop::Answer;
 use crate::session::{Finish, Host, Recover, Report, Sampling};
@@ -79,6 +79,19 @@ impl Session {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let (model, pending) = Model::reserve(source, device, options).await?;
+        let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
+        Ok(Session::with(model, rig))
+    }
+
+    /// The same, which answers as soon as what every token reads is there: see [`Model::stream`].
+    pub async fn stream(
+        source: Rc<dyn Source>,
+        device: Rc<dyn Device>,
+        options: &LoadOptions,
+        room: Room,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self> {
+        let (model, pending) = Model::stream(source, device, options, room).await?;
         let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
         Ok(Session::with(model, rig))
     }
@@ -172,6 +185,8 @@ impl Session {
     /// learns what it takes.
     pub(super) async fn read(&mut self, prompt: &[u32], seed: u64, host: &dyn Host) -> Result<ControlFlow<()>> {
         let device = self.model.device.as_ref();
+        // What a prompt does not want can wait: its first word may not.
+        let _hold = self.model.residency.as_ref().map(|residency| residency.hold());
         let (mut before, mut since): (Option<Reading>, _) = (None, host.now());
         while self.kept.len() < prompt.len() {
             if host.breathe().await.is_break() {
@@ -180,13 +195,15 @@ impl Session {
             let at = self.kept.len();
             let forward = &self.rig.prefill.0;
             let chunk = &prompt[at..prompt.len().min(at + forward.chunk)];
-            forward.play(device, &self.rig.cache, at, chunk, seed)?;
+            forward.play(&self.model, &self.rig.cache, at, chunk, seed).await?;
             let done = device.begin_read(&self.rig.cache.state, 0, 4)?;
             self.kept.extend_from_slice(chunk);
             if let Some(before) = before.replace(done) {
                 before.await?;
                 let now = host.now();
-                device.pace((now - since) / forward.steps as f64);
+                if self.model.whole() {
+                    device.pace((now - since) / forward.steps as f64);
+                }
                 since = now;
             }
         }

@@ -23,7 +23,7 @@ impl Rig {
         let (device, spec) = (model.device.as_ref(), &model.spec);
         let cache = Cache::new(device, spec, model.context, model.cache)?;
         let choice = Choice::new(device, spec.vocab)?;
-        let chunk = CHUNK.min(model.context);
+        let chunk = model.chunk(CHUNK.min(model.context));
         let prefill = Steps::new(model, &cache, chunk, Logits::Last)?;
         let decode = Steps::new(model, &cache, 1, Logits::Last)?;
         let first = choice.chooser(device, &cache, &prefill, &decode);

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
-use crate::model::{Forward, Logits};
+use crate::model::{Forward, Logits, Routes};
 use crate::session::{CHUNK, Host, Sampling, Session};
 
 impl Session {
@@ -20,11 +20,23 @@ impl Session {
         Ok(scores)
     }
 
+    /// What experts the tokens of a text choose, in windows as [`Session::score`] has them; of a model that was streamed.
+    pub async fn routes(&mut self, tokens: &[u32], window: usize, host: &dyn Host) -> Result<Routes> {
+        let missing =
+            || Error::Request { field: "tokens".into(), reason: "choose no experts: the model has none".into() };
+        let residency = self.model.residency.clone().ok_or_else(missing)?;
+        residency.watch();
+        let scored = self.score(tokens, window, host).await;
+        let routes = residency.watched();
+        scored?;
+        routes.ok_or_else(missing)
+    }
+
     /// Scores every window that `scores` has not.
     async fn score_on(&mut self, scores: &mut Vec<f64>, tokens: &[u32], window: usize, host: &dyn Host) -> Result<()> {
         self.reset();
         let (device, spec) = (self.model.device.clone(), &self.model.spec);
-        let chunk = CHUNK.min(window);
+        let chunk = self.model.chunk(CHUNK.min(window));
         let forward = Forward::compile(&self.model, &self.rig.cache, chunk, Logits::All).await?;
         let row = 4 * spec.vocab as u64;
         let done = scores.len() / (window - 1);
@@ -37,7 +49,7 @@ impl Session {
                     return Err(Error::Request { field: "tokens".into(), reason: "stopped by the caller".into() });
                 }
                 let at = i * chunk;
-                forward.play(device.as_ref(), &self.rig.cache, at, part, 0)?;
+                forward.play(&self.model, &self.rig.cache, at, part, 0).await?;
                 let bytes = device.read(&forward.logits, 0, row * part.len() as u64).await?;
                 let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
                 for (logits, next) in logits.chunks_exact(spec.vocab).zip(&window[at + 1..]) {

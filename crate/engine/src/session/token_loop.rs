@@ -140,12 +140,15 @@ impl Session {
                 return Ok(Finish::Abort);
             }
             self.rig.choice.saw(id);
-            self.kept.push(id);
             let each = (host.now() - since) / (answer.tokens.len() - before) as f64;
-            flight.ahead = ((QUEUED_MS / each) as usize).max(2).min(self.most_ahead);
+            // What experts a token wants is known when it is played: while some are missing, nothing is under way before.
+            let most = if self.model.whole() { self.most_ahead } else { 1 };
+            flight.ahead = ((QUEUED_MS / each) as usize).max(2).min(most);
             if flight.coming.is_empty() {
-                self.play_known(answer, &mut flight, id)?;
+                self.play_known(answer, &mut flight, id).await?;
             }
+            // Not before: what an expert could not be brought for is not there.
+            self.kept.push(id);
         }
     }
 
@@ -171,15 +174,15 @@ impl Session {
         }
     }
 
-    /// Plays the last kept token, which the device may not know: nothing was under way, or what was is taken back.
-    fn play_known(&self, answer: &Answer, flight: &mut Flight, id: u32) -> Result<()> {
+    /// Plays the last token, which the device may not know: nothing was under way, or what was is taken back.
+    async fn play_known(&self, answer: &Answer, flight: &mut Flight, id: u32) -> Result<()> {
         let device = self.model.device.as_ref();
         if flight.stale && !flight.greedy {
             self.rig.choice.tell(device)?;
         }
         flight.stale = !answer.forced.is_empty();
-        self.rig.decode.0.play(device, &self.rig.cache, self.kept.len() - 1, &[id], answer.seed)?;
-        flight.played = self.kept.len();
+        self.rig.decode.0.play(&self.model, &self.rig.cache, self.kept.len(), &[id], answer.seed).await?;
+        flight.played = self.kept.len() + 1;
         Ok(())
     }
 }

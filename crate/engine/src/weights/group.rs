@@ -20,6 +20,8 @@ pub(crate) struct Group {
     /// Whether all three have biases.
     pub(crate) biased: bool,
     pub(crate) count: usize,
+    /// Those of them that a token chooses.
+    pub(crate) chosen: usize,
     pub(crate) shared: usize,
     pub(crate) shared_width: usize,
     pub(crate) hidden: usize,
@@ -30,6 +32,11 @@ impl Group {
     /// Experts of both kinds.
     pub(crate) fn all(&self) -> usize {
         self.count + self.shared
+    }
+
+    /// Experts that a token has, of both kinds.
+    pub(crate) fn at_work(&self) -> usize {
+        self.chosen + self.shared
     }
 
     /// Names and lengths of the biases of the MLP called `name`. Families that have them have gates and ups by turns.

@@ -7,6 +7,7 @@
 //! - A matrix is one or more *pieces* of whole rows, so that it can go over several shards. A piece in a format without
 //!   scales is one tensor, else one of weights and one of scales.
 //! - A routed expert is one tensor of 32-bit words: its *record*, exactly as kernels read it ([`ExpertLayout`]).
+//! - Shards have experts in order of *heat*, how many tokens of a text chose each, where that was measured: the first to be fetched.
 //! - Every byte of every file lies in one *chunk* with a SHA-256. A chunk is at most 8 MiB, and holds no bytes of two
 //!   experts: an expert is what is downloaded, checked and kept.
 
@@ -112,6 +113,9 @@ pub struct ExpertTable {
     pub biased: bool,
     /// Shard, and where the record starts in its file, of each expert.
     pub records: Vec<(usize, u64)>,
+    /// How many tokens of a text chose each expert; empty where that was not measured. Who fetches them goes by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heat: Vec<u64>,
 }
 
 impl ExpertTable {
@@ -227,6 +231,9 @@ impl Manifest {
         let bytes = table.layout()?.bytes();
         for (shard, offset) in &table.records {
             self.inside(*shard, *offset, Some(bytes)).map_err(wrong)?;
+        }
+        if ![0, table.records.len()].contains(&table.heat.len()) {
+            return Err(wrong(format!("heat of {} experts of {}", table.heat.len(), table.records.len())));
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ const BYTES: u64 = 32 << 20;
 
 /// A model's folder. If it is a pack, the files that its manifest lists are checked; other files pass through.
 pub(crate) struct Verified<'a> {
-    source: &'a dyn Source,
+    source: Rc<dyn Source + 'a>,
     /// The manifest, if it is a pack.
     pub(crate) manifest: Option<Manifest>,
     /// Architecture of a GGUF, if it is one.
@@ -39,8 +39,8 @@ type Kept = (String, usize, Rc<Vec<u8>>);
 
 impl<'a> Verified<'a> {
     /// The folder `source`, with its manifest read if there is one.
-    pub(crate) async fn open(source: &'a dyn Source) -> Result<Self> {
-        let manifest = if exists(source, MANIFEST).await? {
+    pub(crate) async fn over(source: Rc<dyn Source + 'a>) -> Result<Self> {
+        let manifest = if exists(source.as_ref(), MANIFEST).await? {
             Some(Manifest::parse(&source.read_all(MANIFEST, BYTES).await?)?)
         } else {
             None
@@ -57,7 +57,7 @@ impl<'a> Verified<'a> {
 
     /// The model in the files of a GGUF, with the texts that its metadata make.
     pub(crate) fn of_gguf(
-        source: &'a dyn Source,
+        source: Rc<dyn Source + 'a>,
         arch: String,
         gguf: Vec<(String, Header)>,
         texts: BTreeMap<&'static str, Vec<u8>>,

@@ -42,7 +42,7 @@ impl Gpu {
             let ticks = self.faults.scoped("clock", || Memory(self.device.create_buffer(&descriptor)))?;
             encoder.resolve_query_set(&queries, 0..count, &ticks.0, 0);
             self.submit(Some(encoder.finish()));
-            let bytes = self.fetch(&ticks.0, 0, size)?.await?;
+            let bytes = self.fetch(&[(&ticks.0, 0, size)], size)?.await?;
             let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
             let period = f64::from(self.queue.get_timestamp_period()) / 1e6;
             times.extend(ticks.chunks_exact(2).map(|t| t[1].saturating_sub(t[0]) as f64 * period));

@@ -203,14 +203,22 @@ impl Device for Gpu {
     }
 
     fn begin_read(&self, buffer: &Buffer, offset: u64, bytes: u64) -> Result<Reading> {
+        self.begin_reads(&[(buffer, offset, bytes)])
+    }
+
+    fn begin_reads(&self, parts: &[(&Buffer, u64, u64)]) -> Result<Reading> {
         self.faults.check()?;
-        let memory = inside(buffer, offset, bytes)?;
+        let mut pieces = Vec::with_capacity(parts.len());
+        for (buffer, offset, bytes) in parts.iter().filter(|(_, _, bytes)| *bytes > 0) {
+            pieces.push((&inside(buffer, *offset, *bytes)?.0, *offset, *bytes));
+        }
+        let bytes = pieces.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
         if bytes == 0 {
             return Ok(Box::pin(std::future::ready(Ok(Vec::new()))));
         }
         let traffic = self.traffic.get();
         self.traffic.set(Traffic { read: traffic.read + bytes, ..traffic });
-        self.fetch(&memory.0, offset, bytes)
+        self.fetch(&pieces, bytes)
     }
 
     async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {

@@ -18,12 +18,17 @@ const KEPT: u64 = 1 << 20;
 pub(super) type Spare = Rc<RefCell<Vec<wgpu::Buffer>>>;
 
 impl Gpu {
-    /// Begins a read of a buffer as it will be after all that is pending, which is submitted.
-    pub(super) fn fetch(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Reading> {
+    /// Begins a read of pieces of buffers, of `bytes` bytes together, as they will be after all that is pending, which is
+    /// submitted.
+    pub(super) fn fetch(&self, pieces: &[(&wgpu::Buffer, u64, u64)], bytes: u64) -> Result<Reading> {
         let staging = self.staging(bytes)?;
-        let copy =
-            |encoder: &mut wgpu::CommandEncoder| encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
-        copy(self.pending.borrow_mut().encoder.get_or_insert_with(|| self.encoder()));
+        let mut pending = self.pending.borrow_mut();
+        let (encoder, mut at) = (pending.encoder.get_or_insert_with(|| self.encoder()), 0);
+        for (buffer, offset, bytes) in pieces {
+            encoder.copy_buffer_to_buffer(buffer, *offset, &staging, at, *bytes);
+            at += bytes;
+        }
+        drop(pending);
         let submission_index = self.flush();
 
         let signal = Signal::default();

@@ -98,7 +98,9 @@ pub(in crate::kernel) fn experts_matmul(call: &Call<'_>, scratch: &mut Scratch) 
     let share = call.share(outputs, GRAIN);
     let rows = share.start << p.gated..share.end << p.gated;
     let (firsts, pairs) = sorted.split_at(p.experts as usize + 1);
-    let inputs = (firsts[p.experts as usize] / p.sharing) as usize;
+    // As many as the list names: it may be of some experts alone.
+    let named = pairs[..firsts[p.experts as usize] as usize].iter().max();
+    let inputs = named.map_or(0, |last| (last / p.sharing) as usize + 1);
     let norm = (p.norm == 1).then(|| (&norm[..cols], p.eps));
     scratch.inputs(call.path, format, norm, (0..inputs).map(|i| &x[i * cols..][..cols]), cols);
     for (e, ends) in firsts.windows(2).enumerate() {

@@ -10,6 +10,7 @@ mod tensors;
 mod tokenizer;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -24,10 +25,10 @@ use object::Object;
 pub(crate) use tensors::index;
 
 /// The folder of `source`: of checkpoints and packs as it is, of a GGUF as its header says.
-pub(crate) async fn folder(source: &dyn Source) -> Result<Verified<'_>> {
-    let Some(file) = source.gguf() else { return Verified::open(source).await };
-    let mut headers = gguf::read_all(source, file).await?;
-    let texts = texts(source, &headers).await?;
+pub(crate) async fn folder<'a>(source: Rc<dyn Source + 'a>) -> Result<Verified<'a>> {
+    let Some(file) = source.gguf() else { return Verified::over(source).await };
+    let mut headers = gguf::read_all(source.as_ref(), file).await?;
+    let texts = texts(source.as_ref(), &headers).await?;
     let arch = Meta::new(&headers)?.arch.to_owned();
     // The vocabulary is in a text now.
     for (_, header) in &mut headers {

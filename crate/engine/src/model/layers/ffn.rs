@@ -4,6 +4,7 @@ use crate::device::Buffer;
 use crate::error::Result;
 use crate::kernel;
 use crate::model::layers::{Builder, Input, MATVEC_TOKENS, Product, product};
+use crate::model::stages::Cut;
 use crate::model::{Experts, Mlp, Moe};
 
 impl Builder<'_> {
@@ -29,7 +30,7 @@ impl Builder<'_> {
         x: &Buffer,
     ) -> Result<()> {
         let at_work = moe.chosen + moe.shared;
-        let chosen = self.scratch("chosen", 2 * at_work)?;
+        let chosen = self.own(i, "chosen", 2 * at_work)?;
         let inner = self.scratch("experts", at_work * moe.width)?;
         let params = kernel::TopK {
             experts: moe.experts as u32,
@@ -56,12 +57,21 @@ impl Builder<'_> {
             self.linear(format!("layers.{i}.router"), (router, logit_bias), n, &logits);
             self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
         }
+        let before = self.steps.len();
         let routed = Routed { i, moe, at_work, experts, n, chosen: &chosen, inner: &inner, x };
         if self.chunk > MATVEC_TOKENS {
             return self.many_experts(&routed);
         }
         self.few_experts(&routed);
+        self.cut(&routed, before, before, None);
         Ok(())
+    }
+
+    /// Notes where experts were put: from `work` to here they work.
+    fn cut(&mut self, r: &Routed<'_>, before: usize, work: usize, sorted: Option<Buffer>) {
+        let (done, chosen, experts) = (self.steps.len(), r.chosen.clone(), r.moe.experts + r.moe.shared);
+        let (x, at_work) = (r.x.clone(), r.at_work);
+        self.cuts.push(Cut { before, work, done, x, chosen, at_work, experts, sorted });
     }
 
     /// The chosen experts for few tokens: each reads its own.
@@ -96,6 +106,7 @@ impl Builder<'_> {
         let experts = moe.experts + moe.shared;
         let made = self.scratch("made", r.at_work * hidden)?;
         let sorted = self.words("sorted", experts + 1 + self.chunk * r.at_work)?;
+        let before = self.steps.len();
         let sort = kernel::ExpertsSort { experts: experts as u32, chosen: r.at_work as u32 };
         self.step(
             format!("layers.{i}.sort"),
@@ -135,6 +146,7 @@ impl Builder<'_> {
             let bindings = [x, r.n.weight(), &sorted, &r.experts.slots, &r.experts.pool, y];
             self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
         }
+        self.cut(r, before, before + 1, Some(sorted));
         let combine = kernel::Combine { hidden: hidden as u32, chosen: r.at_work as u32 };
         self.step(format!("layers.{i}.combine"), &kernel::COMBINE, None, &combine, &[&made, r.chosen, r.x]);
         Ok(())

@@ -11,10 +11,11 @@ use crate::device::{Buffer, Device, Step};
 use crate::error::Result;
 use crate::format::Format;
 use crate::kernel::{self, Kernel};
+use crate::model::stages::Cut;
 use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Norm, Weights};
 
 /// Tokens up to which `matvec` is used; above it `matmul`'s tiles.
-const MATVEC_TOKENS: usize = 4;
+pub(super) const MATVEC_TOKENS: usize = 4;
 
 /// A matrix and its bias.
 type Product<'a> = (&'a Matrix, Option<&'a Buffer>);
@@ -46,15 +47,26 @@ pub(super) struct Builder<'a> {
     pub(super) chunk: usize,
     /// Scratch buffers by name: layers run one after another and share them.
     scratch: BTreeMap<String, Buffer>,
+    /// Whether what layers choose by is kept apart, for whoever reads it when they are all done.
+    apart: bool,
     /// Bound where a kernel has a binding that it does not use.
     unused: Buffer,
     steps: Vec<Step>,
+    /// Where experts are among the steps so far.
+    pub(super) cuts: Vec<Cut>,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(device: &'a dyn Device, cache: &'a Cache, spec: &'a ModelSpec, chunk: usize) -> Result<Self> {
+    pub(super) fn new(
+        device: &'a dyn Device,
+        cache: &'a Cache,
+        spec: &'a ModelSpec,
+        chunk: usize,
+        apart: bool,
+    ) -> Result<Self> {
         let unused = device.buffer("unused", 16)?;
-        Ok(Builder { device, cache, spec, chunk, scratch: BTreeMap::new(), unused, steps: Vec::new() })
+        let (scratch, steps, cuts) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Ok(Builder { device, cache, spec, chunk, scratch, apart, unused, steps, cuts })
     }
 
     /// The steps so far, which the next ones do not follow.
@@ -65,6 +77,11 @@ impl<'a> Builder<'a> {
     /// A working buffer `[chunk, width]`, shared by all layers that ask for the same name and width.
     pub(super) fn scratch(&mut self, name: &str, width: usize) -> Result<Buffer> {
         self.words(name, self.chunk * width)
+    }
+
+    /// The same for layer `i` alone, where layers are kept apart.
+    pub(super) fn own(&mut self, i: usize, name: &str, width: usize) -> Result<Buffer> {
+        if self.apart { self.scratch(&format!("layers.{i}.{name}"), width) } else { self.scratch(name, width) }
     }
 
     /// A working buffer of `count` words, shared likewise.
@@ -114,7 +131,8 @@ impl<'a> Builder<'a> {
     /// What products read of `x` under a norm: RMSNorm is theirs to make, LayerNorm is made first.
     fn normed(&mut self, label: &str, x: &Buffer, norm: &Norm) -> Result<Input> {
         let Some(bias) = &norm.bias else { return Ok(Input { x: x.clone(), norm: Some(norm.weight.clone()) }) };
-        let y = self.scratch("normed", self.spec.hidden)?;
+        let name = if self.apart { format!("{label}.normed") } else { "normed".into() };
+        let y = self.scratch(&name, self.spec.hidden)?;
         let params = kernel::LayerNorm { width: self.spec.hidden as u32, eps: self.spec.eps };
         self.step(format!("{label}.norm"), &kernel::LAYER_NORM, None, &params, &[x, &norm.weight, bias, &y]);
         Ok(Input { x: y, norm: None })

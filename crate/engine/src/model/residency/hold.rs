@@ -1,0 +1,44 @@
+//! Something that others wait for the end of: a counter of guards, and a future of there being none.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
+
+/// Guards that are held.
+#[derive(Default)]
+pub(super) struct Holds {
+    count: Cell<usize>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// One of them, until it is dropped.
+pub(crate) struct Hold<'a>(&'a Holds);
+
+impl Holds {
+    /// One more.
+    pub(super) fn hold(&self) -> Hold<'_> {
+        self.count.set(self.count.get() + 1);
+        Hold(self)
+    }
+
+    /// Waits until there is none.
+    pub(super) async fn none(&self) {
+        poll_fn(|context| {
+            if self.count.get() == 0 {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+        if self.0.count.get() == 0 {
+            self.0.waiting.take().into_iter().for_each(Waker::wake);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The forward pass in stages, for a model some of whose experts are elsewhere: each ends with a layer's choice of experts. The
+//! steps are those of the whole pass, so what comes of them is the same to the bit.
+
+use std::rc::Rc;
+
+use crate::device::{Buffer, Device, Plan, Step};
+use crate::error::{Error, Result};
+use crate::kernel;
+use crate::model::Residency;
+use crate::model::residency::Boxed;
+
+/// Where a layer's experts are in a list of steps.
+#[derive(Clone)]
+pub(super) struct Cut {
+    /// Steps before the choice is known.
+    pub(super) before: usize,
+    /// Steps from which on the experts work: those between list what each has to do, which is done here instead.
+    pub(super) work: usize,
+    /// Steps until the experts are done.
+    pub(super) done: usize,
+    /// What they add to.
+    pub(super) x: Buffer,
+    /// Pairs (expert, weight) of each token.
+    pub(super) chosen: Buffer,
+    /// Experts of a token.
+    pub(super) at_work: usize,
+    /// Experts of the layer.
+    pub(super) experts: usize,
+    /// What each expert has to do, where many tokens share them: see `experts_sort`.
+    pub(super) sorted: Option<Buffer>,
+}
+
+/// A pass that brings what it lacks.
+pub(super) trait Staged {
+    /// Plays it for `tokens` tokens.
+    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32) -> Boxed<'a, ()>;
+}
+
+/// Prepares steps, cut where layers choose. Behind a pointer: a program that streams no model does not carry it.
+pub(super) type Stage = for<'a> fn(&'a dyn Device, &'a [Step], &'a Cuts) -> Boxed<'a, Box<dyn Staged>>;
+
+/// The cuts of a pass.
+pub(super) struct Cuts {
+    /// Who has the experts.
+    pub(super) residency: Rc<Residency>,
+    /// In order.
+    pub(super) list: Vec<Cut>,
+    /// Whether what layers choose by is kept apart, so that it may be read when all are done.
+    pub(super) apart: bool,
+    /// [`crate::model::Cache::state`].
+    pub(super) state: Buffer,
+}
+
+/// A stage: until a layer's choice is known.
+struct One {
+    until: Plan,
+    /// The chosen experts' work.
+    work: Plan,
+    /// The same, from what `x` was before.
+    again: Option<Plan>,
+    cut: Cut,
+}
+
+/// The stages of a pass, and what follows the last.
+struct Stages {
+    residency: Rc<Residency>,
+    stages: Vec<One>,
+    rest: Plan,
+    apart: bool,
+}
+
+/// See [`Stage`].
+pub(super) fn stage<'a>(device: &'a dyn Device, steps: &'a [Step], cuts: &'a Cuts) -> Boxed<'a, Box<dyn Staged>> {
+    Box::pin(async move { Ok(Box::new(Stages::compile(device, steps, cuts).await?) as Box<dyn Staged>) })
+}
+
+impl Staged for Stages {
+    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32) -> Boxed<'a, ()> {
+        match self.apart {
+            true => Box::pin(self.play_at_once(device)),
+            false => Box::pin(self.play_in_turn(device, tokens)),
+        }
+    }
+}
+
+impl Stages {
+    async fn compile(device: &dyn Device, steps: &[Step], cuts: &Cuts) -> Result<Self> {
+        let mut stages = Vec::with_capacity(cuts.list.len());
+        let mut at = 0;
+        for cut in &cuts.list {
+            let (mut until, work) = (steps[at..cut.before].to_vec(), steps[cut.work..cut.done].to_vec());
+            let mut again = None;
+            if cuts.apart {
+                let before = device.buffer("before", cut.x.bytes())?;
+                until.push(copy(&cuts.state, &cut.x, &before));
+                let steps = [vec![copy(&cuts.state, &before, &cut.x)], work.clone()].concat();
+                again = Some(device.compile(steps).await?);
+            }
+            let (until, work) = (device.compile(until).await?, device.compile(work).await?);
+            stages.push(One { until, work, again, cut: cut.clone() });
+            at = cut.done;
+        }
+        let rest = device.compile(steps[at..].to_vec()).await?;
+        Ok(Stages { residency: cuts.residency.clone(), stages, rest, apart: cuts.apart })
+    }
+
+    /// Plays one after another, each when the experts of the one before are there.
+    async fn play_in_turn(&self, device: &dyn Device, tokens: u32) -> Result<()> {
+        let residency = self.residency.as_ref();
+        for (layer, One { until, work, cut, .. }) in self.stages.iter().enumerate() {
+            device.play(&[(until, tokens)])?;
+            let bytes = device.read(&cut.chosen, 0, cut.bytes(tokens)).await?;
+            let wanted = cut.wanted(&bytes)?;
+            residency.chose(layer, &bytemuck::pod_collect_to_vec(&bytes));
+            let experts: Vec<usize> = (0..cut.experts).filter(|e| !wanted[*e].is_empty()).collect();
+            match &cut.sorted {
+                // A pair's products are the same in whatever pass they are made.
+                Some(sorted) => {
+                    for pass in residency.passes(layer, experts) {
+                        residency.need(layer, &pass).await?;
+                        device.write(sorted, 0, bytemuck::cast_slice(&list(&wanted, &pass)))?;
+                        device.play(&[(work, tokens)])?;
+                    }
+                }
+                None => {
+                    residency.need(layer, &experts).await?;
+                    device.play(&[(work, tokens)])?;
+                }
+            }
+        }
+        device.play(&[(&self.rest, tokens)])
+    }
+
+    /// Plays a token as if all its experts were there, and once more from the first layer one of whose was not. What the layers
+    /// after it chose is nearly right then: it is brought too.
+    async fn play_at_once(&self, device: &dyn Device) -> Result<()> {
+        let residency = self.residency.as_ref();
+        let untils = |from: usize| self.stages.iter().skip(from).map(|stage| &stage.until).chain([&self.rest]);
+        device.play(&untils(0).take(1).map(|plan| (plan, 1)).collect::<Vec<_>>())?;
+        // Layers that have done their part, and what was brought on suspicion to others.
+        let (mut noted, mut brought) = (0, vec![Vec::new(); self.stages.len()]);
+        let mut from = 0;
+        loop {
+            let mut plans = Vec::new();
+            for (i, (stage, then)) in self.stages[from..].iter().zip(untils(from + 1)).enumerate() {
+                let again = stage.again.as_ref().filter(|_| i == 0 && noted > 0);
+                plans.extend([(again.unwrap_or(&stage.work), 1), (then, 1)]);
+            }
+            device.play(&plans)?;
+            let parts: Vec<_> = self.stages[noted..].iter().map(|s| (&s.cut.chosen, 0, s.cut.bytes(1))).collect();
+            let bytes = device.begin_reads(&parts)?.await?;
+            let mut left = bytes.as_slice();
+            let mut wanted = Vec::new();
+            for stage in &self.stages[noted..] {
+                let mine = left.split_off(..stage.cut.bytes(1) as usize).unwrap_or_default();
+                let of = stage.cut.wanted(mine)?;
+                wanted.push((mine, (0..stage.cut.experts).filter(|e| !of[*e].is_empty()).collect::<Vec<_>>()));
+            }
+            let first = noted;
+            let mut missing = Vec::new();
+            for (i, (pairs, wanted)) in wanted.iter().enumerate() {
+                let layer = first + i;
+                let absent = residency.missing(layer, wanted);
+                if missing.is_empty() {
+                    let late = wanted.iter().filter(|e| absent.contains(e) || brought[layer].contains(*e));
+                    residency.chose(layer, &bytemuck::pod_collect_to_vec(pairs));
+                    residency.note(layer, wanted, &late.copied().collect::<Vec<_>>());
+                    (noted, from) = (layer + 1, layer);
+                }
+                brought[layer].extend_from_slice(&absent);
+                missing.extend(absent.into_iter().map(|e| (layer, e, wanted.as_slice())));
+            }
+            if missing.is_empty() {
+                return Ok(());
+            }
+            residency.bring_all(&missing).await?;
+        }
+    }
+}
+
+impl Cut {
+    /// Bytes of what so many tokens chose.
+    fn bytes(&self, tokens: u32) -> u64 {
+        8 * self.at_work as u64 * u64::from(tokens)
+    }
+
+    /// The pairs (token, choice) of each expert.
+    fn wanted(&self, bytes: &[u8]) -> Result<Vec<Vec<u32>>> {
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+        let mut wanted = vec![Vec::new(); self.experts];
+        for (pair, choice) in words.chunks_exact(2).enumerate() {
+            let of = wanted.get_mut(choice[0] as usize);
+            let wrong = || Error::Device(format!("expert {} was chosen of {}", choice[0], self.experts));
+            of.ok_or_else(wrong)?.push(pair as u32);
+        }
+        Ok(wanted)
+    }
+}
+
+/// What `experts_sort` makes, of the experts of a pass alone.
+fn list(wanted: &[Vec<u32>], pass: &[usize]) -> Vec<u32> {
+    let (mut firsts, mut pairs) = (Vec::with_capacity(wanted.len() + 1), Vec::new());
+    for (expert, of) in wanted.iter().enumerate() {
+        firsts.push(pairs.len() as u32);
+        if pass.contains(&expert) {
+            pairs.extend_from_slice(of);
+        }
+    }
+    firsts.push(pairs.len() as u32);
+    firsts.append(&mut pairs);
+    firsts
+}
+
+/// Copies a token's floats.
+fn copy(state: &Buffer, from: &Buffer, to: &Buffer) -> Step {
+    let params = kernel::Last { width: from.bytes() as u32 / 4 };
+    let bindings = [state, from, to].map(Buffer::clone).into();
+    let params = bytemuck::bytes_of(&params).to_vec();
+    Step { label: "copy".into(), kernel: &kernel::LAST, format: None, params, bindings }
+}
