@@ -16,7 +16,7 @@ const ENGINE = /^www\/(pkg\/.*(?<!_threads\.wasm|\.d\.ts)|[\w-]*worker\.js)$/;
  * Of the page's, 14 are the Markdown library, which comes with the model.
  */
 const BUDGET = [
-  { what: 'engine (www/pkg, workers)', counts: (/** @type {string} */ path) => ENGINE.test(path), limit: 900 * KB },
+  { what: 'engine (www/pkg, workers)', counts: (/** @type {string} */ path) => ENGINE.test(path), limit: 940 * KB },
   {
     what: 'page (www)',
     counts: (/** @type {string} */ path) =>
