@@ -47,14 +47,11 @@ fn two_words(i: u32, end: u32) -> vec4<f32> {
         let words = weight_whole(i >> 2u);
         return two_pairs(select(words.xy, words.zw, (i & 2u) == 2u));
     }
-    var words = vec2<u32>(0u);
-    if (i < end) {
-        words.x = weight_word(i);
-    }
-    if (i + 1u < end) {
-        words.y = weight_word(i + 1u);
-    }
-    return two_pairs(words);
+    // No branch, as in f32.
+    let at = vec2<u32>(i, i + 1u);
+    let safe = min(at, vec2<u32>(end - 1u));
+    let words = vec2<u32>(weight_word(safe.x), weight_word(safe.y));
+    return two_pairs(select(vec2<u32>(0u), words, at < vec2<u32>(end)));
 }
 
 // See Pair.

@@ -31,9 +31,8 @@ fn input_quad(i: u32, end: u32) -> vec4<f32> {
     return vec4<f32>(input_one(i, end), input_one(i + 1u, end), input_one(i + 2u, end), input_one(i + 3u, end));
 }
 
+// No branch, as in f32.
 fn input_one(i: u32, end: u32) -> f32 {
-    if (i < end) {
-        return x[i >> 2u][i & 3u];
-    }
-    return 0.0;
+    let safe = min(i, end - 1u);
+    return select(0.0, x[safe >> 2u][safe & 3u], i < end);
 }
