@@ -104,15 +104,15 @@ async fn run(session: &mut Session, text: Option<&[u32]>, prompt: usize, decode:
     let mut after = Some(after.to_vec()).filter(|after| !after.is_empty());
     let request =
         Request { prompt: tokens, sampling: Sampling::greedy(), max_new: decode, stop_at_end: false, not_first: None };
-    let counts = |session: &Session| session.model.residency.as_ref().map(|r| r.counts()).unwrap_or_default();
-    let (mut read, before) = (None, counts(session));
     let residency = session.model.residency.clone();
+    let counts = || residency.as_ref().map(|r| r.counts()).unwrap_or_default();
+    let (mut read, before) = (None, counts());
     let mut sink = |_| {
-        read.get_or_insert_with(|| residency.as_ref().map(|r| r.counts()).unwrap_or_default());
+        read.get_or_insert_with(counts);
         after.take().map_or(Next::Go, Next::Force)
     };
     let report = session.generate(&request, &Terminal::default(), &mut sink).await?;
-    let (read, all) = (read.unwrap_or(before), counts(session));
+    let (read, all) = (read.unwrap_or(before), counts());
     let rate = |from: Counts, to: Counts| {
         let wanted = to.wanted - from.wanted;
         (wanted > 0).then(|| 100.0 - 100.0 * (to.missed - from.missed) as f64 / wanted as f64)

@@ -8,8 +8,8 @@ pub(super) const TILE: u32 = 32;
 /// Rows and tokens of a strip.
 pub(super) const STRIP: (u32, u32) = (128, 16);
 
-/// `state`, then bindings and parameters as `matvec`. Grid: row tiles, token tiles, batch; or strips, with subgroup operations
-/// and inputs of whole blocks.
+/// `state`, then bindings and parameters as `matvec`. Grid: row tiles, token tiles, batch; or strips, on software adapters
+/// with subgroup operations and for inputs of whole blocks.
 pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     per_format: true,

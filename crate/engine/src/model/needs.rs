@@ -17,6 +17,30 @@ pub(crate) enum Need {
     Experts(Group),
 }
 
+impl Need {
+    /// The tensors that it takes, each by name and shape: `[n]` or `[rows, cols]`.
+    pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let group = match self {
+            Need::Vector { parts } => return parts.iter().map(|(name, len)| (name.clone(), vec![*len])).collect(),
+            Need::Router { parts, cols } | Need::Matrix { parts, cols } => {
+                return parts.iter().map(|(name, rows)| (name.clone(), vec![*rows, *cols])).collect();
+            }
+            Need::Experts(group) => group,
+        };
+        let mut list = Vec::new();
+        let each = 2 / group.ups.len();
+        let shared = (group.shared > 0).then(|| (group.shared_prefix.clone(), group.shared_width));
+        let routed = (0..group.count).map(|i| (format!("{}.{i}", group.prefix), group.width));
+        for (name, width) in routed.chain(shared) {
+            let ups = group.ups.iter().map(|up| (format!("{name}.{up}.weight"), vec![each * width, group.hidden]));
+            list.extend(ups);
+            list.push((format!("{name}.{}.weight", group.down), vec![group.hidden, width]));
+            list.extend(group.biases(&name).into_iter().map(|(bias, len, _)| (bias, vec![len])));
+        }
+        list
+    }
+}
+
 /// The name of a need of these parts: that of the first.
 pub(crate) fn own_name(parts: &[(String, usize)]) -> &str {
     parts.first().map_or("", |(name, _)| name)

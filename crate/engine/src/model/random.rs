@@ -46,30 +46,10 @@ impl Model {
 fn supposed(needs: &[Need]) -> Index {
     let mut index = Index::default();
     index.file = "config.json".into();
-    let mut add = |name: String, shape: &[usize]| {
-        let shape = shape.iter().map(|n| *n as u64).collect();
+    for (name, shape) in needs.iter().flat_map(Need::tensors) {
+        let shape = shape.into_iter().map(|n| n as u64).collect();
         let stored = Stored { dtype: "BF16", format: Some(Format::Bf16), shape, parts: Vec::new(), pairs: false };
         index.tensors.insert(name, stored);
-    };
-    for need in needs {
-        match need {
-            Need::Vector { parts } => parts.iter().for_each(|(name, len)| add(name.clone(), &[*len])),
-            Need::Router { parts, cols } | Need::Matrix { parts, cols } => {
-                parts.iter().for_each(|(name, rows)| add(name.clone(), &[*rows, *cols]));
-            }
-            Need::Experts(group) => {
-                let each = 2 / group.ups.len();
-                let shared = (group.shared > 0).then(|| (group.shared_prefix.clone(), group.shared_width));
-                let routed = (0..group.count).map(|i| (format!("{}.{i}", group.prefix), group.width));
-                for (name, width) in routed.chain(shared) {
-                    for up in group.ups {
-                        add(format!("{name}.{up}.weight"), &[each * width, group.hidden]);
-                    }
-                    add(format!("{name}.{}.weight", group.down), &[group.hidden, width]);
-                    group.biases(&name).into_iter().for_each(|(bias, len, _)| add(bias, &[len]));
-                }
-            }
-        }
     }
     index
 }

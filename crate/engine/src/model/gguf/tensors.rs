@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::needs::{Need, needs};
 use crate::model::{Attention, ModelSpec};
 use crate::weights::gguf::Found;
-use crate::weights::{Bias, Index, Order, Part, Stored, Verified, shown};
+use crate::weights::{Index, Order, Part, Stored, Verified, shown};
 
 /// Architectures whose converter puts the halves of rotated pairs of queries and keys by turns.
 const TURNED: [&str; 2] = ["llama", "granitemoe"];
@@ -18,8 +18,11 @@ const BESIDE: [&str; 3] = ["rope_freqs.weight", "rope_factors_long.weight", "rop
 pub(crate) fn index(folder: &Verified<'_>, spec: &ModelSpec) -> Result<Index> {
     let arch = folder.arch.as_str();
     let mut finder = Finder { folder, spec, arch, used: BTreeSet::new(), tensors: BTreeMap::new() };
-    for need in needs(spec) {
-        finder.need(need)?;
+    for (name, shape) in needs(spec).iter().flat_map(Need::tensors) {
+        match shape[..] {
+            [rows, cols] => finder.add(name, Some(rows), cols)?,
+            _ => finder.add(name, None, shape[0])?,
+        }
     }
     let file = folder.gguf.first().map_or_else(String::new, |(file, _)| file.clone());
     let beyond = |name: &str| {
@@ -46,39 +49,6 @@ struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn need(&mut self, need: Need) -> Result<()> {
-        match need {
-            Need::Vector { parts } => {
-                for (name, len) in parts {
-                    self.add(name, None, len)?;
-                }
-            }
-            Need::Matrix { parts, cols } | Need::Router { parts, cols } => {
-                for (name, rows) in parts {
-                    self.add(name, Some(rows), cols)?;
-                }
-            }
-            Need::Experts(group) => {
-                let each = 2 / group.ups.len();
-                for (i, shared) in (0..group.count).map(|i| (i, false)).chain((group.shared > 0).then_some((0, true))) {
-                    let (at, width) = match shared {
-                        true => (group.shared_prefix.clone(), group.shared_width),
-                        false => (format!("{}.{i}", group.prefix), group.width),
-                    };
-                    for up in group.ups {
-                        self.add(format!("{at}.{up}.weight"), Some(each * width), group.hidden)?;
-                    }
-                    self.add(format!("{at}.{}.weight", group.down), Some(group.hidden), width)?;
-                    for (bias, len, which) in group.biases(&at) {
-                        debug_assert!(which == Bias::Up || len == group.hidden);
-                        self.add(bias, None, len)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Finds what a need calls `name`: a matrix of `rows` by `cols`, or a vector of `cols` values.
     fn add(&mut self, name: String, rows: Option<usize>, cols: usize) -> Result<()> {
         let (cols, matrix) = (cols as u64, rows.is_some());
