@@ -11,12 +11,13 @@ mod run;
 use std::rc::Rc;
 
 use moebius_engine::device::{Cpu, Device};
+use moebius_engine::format::Format;
 use moebius_engine::model::{Files, LoadOptions, Model};
 use moebius_engine::session::Tokenizer;
 use moebius_engine::source::{Memory, Source};
 use moebius_engine::weights::Precision;
 use moebius_engine::weights::gguf::Kind;
-use moebius_tests::{bytes, fixture, ids, json};
+use moebius_tests::{bytes, difference, fixture, floats, ids, json};
 use packed::packed;
 use run::Run;
 use serde_json::Value;
@@ -50,21 +51,9 @@ fn file(name: &str, kind: &str) -> Memory {
 }
 
 fn load(source: &dyn Source, device: Rc<dyn Device>, precision: Precision) -> Model {
-    let options = LoadOptions { precision, context: Some(128), ..LoadOptions::default() };
+    // f16 is the default on a GPU, and moves logits.
+    let options = LoadOptions { precision, context: Some(128), cache: Some(Format::F32) };
     pollster::block_on(Model::load(source, device, &options, &mut |_| {})).unwrap()
-}
-
-fn floats(value: &Value) -> Vec<f64> {
-    serde_json::from_value(value.clone()).unwrap()
-}
-
-/// Largest difference, in standard deviations of `golden`. Not a number counts as infinite.
-fn difference(golden: &[f64], logits: &[f32]) -> f64 {
-    assert_eq!(golden.len(), logits.len());
-    let mean = golden.iter().sum::<f64>() / golden.len() as f64;
-    let deviation = (golden.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / golden.len() as f64).sqrt();
-    let gap = |(g, v): (&f64, &f32)| if v.is_finite() { (g - f64::from(*v)).abs() } else { f64::INFINITY };
-    golden.iter().zip(logits).map(gap).fold(0.0, f64::max) / deviation
 }
 
 /// What a file's logits may be apart from those of the values that it stands for, where kernels read them as they are.

@@ -38,3 +38,25 @@ pub fn json(path: &str) -> serde_json::Value {
 pub fn ids(value: &serde_json::Value) -> Vec<u32> {
     serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}"))
 }
+
+/// The same of numbers with a point.
+///
+/// # Panics
+/// When it is not a list of numbers.
+#[must_use]
+pub fn floats(value: &serde_json::Value) -> Vec<f64> {
+    serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}"))
+}
+
+/// Largest difference, in standard deviations of `golden`. Not a number counts as infinite.
+///
+/// # Panics
+/// When there are more of one than of the other.
+#[must_use]
+pub fn difference(golden: &[f64], logits: &[f32]) -> f64 {
+    assert_eq!(golden.len(), logits.len());
+    let mean = golden.iter().sum::<f64>() / golden.len() as f64;
+    let deviation = (golden.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / golden.len() as f64).sqrt();
+    let gap = |(g, v): (&f64, &f32)| if v.is_finite() { (g - f64::from(*v)).abs() } else { f64::INFINITY };
+    golden.iter().zip(logits).map(gap).fold(0.0, f64::max) / deviation
+}

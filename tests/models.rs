@@ -19,10 +19,9 @@ use moebius_engine::kernel::Path;
 use moebius_engine::model::{LoadOptions, Model, Progress, Stage};
 use moebius_engine::source::Source;
 use moebius_engine::weights::Precision;
-use moebius_tests::{ids, json};
+use moebius_tests::{difference, floats, ids, json};
 use packed::packed;
 use run::{Run, divergence, nll};
-use serde_json::Value;
 
 /// Fixtures with a loader here.
 const MODELS: [&str; 18] = [
@@ -59,19 +58,6 @@ fn load_as(source: &dyn Source, device: Rc<dyn Device>, options: LoadOptions) ->
     let cache = options.cache.or(Some(Format::F32));
     let options = LoadOptions { context: Some(128), cache, ..options };
     pollster::block_on(Model::load(source, device, &options, &mut |_| {})).unwrap()
-}
-
-fn floats(value: &Value) -> Vec<f64> {
-    serde_json::from_value(value.clone()).unwrap()
-}
-
-/// Largest difference, in standard deviations of `golden`. Not a number counts as infinite.
-fn difference(golden: &[f64], logits: &[f32]) -> f64 {
-    assert_eq!(golden.len(), logits.len());
-    let mean = golden.iter().sum::<f64>() / golden.len() as f64;
-    let deviation = (golden.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / golden.len() as f64).sqrt();
-    let gap = |(g, v): (&f64, &f32)| if v.is_finite() { (g - f64::from(*v)).abs() } else { f64::INFINITY };
-    golden.iter().zip(logits).map(gap).fold(0.0, f64::max) / deviation
 }
 
 /// Compares logits, 32 greedy tokens and the likelihood of a text; the largest difference of a logit.

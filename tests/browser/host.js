@@ -66,6 +66,14 @@ export async function host() {
     tries.set(key, count);
     answer(/** @type {Mode} */ (mode), decodeURIComponent(path), request.headers.range, count, response);
   });
+  return { ...(await listening(server)), requests };
+}
+
+/**
+ * Has a server listen at a free port.
+ * @param {import('node:http').Server} server
+ */
+export async function listening(server) {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
   const address = server.address();
   const port = address !== null && typeof address === 'object' ? address.port : 0;
@@ -74,7 +82,7 @@ export async function host() {
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { url: `http://localhost:${port}/`, requests, stop };
+  return { url: `http://localhost:${port}/`, stop };
 }
 
 /**

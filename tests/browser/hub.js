@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { ROOT } from '../../scripts/run.mjs';
 import { FIXTURES } from './fixtures.js';
+import { listening } from './host.js';
 
 /** The commit that every revision is. */
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
@@ -92,13 +93,5 @@ async function listen(act, log) {
       log.push({ path: url.pathname, status: response.statusCode, authorization: Boolean(request.headers.authorization) });
     });
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const address = server.address();
-  const port = address !== null && typeof address === 'object' ? address.port : 0;
-  const stop = () =>
-    new Promise((/** @type {(value: void) => void} */ resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { url: `http://localhost:${port}/`, stop };
+  return listening(server);
 }
