@@ -14,7 +14,7 @@ import { Question } from './ui/message.js';
 import { Meter } from './ui/meter.js';
 import { loadMarkdown } from './ui/prose.js';
 import { Loading, Notice } from './ui/status.js';
-import { TEXT } from './ui/text.js';
+import { LANGUAGE, TEXT } from './ui/text.js';
 import { Transcript } from './ui/transcript.js';
 
 /** @typedef {import('./engine.js').Engine} Engine */
@@ -76,7 +76,7 @@ export class MoebiusChat extends Attributes {
     const foot = h('div', { class: 'foot' }, this.#thinkLabel, this.#stats, this.#meter.node, this.#fresh);
     const dock = h('div', { class: 'dock' });
     dock.append(this.#notice.node, this.#loadingBar.node, this.#waiting.node, this.#composer.node, foot, this.#announcer.node);
-    const chat = h('div', { class: 'chat', part: 'container', hidden: true }, this.#transcript.node, dock);
+    const chat = h('div', { class: 'chat', part: 'container', lang: LANGUAGE, hidden: true }, this.#transcript.node, dock);
     const styled = sheets.map((sheet) => new Promise((resolve) => (sheet.onload = sheet.onerror = resolve)));
     Promise.all(styled).then(() => (chat.hidden = false)); // nothing is shown unstyled
     const welcome = h('slot', { name: 'empty' }, mark(), this.#heading);
@@ -179,7 +179,7 @@ export class MoebiusChat extends Attributes {
   }
 
   set conversation(conversation) {
-    loadMarkdown();
+    if (conversation.entries.length > 0) loadMarkdown();
     this.#transcript.end();
     this.#replace(conversation);
   }
@@ -314,7 +314,7 @@ export class MoebiusChat extends Attributes {
         onMoved: () => {
           this.#loadingBar.stop();
           this.#stats.textContent = where(this.#engine?.info);
-          this.#announcer.say(`The GPU was lost. The reply goes on: ${where(this.#engine?.info)}.`);
+          this.#announcer.say(TEXT.moved(where(this.#engine?.info)));
         },
       });
       await markdown;

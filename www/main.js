@@ -7,7 +7,8 @@ import { h, icon } from './ui/dom.js';
 import { mark } from './ui/mark.js';
 import { Panel } from './ui/panel.js';
 import { SettingsDialog, shortcutsDialog } from './ui/settings.js';
-import { TEXT } from './ui/text.js';
+import { languageChoice } from './ui/language.js';
+import { LANGUAGE, LANGUAGES, TEXT } from './ui/text.js';
 
 /** @typedef {{name: string, src: string, card: string, heading: string, examples: string[]}} Model */
 
@@ -18,6 +19,7 @@ const settings = new SettingsDialog();
 const shortcuts = shortcutsDialog();
 const chosen = choose();
 favicon();
+translate();
 const history = await History.open();
 const chats = new Chats(chat, history, panel);
 
@@ -65,8 +67,20 @@ async function choose() {
   chat.device = query.get('device') ?? 'auto';
   chat.src = other ?? model.src;
   chat.preload = 'auto';
-  const card = /** @type {HTMLElement} */ (document.querySelector('#card'));
-  card.textContent = other ? `Model: ${other}` : `${model.name} · ${model.card}`;
+  byId('card').textContent = other ? `${TEXT.model}: ${other}` : `${model.name} · ${model.card}`;
+}
+
+/** The words of index.html in the visitor's language. */
+function translate() {
+  document.documentElement.lang = LANGUAGE;
+  document.documentElement.dir = LANGUAGES[LANGUAGE].dir;
+  for (const name of /** @type {const} */ (['tagline', 'promise'])) byId(name).textContent = TEXT[name];
+  document.querySelector('footer')?.append(languageChoice());
+}
+
+/** @param {string} id */
+function byId(id) {
+  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 /** @param {string} label @param {string} path @param {keyof typeof ACTS} act */

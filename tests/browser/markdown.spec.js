@@ -60,7 +60,7 @@ const there = around({ webgpu: false }, async () => {
   page = await open(there.browser);
   await page.goto(`${there.site.url}as/blank/x`);
   await page.evaluate(async () => {
-    const path = '/www/ui/markdown.js';
+    const path = '/www/markdown/view.js';
     const { MarkdownView } = await import(path);
     const box = document.createElement('div');
     document.body.append(box);

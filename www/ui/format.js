@@ -1,10 +1,17 @@
 // Figures as people read them.
 
+import { LANGUAGE, TEXT } from './text.js';
+
+/** @param {number} value @param {number} [digits] behind the point */
+export function number(value, digits = 0) {
+  return value.toLocaleString(LANGUAGE, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 /** @param {number} bytes */
 export function size(bytes) {
-  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
-  if (bytes < 1e9) return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-  return `${(bytes / 1e9).toFixed(2)} GB`;
+  if (bytes < 1e6) return `${number(Math.max(1, bytes / 1e3))} kB`;
+  if (bytes < 1e9) return `${number(bytes / 1e6, bytes < 1e7 ? 1 : 0)} MB`;
+  return `${number(bytes / 1e9, 2)} GB`;
 }
 
 /** @param {number} seconds */
@@ -12,12 +19,12 @@ export function duration(seconds) {
   const whole = Math.max(1, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.round(whole / 60)} min`;
-  return `${(whole / 3600).toFixed(1)} h`;
+  return `${number(whole / 3600, 1)} h`;
 }
 
 /** @param {number} perSecond */
 export function speed(perSecond) {
-  return `${perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond)} tokens/s`;
+  return TEXT.perSecond(number(perSecond, perSecond < 10 ? 1 : 0));
 }
 
 /** Where a model runs, and why there. @param {import('../protocol.js').Info | null} [info] */

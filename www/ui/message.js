@@ -2,7 +2,7 @@
 
 import { editor } from './composer.js';
 import { h } from './dom.js';
-import { duration, speed } from './format.js';
+import { duration, number, speed } from './format.js';
 import { PlainView, Prose } from './prose.js';
 import { TEXT } from './text.js';
 import { Tools } from './tools.js';
@@ -89,7 +89,7 @@ export class Reply {
     this.#reasoning.reset(reasoning);
     this.thought = thought;
     this.#details.hidden = this.#hidden || reasoning === '';
-    if (reasoning) this.#summary.textContent = thought > 0 ? `${TEXT.thoughtFor} ${duration(thought)}` : TEXT.thought;
+    if (reasoning) this.#summary.textContent = thought > 0 ? TEXT.thoughtFor(duration(thought)) : TEXT.thought;
   }
 
   /** More will come. @param {string} status */
@@ -131,7 +131,7 @@ export class Reply {
     this.#text.finish();
     this.node.removeAttribute('aria-busy');
     this.tools.node.hidden = false;
-    const figures = tokens > 0 ? [`${tokens} ${tokens === 1 ? 'token' : 'tokens'}`] : [];
+    const figures = tokens > 0 ? [TEXT.tokens(number(tokens), tokens)] : [];
     if (perSecond > 0) figures.push(speed(perSecond));
     this.#meta.textContent = [TEXT.ends[end], ...figures].filter(Boolean).join(' · ');
     this.#meta.hidden = this.#meta.textContent === '';
@@ -151,7 +151,7 @@ export class Reply {
   #thoughtOver() {
     if (this.#thinkingSince === 0) return;
     this.thought = (performance.now() - this.#thinkingSince) / 1000;
-    this.#summary.textContent = `${TEXT.thoughtFor} ${duration(this.thought)}`;
+    this.#summary.textContent = TEXT.thoughtFor(duration(this.thought));
     this.#thinkingSince = 0;
   }
 }

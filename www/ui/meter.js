@@ -1,6 +1,7 @@
 // How much of the context is used: by the conversation, and by what is being typed.
 
 import { h } from './dom.js';
+import { number } from './format.js';
 import { TEXT } from './text.js';
 
 /** Milliseconds without a key before a draft is counted. */
@@ -30,7 +31,7 @@ export class Meter {
     if (limit === 0) return;
     const share = Math.min(1, all / limit);
     this.#fill.style.inlineSize = `${(share * 100).toFixed(1)}%`;
-    this.#text.textContent = `${all.toLocaleString()} / ${limit.toLocaleString()} tokens`;
+    this.#text.textContent = TEXT.tokensOf(number(all), number(limit));
     this.node.setAttribute('aria-valuemax', String(limit));
     this.node.setAttribute('aria-valuenow', String(Math.min(all, limit)));
     this.node.setAttribute('aria-valuetext', this.#text.textContent);

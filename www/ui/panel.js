@@ -89,7 +89,7 @@ export class Panel extends EventTarget {
     open.dataset.id = chat.id;
     if (current) open.setAttribute('aria-current', 'page');
     const actions = h('div', { class: 'actions', hidden: true });
-    const more = h('button', { type: 'button', class: 'square', 'aria-expanded': 'false', 'aria-label': `${TEXT.more} ${chat.title}` }, icon('M6 12h.01M12 12h.01M18 12h.01'));
+    const more = h('button', { type: 'button', class: 'square', 'aria-expanded': 'false', 'aria-label': TEXT.more(chat.title) }, icon('M6 12h.01M12 12h.01M18 12h.01'));
     more.addEventListener('click', () => {
       actions.hidden = !actions.hidden;
       more.setAttribute('aria-expanded', String(!actions.hidden));

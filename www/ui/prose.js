@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 
-/** @typedef {typeof import('./markdown.js').MarkdownView} Kind */
+/** @typedef {typeof import('../markdown/view.js').MarkdownView} Kind */
 
 /** @type {Kind | null} */
 let kind = null;
@@ -11,7 +11,7 @@ let coming = null;
 
 /** Loads what Markdown takes, once. A page that cannot shows replies as plain text. */
 export function loadMarkdown() {
-  coming ??= import('./markdown.js').then(
+  coming ??= import('../markdown/view.js').then(
     (module) => {
       kind = module.MarkdownView;
     },

@@ -31,13 +31,13 @@ export class Loading {
     this.#bar.max = total;
     this.#bar.value = loaded;
     if (loaded >= total) {
-      this.#text.textContent = `${size(total)} loaded, preparing…`;
+      this.#text.textContent = TEXT.preparing(size(total));
       return;
     }
     const first = this.#seen[0];
     const rate = (loaded - first.loaded) / (now - first.at);
-    const parts = [`${size(loaded)} of ${size(total)}`];
-    if (rate > 0 && Number.isFinite(rate)) parts.push(`${size(rate)}/s`, `${duration((total - loaded) / rate)} left`);
+    const parts = [TEXT.loaded(size(loaded), size(total))];
+    if (rate > 0 && Number.isFinite(rate)) parts.push(`${size(rate)}/s`, TEXT.left(duration((total - loaded) / rate)));
     this.#text.textContent = parts.join(' · ');
   }
 

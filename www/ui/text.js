@@ -1,99 +1,47 @@
-// Every text of the page and the element, in one place.
+// The texts in the language of this visit: what the visitor chose on this page, else what the browser asks for, else English.
 
-export const TEXT = Object.freeze({
-  // Messages
-  you: 'You',
-  reply: 'Reply',
-  conversation: 'Conversation',
-  copy: 'Copy',
-  copied: 'Copied',
-  notCopied: 'Not copied',
-  code: 'Code',
-  plainCode: 'text',
-  table: 'Table',
-  image: 'Image',
-  notFetched: 'not fetched',
-  thinking: 'Thinking…',
-  thoughtFor: 'Thought for',
-  thought: 'Thoughts',
-  edit: 'Edit',
-  editLabel: 'Edit the question',
-  ask: 'Ask',
-  cancel: 'Cancel',
-  regenerate: 'Regenerate',
-  resume: 'Continue',
-  delete: 'Delete',
-  previous: 'Previous version',
-  next: 'Next version',
-  deleted: 'Deleted.',
-  undo: 'Undo',
-  /** How a reply ended, where that is worth a word. */
-  ends: { done: '', stopped: 'stopped', length: 'cut at the length limit', partial: 'interrupted' },
-  // Asking
-  message: 'Message',
-  placeholder: 'Ask something',
-  send: 'Send',
-  stop: 'Stop',
-  stopTitle: 'Stop (Esc)',
-  waiting: 'Waiting their turn',
-  takeBack: 'Take back',
-  thinkFirst: 'Think first',
-  newChat: 'New chat',
-  meter: 'Context used',
-  // States
-  reading: 'Reading…',
-  pickingUp: 'Picking up where it ended…',
-  waitsForModel: 'Your question waits for the model…',
-  loading: 'Loading the model',
-  starting: 'Starting the engine…',
-  ready: 'Ready.',
-  replying: 'Replying.',
-  complete: 'Reply complete.',
-  stopped: 'Stopped.',
-  tryAgain: 'Try again',
-  notLoaded: 'The model could not be loaded.',
-  noReply: 'There is no complete reply.',
-  // History
-  history: 'Chats',
-  search: 'Search chats',
-  noChats: 'No chats yet. They are kept in this browser alone.',
-  noneFound: 'No chat has that.',
-  more: 'More for',
-  rename: 'Rename',
-  title: 'Title',
-  toMarkdown: 'Export as Markdown',
-  exportAll: 'Export all',
-  import: 'Import',
-  clearAll: 'Clear all',
-  clearSure: 'Delete every chat?',
-  deleteSure: 'Really delete?',
-  cleared: 'Every chat is deleted.',
-  imported: (/** @type {number} */ count) => `${count} ${count === 1 ? 'chat' : 'chats'} imported.`,
-  notImported: 'This file is no export of chats.',
-  notLasting: 'This browser keeps nothing here: chats are gone when the page is closed.',
-  notKept: 'The chat could not be saved. Free some space, or export it.',
-  // Settings
-  settings: 'Settings of this chat',
-  system: 'System prompt',
-  temperature: 'Temperature',
-  topP: 'Top-p',
-  maxTokens: 'Most tokens in a reply',
-  seed: 'Seed',
-  modelsOwn: "model's own",
-  reset: "Reset to the model's own",
-  done: 'Done',
-  // Keyboard
-  shortcuts: 'Keyboard shortcuts',
-  keys: /** @type {[string, string][]} */ ([
-    ['Enter', 'Send'],
-    ['Shift+Enter', 'New line'],
-    ['↑', 'Edit the last question (in the empty box)'],
-    ['Esc', 'Stop the reply, close what is open'],
-    ['/', 'Write a message'],
-    ['Ctrl+Shift+O', 'New chat'],
-    ['Ctrl+Shift+H', 'Chats'],
-    ['Ctrl+Shift+F', 'Search chats'],
-    ['Ctrl+Shift+E', 'Settings of this chat'],
-    ['?', 'This list'],
-  ]),
-});
+import { TEXT as ENGLISH } from '../languages/en.js';
+
+/** @typedef {typeof ENGLISH} Texts */
+
+/** Where the choice is kept. */
+const KEY = 'moebius-language';
+
+/** What there is beside English, each a file of its own that is loaded where it is wanted. @type {Record<string, () => Promise<{TEXT: Texts}>>} */
+const OTHERS = {
+  de: () => import('../languages/de.js'),
+  zh: () => import('../languages/zh.js'),
+};
+
+/** Languages by tag: how they call themselves, and which way they run. @type {Record<string, {name: string, dir: 'ltr' | 'rtl'}>} */
+export const LANGUAGES = { en: { name: 'English', dir: 'ltr' }, de: { name: 'Deutsch', dir: 'ltr' }, zh: { name: '简体中文', dir: 'ltr' } };
+
+/** Which it is. @type {string} */
+export const LANGUAGE = wanted().find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? 'en';
+
+/** Every text. A language that cannot be loaded gives way to English. */
+export const TEXT = Object.freeze(Object.hasOwn(OTHERS, LANGUAGE) ? await OTHERS[LANGUAGE]().then((module) => module.TEXT, () => ENGLISH) : ENGLISH);
+
+/** Keeps a choice; it holds from the next visit on. @param {string} tag */
+export function choose(tag) {
+  try {
+    localStorage.setItem(KEY, tag);
+  } catch {
+    // This browser keeps nothing here.
+  }
+}
+
+/** Tags without their region, the most wanted first. A page that the element is a guest of has a language already. */
+function wanted() {
+  const { lang, dataset } = document.documentElement;
+  const tags = 'moebius' in dataset || lang === '' ? [chosen(), ...navigator.languages] : [lang];
+  return tags.map((tag) => tag.toLowerCase().split('-')[0]);
+}
+
+function chosen() {
+  try {
+    return new URLSearchParams(location.search).get('lang') ?? localStorage.getItem(KEY) ?? '';
+  } catch {
+    return '';
+  }
+}

@@ -65,7 +65,7 @@ export class Tools {
 
   /** @param {Action} action */
   #button(action) {
-    const button = h('button', { type: 'button', class: 'tool' });
+    const button = h('button', { type: 'button', class: `tool ${action}` });
     label(button, TEXT[action]);
     button.append(icon(ICONS[action]));
     button.addEventListener('click', () => {

@@ -1,8 +1,8 @@
 // From Markdown tokens to nodes. What is not listed here becomes text: there is nothing to sanitise.
 
-import { CodeBlock } from './code.js';
-import { h } from './dom.js';
-import { TEXT } from './text.js';
+import { CodeBlock } from '../ui/code.js';
+import { h } from '../ui/dom.js';
+import { TEXT } from '../ui/text.js';
 
 /** A token of marked's lexer. @typedef {import('../vendor/marked.js').Token & Record<string, any>} Token */
 

@@ -1,7 +1,7 @@
 // Markdown that grows, as nodes. What is complete is never looked at again: a token costs its block, not the whole reply.
 
 import { Lexer, Tokenizer } from '../vendor/marked.js';
-import { CodeBlock } from './code.js';
+import { CodeBlock } from '../ui/code.js';
 import { mend } from './mend.js';
 import { block, item, language, listOf, row, tableOf } from './nodes.js';
 
