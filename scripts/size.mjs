@@ -16,6 +16,7 @@ const LATER = [
   ['markdown|vendor', 'comes with the model', 20],
   ['languages', 'another language', 4],
   ['places', 'loaded when asked for', 4],
+  ['models', 'models: list, plan, storage, with all languages', 24],
 ];
 /** @param {string} folders */
 const inside = (folders) => (/** @type {string} */ path) => new RegExp(`^www/(${folders})/(?!en\\.js).*\\.(js|css)$`).test(path);

@@ -27,7 +27,7 @@ import { Transcript } from './ui/transcript.js';
  *
  * Events, all bubbling and composed: `moebius-statechange` {state}, `moebius-progress` {loaded, total, file},
  * `moebius-send` {text} (cancelable), `moebius-delta` {content, reasoning_content}, `moebius-message` {message},
- * `moebius-change` {put, removed, leaf} (of the conversation), `moebius-clear` (by its button), `moebius-error` {error}.
+ * `moebius-change` {put, removed, leaf} (of the conversation), `moebius-clear` (by its button), `moebius-error` {error, told}, `moebius-moved` {device}.
  */
 export class MoebiusChat extends Attributes {
   static observedAttributes = ['src', 'device', 'preload', 'context', 'heading', 'placeholder', 'thinking', 'disabled'];
@@ -94,6 +94,7 @@ export class MoebiusChat extends Attributes {
       const { action, id } = /** @type {CustomEvent} */ (event).detail;
       this.#act(action, id);
     });
+    this.#loadingBar.addEventListener('cancel', () => this.#cancel());
     this.#listen();
     this.#fresh.addEventListener('click', () => this.#begin());
     this.#think.addEventListener('change', () => this.#emit('moebius-change', { put: [], removed: [], leaf: this.#talk.thread.leaf }));
@@ -132,7 +133,7 @@ export class MoebiusChat extends Attributes {
   }
 
   connectedCallback() {
-    for (const name of Object.keys(this)) this.#upgrade(name);
+    this.upgrade();
     this.#labels();
     this.#preload();
     addEventListener('pagehide', this.#keep);
@@ -151,9 +152,13 @@ export class MoebiusChat extends Attributes {
     if (before === after) return;
     if (name === 'thinking') this.#think.checked = after === 'show';
     this.#labels();
-    const reload = ['src', 'device', 'context'].includes(name);
-    if (reload && (this.#engine || this.#loading)) this.#unload();
-    if (this.isConnected && (reload || name === 'preload')) this.#preload();
+    if (['src', 'device', 'context'].includes(name)) this.placed();
+    else if (this.isConnected && name === 'preload') this.#preload();
+  }
+
+  placed() {
+    if (this.#engine || this.#loading) this.#unload();
+    if (this.isConnected) this.#preload();
   }
 
   /** Where the chat stands. @returns {State} */
@@ -254,6 +259,19 @@ export class MoebiusChat extends Attributes {
     this.#talk.stop();
   }
 
+  /** Says something above the text box, with what can be done about it. @param {import('./ui/status.js').Told | null} told null: nothing more */
+  tell(told) {
+    this.#notice.hide();
+    if (!told) return;
+    /** @param {() => void} act */
+    const then = (act) => () => {
+      this.#notice.hide();
+      this.#composer.focus();
+      act();
+    };
+    this.#notice.show({ ...told, act: then(told.act), more: told.more && { ...told.more, act: then(told.more.act) } });
+  }
+
   /** To the text box. */
   focus() {
     this.#composer.focus();
@@ -300,10 +318,10 @@ export class MoebiusChat extends Attributes {
     this.#loadingBar.start();
     if (this.#state !== 'generating') this.#set('loading');
     try {
-      if (!this.src) throw new MoebiusError('request', 'The attribute src names no model.');
+      if (this.place.model === '') throw new MoebiusError('request', 'The attribute src names no model.');
       const markdown = loadMarkdown(); // beside the model, so that nothing is asked for once it is ready
       const engine = await createEngine({
-        model: this.src,
+        ...this.place,
         device: this.device === 'gpu' || this.device === 'cpu' ? this.device : 'auto',
         context: Number(this.context) || undefined,
         signal: abort.signal,
@@ -311,10 +329,11 @@ export class MoebiusChat extends Attributes {
           this.#loadingBar.show(progress);
           this.#emit('moebius-progress', progress);
         },
-        onMoved: () => {
+        onMoved: (device) => {
           this.#loadingBar.stop();
           this.#stats.textContent = where(this.#engine?.info);
           this.#announcer.say(TEXT.moved(where(this.#engine?.info)));
+          this.#emit('moebius-moved', { device });
         },
       });
       await markdown;
@@ -356,12 +375,7 @@ export class MoebiusChat extends Attributes {
   /** Takes out a message and what follows it, and offers to put it back. @param {string} id */
   async #discard(id) {
     const back = await this.#talk.discard(id);
-    const act = () => {
-      this.#notice.hide();
-      back();
-      this.#composer.focus();
-    };
-    this.#notice.show({ title: TEXT.deleted, label: TEXT.undo, act });
+    this.tell({ title: TEXT.deleted, label: TEXT.undo, act: back });
   }
 
   /** Shows how fast a reply comes. */
@@ -396,22 +410,27 @@ export class MoebiusChat extends Attributes {
     const error = cause instanceof MoebiusError ? cause : new MoebiusError('engine_crashed', String(cause));
     const full = error.code === 'context_full';
     const act = () => {
-      this.#notice.hide();
-      this.#composer.focus();
       if (full) return this.#begin();
       if (!entry) return this.load().catch(() => {});
       return this.#talk.again(entry);
     };
-    this.#notice.show({ title, text: error.message, code: error.code, label: full ? TEXT.newChat : TEXT.tryAgain, act });
+    const told = { title, text: error.message, code: error.code, label: full ? TEXT.newChat : TEXT.tryAgain, act };
+    this.tell(told);
     this.#set('error');
-    this.#emit('moebius-error', { error });
+    this.#emit('moebius-error', { error, told });
   }
 
   /** Loads at once where that was asked for, and the visitor does not save data. */
   #preload() {
     const { connection } = /** @type {{connection?: {saveData?: boolean}}} */ (navigator);
-    if (this.preload !== 'auto' || !this.src || connection?.saveData) return;
+    if (this.preload !== 'auto' || this.place.model === '' || connection?.saveData) return;
     this.load().catch(() => {}); // shown
+  }
+
+  /** The loading, by its button. */
+  #cancel() {
+    this.#unload();
+    this.tell({ title: TEXT.loadingStopped, label: TEXT.tryAgain, act: () => this.load().catch(() => {}) });
   }
 
   #unload() {
@@ -465,18 +484,6 @@ export class MoebiusChat extends Attributes {
     this.#composer.placeholder = this.placeholder || TEXT.placeholder;
     this.#composer.disabled = this.disabled;
     this.#show();
-  }
-
-  /**
-   * A property that was set before the element was defined hides the accessor: set it again.
-   * @param {string} name
-   */
-  #upgrade(name) {
-    if (!(name in MoebiusChat.prototype)) return;
-    const self = /** @type {Record<string, any>} */ (/** @type {unknown} */ (this));
-    const value = self[name];
-    delete self[name];
-    self[name] = value;
   }
 
   /** @param {string} type @param {object} detail @param {boolean} [cancelable] */

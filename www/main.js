@@ -1,6 +1,8 @@
 // The page: the chat element, told which model to load, with its chats kept. `?model=` names another folder, `?device=` where to run it.
 
+import './policy.js';
 import './element.js';
+import { ended, watch } from './attempt.js';
 import { Chats } from './chats.js';
 import { History } from './history.js';
 import { h, icon } from './ui/dom.js';
@@ -18,6 +20,7 @@ const panel = new Panel();
 const settings = new SettingsDialog();
 const shortcuts = shortcutsDialog();
 const chosen = choose();
+const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, about));
 favicon();
 translate();
 const history = await History.open();
@@ -29,15 +32,17 @@ const ACTS = {
   search: () => panel.search(),
   settings: () => settings.open(chats.settings, chat.engine?.info?.thinking ?? false),
   shortcuts: () => shortcuts.showModal(),
+  models: async () => (await models).open(),
   fresh: () => chats.begin(),
   write: () => chat.focus(),
 };
 /** With Ctrl or Command, and Shift. @type {Record<string, keyof typeof ACTS>} */
-const CHORDS = { KeyO: 'fresh', KeyH: 'panel', KeyF: 'search', KeyE: 'settings' };
+const CHORDS = { KeyO: 'fresh', KeyH: 'panel', KeyF: 'search', KeyE: 'settings', KeyL: 'models' };
 
 const header = /** @type {HTMLElement} */ (document.querySelector('header'));
 header.prepend(button(TEXT.history, 'M4 7h16M4 12h16M4 17h16', 'panel'), mark());
 header.append(
+  button(TEXT.models, 'M12 3 3.5 7.5 12 12l8.5-4.5L12 3M3.5 12l8.5 4.5 8.5-4.5M3.5 16.5 12 21l8.5-4.5', 'models'),
   button(TEXT.settings, 'M4 8h9M17 8h3M15 5.5v5M4 16h3M11 16h9M9 13.5v5', 'settings'),
   button(TEXT.shortcuts, 'M9 9a3 3 0 1 1 4 2.8c-.8.3-1 .9-1 1.7v.5M12 17.5h.01', 'shortcuts'),
 );
@@ -56,18 +61,24 @@ addEventListener('keydown', (event) => {
 panel.start();
 await Promise.all([chosen, chats.start()]);
 
-/** Tells the element which model. */
+/** Tells the element which model, if it is on this host; for others see models/. */
 async function choose() {
-  /** @type {{default: string, models: Record<string, Model>}} */
+  /** @type {{default: string, models: Record<string, Model>, hub: import('./models/picker.js').Known[]}} */
   const list = await (await fetch(new URL('./models.json', import.meta.url))).json();
   const model = list.models[list.default];
   const other = query.get('model');
+  const src = other ?? model.src;
+  const own = URL.canParse(src, document.baseURI) && new URL(src, document.baseURI).origin === location.origin;
+  watch(chat);
   chat.heading = model.heading;
   chat.suggestions = model.examples;
   chat.device = query.get('device') ?? 'auto';
-  chat.src = other ?? model.src;
-  chat.preload = 'auto';
+  if (own) {
+    chat.src = src;
+    if (!ended) chat.preload = 'auto';
+  }
   byId('card').textContent = other ? `${TEXT.model}: ${other}` : `${model.name} · ${model.card}`;
+  return { name: model.name, card: model.card, own, known: list.hub };
 }
 
 /** The words of index.html in the visitor's language. */

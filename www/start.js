@@ -1,5 +1,13 @@
 // Starts workers on this folder's modules, also where they come from another origin than the page.
 
+/** Whether workers are held to the policy of whoever starts them. What such a worker starts is, too. */
+let inherits = globalThis.location?.protocol === 'blob:';
+
+/** Has workers inherit the page's Content-Security-Policy; one that comes from a URL has only what its answer's headers say. */
+export function inherit() {
+  inherits = true;
+}
+
 /**
  * @param {string} file a module of this folder
  * @param {string} name what tools show
@@ -7,8 +15,8 @@
  */
 export function startWorker(file, name) {
   let url = new URL(file, import.meta.url);
-  if (url.origin !== location.origin) {
-    // Browsers start workers from the page's own origin only; a line of script that imports the other is one.
+  if (inherits || url.origin !== location.origin) {
+    // Browsers start workers from the page's own origin only; a line of script that imports the other is one, and inherits.
     url = new URL(URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' })));
   }
   return new Worker(scriptUrl(url.href), { type: 'module', name });

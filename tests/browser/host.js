@@ -43,9 +43,10 @@ const WORKERS = /** @type {Record<string, string>} */ ({
  *   asked. `gone`: weights are missing. `torn`: weights end ten bytes early, for good. `broken-wasm`: half the engine.
  * - `hardware`: the engine's worker takes the software adapter for a real GPU. `doomed`: the same, and every device is lost.
  * - `lonely`: the page is isolated, but the CPU's threads cannot be had.
+ * - `slow`: weights come in at 200 kB a second.
  * - `loop`: the chat template has no end worth waiting for.
  * - `blank`: an empty document, for tests that need no page. `quiet`: no fault.
- * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'lonely' | 'loop' | 'blank' | 'quiet'} Mode
+ * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'lonely' | 'slow' | 'loop' | 'blank' | 'quiet'} Mode
  */
 
 /**
@@ -126,6 +127,12 @@ function answer(mode, path, range, count, response) {
   if (mode === 'cut' && weights && count === 1) {
     const half = createReadStream(file, { start, end: start + (length >> 1) });
     half.on('data', (data) => response.write(data)).on('end', () => response.socket?.end());
+    return undefined;
+  }
+  if (mode === 'slow' && weights) {
+    const bytes = readFileSync(file).subarray(start, end + 1);
+    const drip = (/** @type {number} */ at) => (at >= bytes.length ? response.end() : (response.write(bytes.subarray(at, at + 4000)), setTimeout(drip, 20, at + 4000)));
+    drip(0);
     return undefined;
   }
   if (size === 0) response.end();

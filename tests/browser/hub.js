@@ -1,6 +1,6 @@
 // A server that behaves like a model hub: lists of files at a commit, and files that another origin has.
 
-import { createReadStream, readdirSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
@@ -47,7 +47,11 @@ export async function hub() {
     if (id.startsWith('gated/') && request.headers.authorization !== `Bearer ${TOKEN}`) return end(response, 401);
     const [what, revision, ...path] = rest.split('/').map(decodeURIComponent);
     if (!REVISIONS.includes(revision)) return end(response, 404);
-    if (what === 'revision') return end(response, 200, {}, { id, sha: COMMIT });
+    if (what === 'revision') {
+      const config = join(folder, 'config.json');
+      const model_type = existsSync(config) ? JSON.parse(readFileSync(config, 'utf8')).model_type : undefined;
+      return end(response, 200, {}, { id, sha: COMMIT, gated: id.startsWith('gated/') && 'auto', cardData: { license: 'mit' }, config: { model_type } });
+    }
     if (what === 'tree') {
       const names = readdirSync(folder).sort();
       const from = Number(url.searchParams.get('cursor') ?? 0);
@@ -55,7 +59,7 @@ export async function hub() {
       next.searchParams.set('cursor', String(from + PAGE));
       /** @type {Record<string, string>} */
       const link = from + PAGE < names.length ? { link: `<${next}>; rel="next"` } : {};
-      const entries = names.slice(from, from + PAGE).map((path) => ({ type: 'file', path, size: 1 }));
+      const entries = names.slice(from, from + PAGE).map((path) => ({ type: 'file', path, size: statSync(join(folder, path)).size }));
       return end(response, 200, link, entries);
     }
     const moved = `${storage.url}${id.split('/')[1]}/${path.map(encodeURIComponent).join('/')}?signed=1`;

@@ -5,6 +5,7 @@ export const TEXT = {
   // The page
   tagline: 'Ein Sprachmodell, das in diesem Tab läuft',
   promise: 'Nichts, was Sie schreiben, verlässt dieses Gerät.',
+  models: 'Modelle',
   model: 'Modell',
   language: 'Sprache',
   // Messages
@@ -57,6 +58,9 @@ export const TEXT = {
   stopped: 'Angehalten.',
   tryAgain: 'Noch einmal',
   moved: (where) => `Die GPU ist ausgefallen. Die Antwort geht weiter: ${where}.`,
+  pause: 'Anhalten',
+  paused: 'Angehalten',
+  loadingStopped: 'Das Laden wurde beendet.',
   notLoaded: 'Das Modell konnte nicht geladen werden.',
   noReply: 'Es gibt keine vollständige Antwort.',
   // Figures
@@ -106,6 +110,7 @@ export const TEXT = {
     ['Strg+Umschalt+O', 'Neuer Chat'],
     ['Strg+Umschalt+H', 'Chats'],
     ['Strg+Umschalt+F', 'Chats durchsuchen'],
+    ['Strg+Umschalt+L', 'Modelle'],
     ['Strg+Umschalt+E', 'Einstellungen dieses Chats'],
     ['?', 'Diese Liste'],
   ],

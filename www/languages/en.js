@@ -4,6 +4,7 @@ export const TEXT = {
   // The page
   tagline: 'A language model that runs in this tab',
   promise: 'Nothing you type leaves this device.',
+  models: 'Models',
   model: 'Model',
   language: 'Language',
   // Messages
@@ -57,6 +58,9 @@ export const TEXT = {
   stopped: 'Stopped.',
   tryAgain: 'Try again',
   moved: (/** @type {string} */ where) => `The GPU was lost. The reply goes on: ${where}.`,
+  pause: 'Pause',
+  paused: 'Paused',
+  loadingStopped: 'Loading was stopped.',
   notLoaded: 'The model could not be loaded.',
   noReply: 'There is no complete reply.',
   // Figures
@@ -106,6 +110,7 @@ export const TEXT = {
     ['Ctrl+Shift+O', 'New chat'],
     ['Ctrl+Shift+H', 'Chats'],
     ['Ctrl+Shift+F', 'Search chats'],
+    ['Ctrl+Shift+L', 'Models'],
     ['Ctrl+Shift+E', 'Settings of this chat'],
     ['?', 'This list'],
   ]),

@@ -5,6 +5,7 @@ export const TEXT = {
   // The page
   tagline: '在此标签页中运行的语言模型',
   promise: '您输入的内容不会离开此设备。',
+  models: '模型',
   model: '模型',
   language: '语言',
   // Messages
@@ -57,6 +58,9 @@ export const TEXT = {
   stopped: '已停止。',
   tryAgain: '重试',
   moved: (where) => `GPU 已丢失。回复继续进行：${where}。`,
+  pause: '暂停',
+  paused: '已暂停',
+  loadingStopped: '加载已停止。',
   notLoaded: '无法加载模型。',
   noReply: '没有完整的回复。',
   // Figures
@@ -106,6 +110,7 @@ export const TEXT = {
     ['Ctrl+Shift+O', '新对话'],
     ['Ctrl+Shift+H', '对话列表'],
     ['Ctrl+Shift+F', '搜索对话'],
+    ['Ctrl+Shift+L', '模型'],
     ['Ctrl+Shift+E', '此对话的设置'],
     ['?', '本列表'],
   ],

@@ -30,7 +30,8 @@ const PAGES = 20;
  */
 export async function place({ model, token, format, hub = HUB, signal }) {
   if (typeof model === 'string' && /^hf:/i.test(model)) {
-    return { url: await repository(model, String(hub).replace(/\/$/, ''), token, signal), token, format };
+    const { at, path } = await repository({ model, hub, token, signal });
+    return { url: at + path.split('/').map(encodeURIComponent).join('/'), token, format };
   }
   if (typeof model === 'string' || model instanceof URL) return { url: folder(model), format };
   const files = model instanceof File ? [model] : [...model];
@@ -47,11 +48,16 @@ function folder(model) {
   return url.href;
 }
 
+/** A file of a repository. @typedef {{path: string, size: number}} Listed */
+
 /**
- * The URL of a repository's folder or .gguf at the commit that its revision is now: what is read later is of one piece.
- * @param {string} model @param {string} hub @param {string | undefined} token @param {AbortSignal | undefined} signal
+ * A repository at the commit that its revision is now, so that what is read later is of one piece: what the hub says of it, its
+ * files, where they are, and which of them is the model; none for the folder itself.
+ * @param {{model: string, token?: string, hub?: string | URL, signal?: AbortSignal}} options
+ * @returns {Promise<{facts: any, files: Listed[], at: string, path: string}>}
  */
-async function repository(model, hub, token, signal) {
+export async function repository({ model, token, hub: site = HUB, signal }) {
+  const hub = String(site).replace(/\/$/, '');
   const [, id, file, kind, revision = 'main'] = REPOSITORY.exec(model) ?? [];
   if (!id) throw new MoebiusError('request', `model: ${model} is not hf:owner/name, with /file.gguf, :KIND or @revision.`);
   /** @param {string} url */
@@ -69,22 +75,22 @@ async function repository(model, hub, token, signal) {
           : `could not be listed: HTTP status ${answer.status}`;
     throw new MoebiusError('file', `${model}: ${why} (${url})`);
   };
-  const { sha } = await (await ask(`${hub}/api/models/${id}/revision/${encodeURIComponent(revision)}`)).json();
+  const facts = await (await ask(`${hub}/api/models/${id}/revision/${encodeURIComponent(revision)}`)).json();
+  const { sha } = facts;
   if (!/^[0-9a-f]{40}$/.test(sha)) throw new MoebiusError('file', `${model}: the hub names no commit`);
-  /** @type {string[]} */
-  const names = [];
+  /** @type {Listed[]} */
+  const files = [];
   /** @type {string | null} */
   let next = `${hub}/api/models/${id}/tree/${sha}`;
   for (let page = 0; next && page < PAGES; page++) {
     /** @type {Response} */
     const answer = await ask(next);
-    for (const entry of await answer.json()) if (entry?.type === 'file') names.push(String(entry.path));
+    for (const entry of await answer.json()) if (entry?.type === 'file') files.push({ path: String(entry.path), size: Number(entry.size) || 0 });
     const link = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get('link') ?? '');
     next = link && new URL(link[1], next).origin === new URL(hub).origin ? new URL(link[1], next).href : null;
   }
   const at = `${hub}/${id}/resolve/${sha}/`;
-  const path = file ?? choose(model, names, kind);
-  return at + path.split('/').map(encodeURIComponent).join('/');
+  return { facts, files, at, path: file ?? choose(model, files.map(({ path }) => path), kind) };
 }
 
 /**

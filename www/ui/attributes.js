@@ -1,6 +1,32 @@
 // The element's attributes as properties of the same names.
 
 export class Attributes extends HTMLElement {
+  /** @type {import('../places/place.js').Place | null} */ #place = null;
+
+  /** Where the model is, as createEngine takes it, if that is more than `src` says: files, a format, a token. @returns {import('../places/place.js').Place} */
+  get place() {
+    return this.#place ?? { model: this.src };
+  }
+
+  set place(place) {
+    this.#place = place;
+    this.placed();
+  }
+
+  /** The model is another one. */
+  placed() {}
+
+  /** A property that was set before the element was defined hides the accessor: it is set again. */
+  upgrade() {
+    const self = /** @type {Record<string, any>} */ (/** @type {unknown} */ (this));
+    for (const name of Object.keys(this)) {
+      if (!(name in this.constructor.prototype)) continue;
+      const value = self[name];
+      delete self[name];
+      self[name] = value;
+    }
+  }
+
   /** Folder of the model, relative to the page. */
   get src() {
     return this.#text('src');

@@ -7,22 +7,46 @@ import { TEXT } from './text.js';
 /** Seconds over which the speed is averaged. */
 const WINDOW_S = 4;
 
-/** A bar with bytes, speed and time left. */
-export class Loading {
+/** A bar with bytes, speed and time left. Sends `pause`, `resume` and `cancel`. */
+export class Loading extends EventTarget {
   #bar = h('progress', { part: 'progress', 'aria-label': TEXT.loading });
   #text = h('span', { class: 'figures' }, TEXT.starting);
-  node = h('div', { class: 'loading', hidden: true }, this.#bar, this.#text);
+  #hold = h('button', { type: 'button', class: 'plain' }, TEXT.pause);
+  #cancel = h('button', { type: 'button', class: 'plain' }, TEXT.cancel);
+  #paused = false;
+  node = h('div', { class: 'loading', hidden: true }, this.#bar, this.#text, h('span', {}, this.#hold, this.#cancel));
   /** @type {{at: number, loaded: number}[]} */ #seen = [];
 
-  start() {
+  constructor() {
+    super();
+    this.#cancel.addEventListener('click', () => this.dispatchEvent(new Event('cancel')));
+    this.#hold.addEventListener('click', () => {
+      this.dispatchEvent(new Event(this.#paused ? 'resume' : 'pause'));
+      this.#pause(!this.#paused);
+    });
+  }
+
+  /** @param {boolean} [pausable] */
+  start(pausable = false) {
     this.node.hidden = false;
     this.#seen = [];
+    this.#hold.hidden = !pausable;
+    this.#pause(false);
     this.#bar.removeAttribute('value');
     this.#text.textContent = TEXT.starting;
   }
 
+  /** @param {boolean} paused */
+  #pause(paused) {
+    this.#paused = paused;
+    this.#hold.textContent = paused ? TEXT.resume : TEXT.pause;
+    if (paused) this.#text.textContent = [TEXT.paused, this.#text.textContent?.split(' · ')[0]].filter(Boolean).join(' · ');
+    this.#seen = [];
+  }
+
   /** @param {import('../protocol.js').Progress} progress */
   show({ loaded, total }) {
+    if (this.#paused) return;
     const now = performance.now() / 1000;
     this.#seen.push({ at: now, loaded });
     while (now - this.#seen[0].at > WINDOW_S) this.#seen.shift();
@@ -46,31 +70,40 @@ export class Loading {
   }
 }
 
-/** A sentence, and the one thing to do about it. */
+/** What is said, and what can be done: one thing, or one of two. `code` is an error's.
+ * @typedef {{title: string, text?: string, code?: string, label: string, act: () => void, more?: {label: string, act: () => void}}} Told */
+
+/** A sentence, and what to do about it. */
 export class Notice {
   #title = h('strong');
   #text = h('span');
   #code = h('code');
   #action = h('button', { type: 'button', class: 'plain' });
+  #more = h('button', { type: 'button', class: 'plain' });
   node = h(
     'div',
     { role: 'alert', part: 'notice', class: 'notice', hidden: true },
     h('p', {}, this.#title, ' ', this.#text, ' ', this.#code),
-    this.#action,
+    h('span', {}, this.#action, this.#more),
   );
   #act = () => {};
+  #other = () => {};
 
   constructor() {
     this.#action.addEventListener('click', () => this.#act());
+    this.#more.addEventListener('click', () => this.#other());
   }
 
-  /** @param {{title: string, text?: string, code?: string, label: string, act: () => void}} what `code` is an error's */
-  show({ title, text = '', code = '', label, act }) {
+  /** @param {Told} what */
+  show({ title, text = '', code = '', label, act, more }) {
     this.#title.textContent = title;
     this.#text.textContent = text;
     this.#code.textContent = code;
     this.#action.textContent = label;
     this.#act = act;
+    this.#more.textContent = more?.label ?? '';
+    this.#more.hidden = !more;
+    this.#other = more?.act ?? act;
     this.node.classList.toggle('bad', code !== '');
     this.node.hidden = false;
   }
