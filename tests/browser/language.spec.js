@@ -10,20 +10,22 @@ import { chat, FIXTURE, reaches } from './chat.js';
 import { open, screenshot } from './harness.js';
 import { around } from './host.js';
 
-const FOLDER = join(ROOT, 'www/languages');
+/** Where texts are: the page's, and those of parts that are loaded when they are wanted. */
+const FOLDERS = ['www/languages', 'www/models/languages'].map((folder) => join(ROOT, folder));
 
-
-describe('every language', async () => {
-  const { TEXT: english } = await import(join(FOLDER, 'en.js'));
-  for (const file of readdirSync(FOLDER).filter((name) => name !== 'en.js')) {
-    test(`${file} has what English has, and nothing else`, async () => {
-      const { TEXT } = await import(join(FOLDER, file));
-      assert.deepEqual(shape(TEXT), shape(english));
-      const same = Object.keys(english).filter((key) => typeof english[key] === 'string' && english[key] === TEXT[key]);
-      assert.ok(same.length < Object.keys(english).length / 10, `as in English: ${same.join(', ')}`);
-    });
-  }
-});
+for (const folder of FOLDERS) {
+  describe(`every language of ${folder.slice(ROOT.length)}`, async () => {
+    const { TEXT: english } = await import(join(folder, 'en.js'));
+    for (const file of readdirSync(folder).filter((name) => name !== 'en.js')) {
+      test(`${file} has what English has, and nothing else`, async () => {
+        const { TEXT } = await import(join(folder, file));
+        assert.deepEqual(shape(TEXT), shape(english));
+        const same = Object.keys(english).filter((key) => typeof english[key] === 'string' && english[key] === TEXT[key]);
+        assert.ok(same.length < Object.keys(english).length / 10, `as in English: ${same.join(', ')}`);
+      });
+    }
+  });
+}
 
 /** Names, kinds and lengths, and of functions what they make. @param {unknown} value @returns {unknown} */
 function shape(value) {
