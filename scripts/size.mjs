@@ -13,7 +13,7 @@ const ENGINE = /^www\/(pkg\/.*(?<!_threads\.wasm|\.d\.ts)|[\w-]*worker\.js)$/;
 
 /** Folders of www whose files a visit loads where it comes to them, each with what makes it. @type {[string, string, number][]} */
 const LATER = [
-  ['markdown|vendor', 'comes with the model', 20],
+  ['markdown|math|code|vendor', 'comes with the model', 106],
   ['languages', 'another language', 4],
   ['places', 'loaded when asked for', 4],
   ['models', 'models: list, plan, storage, with all languages', 24],

@@ -6,7 +6,7 @@ import { Thread } from './thread.js';
 import { Attributes } from './ui/attributes.js';
 import { Announcer } from './ui/announcer.js';
 import { Composer, Waiting } from './ui/composer.js';
-import { copy } from './ui/code.js';
+import { copy } from './ui/clipboard.js';
 import { h } from './ui/dom.js';
 import { speed, where } from './ui/format.js';
 import { mark } from './ui/mark.js';
@@ -319,7 +319,7 @@ export class MoebiusChat extends Attributes {
     if (this.#state !== 'generating') this.#set('loading');
     try {
       if (this.place.model === '') throw new MoebiusError('request', 'The attribute src names no model.');
-      const markdown = loadMarkdown(); // beside the model, so that nothing is asked for once it is ready
+      const markdown = loadMarkdown(true); // beside the model, so that nothing is asked for once it is ready
       const engine = await createEngine({
         ...this.place,
         device: this.device === 'gpu' || this.device === 'cpu' ? this.device : 'auto',

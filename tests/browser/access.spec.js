@@ -11,7 +11,7 @@ import { around } from './host.js';
 /** @typedef {Awaited<ReturnType<typeof open>>} Page */
 
 /** A reply of everything. */
-const REPLY = `## Title\n\nText with a [link](https://example.org/x), \`code\` and **bold**.\n\n- one\n- [x] two\n\n> quote\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n\`\`\`js\nlet x;\n\`\`\`\n\n![picture](https://example.org/p.png)\n`;
+const REPLY = `## Title\n\nText with a [link](https://example.org/x), \`code\` and **bold**.\n\n- one\n- [x] two\n\n> quote\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n\`\`\`js\nlet x;\n\`\`\`\n\n![picture](https://example.org/p.png)\n\nIn line $x^2$.\n\n$$\n\\frac{a}{b}\n$$\n`;
 
 const there = around({ webgpu: false });
 

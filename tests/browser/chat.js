@@ -20,9 +20,16 @@ export function reaches(page, state) {
   );
 }
 
+/** The worker that the model is in; others load and colour. @param {Page} page */
+export function engineWorker(page) {
+  const found = page.workers().find((worker) => worker.url().endsWith('/www/worker.js'));
+  if (!found) throw new Error('no worker has the engine');
+  return found;
+}
+
 /** Puts a pause between tokens: a tiny model is done before anybody can press Stop. @param {Page} page */
 export function slowly(page, ms = 100) {
-  return page.workers()[0].evaluate((ms) => {
+  return engineWorker(page).evaluate((ms) => {
     const post = MessagePort.prototype.postMessage;
     MessagePort.prototype.postMessage = function (/** @type {any} */ message) {
       setTimeout(() => post.call(this, message), ms);

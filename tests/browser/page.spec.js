@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { ROOT } from '../../scripts/run.mjs';
-import { ask, bounded, FIXTURE, reaches, replies, slowly } from './chat.js';
+import { ask, bounded, engineWorker, FIXTURE, reaches, replies, slowly } from './chat.js';
 import { FIXTURES } from './fixtures.js';
 import { launch, open, screenshot } from './harness.js';
 import { host } from './host.js';
@@ -125,7 +125,7 @@ for (const webgpu of [true, false]) {
       await bounded(page, { temperature: 0, ignore_eos: true });
       await ask(page, 'Talk without end.');
       await page.locator('article.assistant .body p').last().waitFor();
-      await page.workers()[0].evaluate(() => {
+      await engineWorker(page).evaluate(() => {
         setTimeout(() => {
           throw new Error('struck by lightning');
         });

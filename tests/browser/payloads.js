@@ -48,6 +48,23 @@ const AROUND = [
   (text) => `[${text}](https://${CANARY}/)`, (text) => `![${text}](https://${CANARY}/)`,
 ]; // prettier-ignore
 
+/** What formulas were made to do elsewhere: addresses, pictures, attributes, macros without end, tags as text. @type {string[]} */
+const TEX = [
+  ...[`javascript:${CALL}`, `JAVASCRIPT:${CALL}`, `https://${CANARY}/`, `data:text/html,<script>${CALL}</script>`].flatMap((url) => [
+    String.raw`\href{${url}}{x}`, String.raw`\url{${url}}`, String.raw`\includegraphics[height=1em]{${url}}`, String.raw`\style{background:url(${url})}{x}`,
+  ]),
+  String.raw`\htmlData{onclick=${CALL}}{x}`, String.raw`\htmlData{a><img/onerror="${CALL}"src=x>=b}{x}`, String.raw`\htmlId{x" onclick="${CALL}}{y}`,
+  String.raw`\htmlClass{x}{y}`, String.raw`\htmlStyle{background:url(//${CANARY})}{x}`, String.raw`\class{a b}{x}`, String.raw`\id{a}{x}`, String.raw`\data{onclick=${CALL}}{x}`,
+  String.raw`\color{red;background:url(//${CANARY})}x`, String.raw`\colorbox{url(//${CANARY})}{x}`, String.raw`\textcolor{expression(${CALL})}{x}`,
+  String.raw`\def\a{\a\a}\a`, String.raw`\edef\a{x}\edef\a{\a\a\a}\a`, String.raw`\gdef\__proto__{x}`, String.raw`\newcommand\constructor{x}\constructor`, String.raw`\global\let\toString\relax`,
+  String.raw`\rule{9999em}{9999em}`, String.raw`\kern99999em x`, String.raw`\raisebox{999em}{x}`, '{'.repeat(500) + '}'.repeat(500), String.raw`\frac`.repeat(200), '^'.repeat(50), String.raw`\left(`.repeat(100),
+  String.raw`\input{/etc/passwd}`, String.raw`\write18{x}`, String.raw`\unicode{x3C}`, String.raw`\char"3C`, String.raw`\verb|<img src=x onerror=${CALL}>|`,
+  ...TAGS.slice(0, 12).map((tag) => String.raw`\text{${tag}}`), ...TAGS.slice(0, 12),
+]; // prettier-ignore
+
+/** @type {((tex: string) => string)[]} */
+const MARKS = [(tex) => `$${tex}$`, (tex) => `a\n$$\n${tex}\n$$\nb`, (tex) => `\\(${tex}\\)`, (tex) => `- \\[${tex}\\]`];
+
 /** Characters that hide, turn or split text. */
 const ODD = ['\u202e', '\u2066', '\u200b', '\u200d', '\ufeff', '\u00ad', '\u{e0041}\u{e0042}', '\u0000', '\u2028', '\ud800', '\uff1c', '\u0301'.repeat(40)];
 
@@ -56,5 +73,7 @@ export function payloads() {
   const tags = TAGS.flatMap((tag) => AROUND.map((around) => around(tag)));
   const urls = URLS.flatMap((url) => PLACES.map((place) => place(url)));
   const odd = ODD.flatMap((c) => [`${c}<img src=x onerror=${CALL}>`, `<im${c}g src=x onerror=${CALL}>`, `[a${c}](java${c}script:${CALL})`, `[a](https://${CANARY}/${c})`, `https://${CANARY}${c}/x`]);
-  return [...tags, ...urls, ...odd];
+  const formulas = TEX.flatMap((tex) => MARKS.map((mark) => mark(tex)));
+  const code = ['js', 'html', 'svg', 'md', 'php'].flatMap((name) => TAGS.map((tag) => `\`\`\`${name}\n${tag}\n${CALL}\n\`\`\`\n`));
+  return [...tags, ...urls, ...odd, ...formulas, ...code];
 }

@@ -18,6 +18,7 @@ export const TEXT = {
   code: 'Code',
   plainCode: 'Text',
   table: 'Tabelle',
+  formula: 'Formel',
   image: 'Bild',
   notFetched: 'nicht geladen',
   thinking: 'Denkt nach …',

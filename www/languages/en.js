@@ -17,6 +17,7 @@ export const TEXT = {
   code: 'Code',
   plainCode: 'text',
   table: 'Table',
+  formula: 'Formula',
   image: 'Image',
   notFetched: 'not fetched',
   thinking: 'Thinking…',

@@ -18,6 +18,7 @@ export const TEXT = {
   code: '代码',
   plainCode: '文本',
   table: '表格',
+  formula: '公式',
   image: '图片',
   notFetched: '未加载',
   thinking: '思考中…',

@@ -12,7 +12,7 @@ const ITEM = /^[ \t>]*(?:[-+*]|\d{1,9}[.)])[ \t]+/gm;
 export function mend(text, kind) {
   const start = text.lastIndexOf('\n') + 1;
   const shown = MARKER.test(text.slice(start)) ? text.slice(0, start) : text;
-  return kind === 'code' || kind === 'table' ? shown : close(shown);
+  return ['code', 'table', 'math'].includes(kind) ? shown : close(shown);
 }
 
 /** Closes what is open in the last paragraph or item. @param {string} text */
@@ -34,9 +34,9 @@ function close(text) {
   return head + stars(body);
 }
 
-/** The text with spaces for its code and its escapes, so that nothing in there is taken for a marker. @param {string} body */
+/** The text with spaces for its code, its formulas and its escapes, so that nothing in there is taken for a marker. @param {string} body */
 function blank(body) {
-  return body.replace(/\\.|(`+)(?!`)[^`]*\1(?!`)/g, (all) => ' '.repeat(all.length));
+  return body.replace(/\\\((?:(?!\\[()]).)*\\\)|\$\$[^$]+\$\$|\$[^$\n`]+\$|\\.|(`+)(?!`)[^`]*\1(?!`)/g, (all) => ' '.repeat(all.length));
 }
 
 /** Closes emphasis with stars; one that has only just begun is left out. @param {string} body @returns {string} */

@@ -1,8 +1,9 @@
 // From Markdown tokens to nodes. What is not listed here becomes text: there is nothing to sanitise.
 
-import { CodeBlock } from '../ui/code.js';
 import { h } from '../ui/dom.js';
 import { TEXT } from '../ui/text.js';
+import { CodeBlock } from './code.js';
+import { formula } from './formula.js';
 
 /** A token of marked's lexer. @typedef {import('../vendor/marked.js').Token & Record<string, any>} Token */
 
@@ -24,6 +25,7 @@ const BLOCKS = {
   code(token) {
     const block = new CodeBlock(language(token.lang));
     for (const line of token.text.split('\n')) block.add(line);
+    block.finish();
     return block.node;
   },
   list(token) {
@@ -36,6 +38,7 @@ const BLOCKS = {
     body.append(...token.rows.map(row));
     return node;
   },
+  math: (token) => h('p', {}, formula(token.text, true)),
   text: (token) => (token.tokens ? inline(token.tokens) : words(token.text)),
   checkbox: (token) => checkbox(token.checked),
   space: () => document.createTextNode(''),
@@ -51,6 +54,7 @@ const INLINES = {
   link: (token) => link(decode(token.href), inline(token.tokens)),
   // Never fetched: who serves an image learns that it was shown, and what its address says.
   image: (token) => link(decode(token.href), document.createTextNode(`${TEXT.image}: ${decode(token.text) || TEXT.notFetched}`)),
+  math: (token) => formula(token.text, token.display),
   escape: (token) => words(token.text),
   text: (token) => (token.tokens ? inline(token.tokens) : words(token.text)),
   checkbox: (token) => checkbox(token.checked),

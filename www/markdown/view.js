@@ -1,7 +1,9 @@
 // Markdown that grows, as nodes. What is complete is never looked at again: a token costs its block, not the whole reply.
 
+import { prepare as prepareColours } from '../code/highlight.js';
 import { Lexer, Tokenizer } from '../vendor/marked.js';
-import { CodeBlock } from '../ui/code.js';
+import { CodeBlock } from './code.js';
+import { EXTENSIONS, loadMath } from './formula.js';
 import { mend } from './mend.js';
 import { block, item, language, listOf, row, tableOf } from './nodes.js';
 
@@ -20,6 +22,11 @@ const LONGEST_NESTED = 16000;
 const DEEPEST = 12;
 
 const FENCE = /^( {0,3})(`{3,}(?=[^`]*$)|~{3,})(.*)$/;
+
+/** Loads what formulas and code take, so that nothing is asked for later. */
+export async function prepare() {
+  await Promise.all([loadMath(), prepareColours()]);
+}
 
 export class MarkdownView {
   /** Everything appended so far. */
@@ -51,6 +58,7 @@ export class MarkdownView {
       const { line, fence, indent, block } = this.#code;
       if (line !== '' && !fence.test(line)) block.add(outdent(line, indent));
       block.show('');
+      block.finish();
       this.#code = null;
     } else {
       this.#render(true);
@@ -115,6 +123,7 @@ export class MarkdownView {
     for (const [index, line] of lines.entries()) {
       if (code.fence.test(line)) {
         code.block.show('');
+        code.block.finish();
         this.#code = null;
         return [...lines.slice(index + 1), code.line].join('\n');
       }
@@ -294,5 +303,5 @@ class Plain extends Tokenizer {
  * @returns {import('./nodes.js').Token[]} whose `raw` are together the text
  */
 function lex(text) {
-  return new Lexer({ gfm: true, tokenizer: new Plain() }).lex(text);
+  return new Lexer({ gfm: true, tokenizer: new Plain(), extensions: EXTENSIONS }).lex(text);
 }

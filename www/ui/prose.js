@@ -6,21 +6,27 @@ import { h } from './dom.js';
 
 /** @type {Kind | null} */
 let kind = null;
+/** @type {(() => Promise<void>) | null} */
+let prepare = null;
 /** @type {Promise<void> | null} */
 let coming = null;
 
-/** Loads what Markdown takes, once. A page that cannot shows replies as plain text. */
-export function loadMarkdown() {
+/**
+ * Loads what Markdown takes, once. A page that cannot shows replies as plain text.
+ * @param {boolean} [whole] also what formulas and the colours of code take, which come with the first of them otherwise
+ */
+export function loadMarkdown(whole = false) {
   coming ??= import('../markdown/view.js').then(
     (module) => {
       kind = module.MarkdownView;
+      prepare = module.prepare;
     },
     (error) => {
       coming = null; // the next reply tries again
       console.warn('Markdown could not be loaded:', error);
     },
   );
-  return coming;
+  return whole ? coming.then(() => prepare?.()) : coming;
 }
 
 export class Prose {

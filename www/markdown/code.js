@@ -1,12 +1,15 @@
 // A block of code: its language, a button that copies it, and the text.
 
-import { h } from './dom.js';
-import { TEXT } from './text.js';
+import { colour } from '../code/highlight.js';
+import { copy } from '../ui/clipboard.js';
+import { h } from '../ui/dom.js';
+import { TEXT } from '../ui/text.js';
 
 /** Lines in one piece: a browser lays out again the piece that grows, not those before it. */
 const PIECE = 40;
 
 export class CodeBlock {
+  #language;
   #code = h('code', { dir: 'ltr' });
   /** Complete lines of the piece that grows. @type {Text} */ #last = document.createTextNode('');
   /** The line that has no end yet. */ #open = document.createTextNode('');
@@ -15,6 +18,7 @@ export class CodeBlock {
 
   /** @param {string} language */
   constructor(language) {
+    this.#language = language;
     const name = language || TEXT.plainCode;
     const label = language ? `${TEXT.code}, ${language}` : TEXT.code;
     const pre = h('pre', { part: 'code', tabindex: '0', role: 'region', 'aria-label': label }, this.#code);
@@ -43,6 +47,11 @@ export class CodeBlock {
   show(line) {
     if (this.#open.data !== line) this.#open.data = line;
   }
+
+  /** No more will come: its words may be told apart. */
+  finish() {
+    colour(this.#code, this.#language);
+  }
 }
 
 /**
@@ -56,18 +65,4 @@ export function copyButton(text) {
     setTimeout(() => (button.textContent = TEXT.copy), 1600);
   });
   return button;
-}
-
-/**
- * Puts a text on the clipboard.
- * @param {string} text
- * @returns {Promise<boolean>} whether the browser allowed it
- */
-export async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
