@@ -21,15 +21,14 @@ export function reaches(page, state) {
 }
 
 /** The worker that the model is in; others load and colour. @param {Page} page */
-export function engineWorker(page) {
-  const found = page.workers().find((worker) => worker.url().endsWith('/www/worker.js'));
-  if (!found) throw new Error('no worker has the engine');
-  return found;
+export async function engineWorker(page) {
+  for (const worker of page.workers()) if ((await worker.evaluate('self.name')) === 'moebius') return worker;
+  throw new Error('no worker has the engine');
 }
 
 /** Puts a pause between tokens: a tiny model is done before anybody can press Stop. @param {Page} page */
-export function slowly(page, ms = 100) {
-  return engineWorker(page).evaluate((ms) => {
+export async function slowly(page, ms = 100) {
+  return (await engineWorker(page)).evaluate((ms) => {
     const post = MessagePort.prototype.postMessage;
     MessagePort.prototype.postMessage = function (/** @type {any} */ message) {
       setTimeout(() => post.call(this, message), ms);

@@ -125,7 +125,7 @@ for (const webgpu of [true, false]) {
       await bounded(page, { temperature: 0, ignore_eos: true });
       await ask(page, 'Talk without end.');
       await page.locator('article.assistant .body p').last().waitFor();
-      await engineWorker(page).evaluate(() => {
+      await (await engineWorker(page)).evaluate(() => {
         setTimeout(() => {
           throw new Error('struck by lightning');
         });
