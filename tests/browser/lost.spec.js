@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
+import { axe } from './axe.js';
+import { ask, bounded, reaches } from './chat.js';
 import { FIXTURES, golden } from './fixtures.js';
-import { adapter, open } from './harness.js';
+import { adapter, open, screenshot } from './harness.js';
 import { around } from './host.js';
 
 /** @typedef {import('playwright-core').Worker} Worker */
@@ -155,6 +157,22 @@ describe('a GPU that is lost for good', () => {
     assert.match((await line.textContent()) ?? '', /^CPU · the device was lost/);
     assert.equal(await page.locator('moebius-chat .loading').isVisible(), false);
     assert.equal(await page.evaluate(() => /** @type {any} */ (document.querySelector('moebius-chat')).state), 'ready');
+  });
+
+  test('is told above the text box of the page', async () => {
+    await page?.context().close();
+    page = await open(there.browser, { size: 'phone', scheme: 'dark' });
+    await page.goto(`${there.site.url}as/hardware/index.html?model=/${MODEL}/`);
+    await reaches(page, 'ready');
+    await bounded(page, { max_tokens: 12, temperature: 0 });
+    await doom({ plays: 3, gone: true });
+    await ask(page, 'Who are you?');
+    await reaches(page, 'ready');
+    assert.match(await page.locator('moebius-chat .notice').innerText(), /^The GPU was lost\. The reply goes on: CPU/);
+    await screenshot(page, 'state-device-lost');
+    assert.deepEqual(await axe(page), []);
+    await page.getByRole('button', { name: 'OK' }).click();
+    assert.equal(await page.locator('moebius-chat .notice').isVisible(), false);
   });
 });
 

@@ -56,6 +56,8 @@ export class Models {
     const known = this.#about.known.find(({ src }) => src === found.model);
     const { agreed, format = known?.format ?? '', name = known?.name ?? found.name } = agreement ?? {};
     found.name = name;
+    this.#chat.heading = name;
+    this.#chat.suggestions = []; // there is nobody yet to ask
     this.#choice = { where: found, format };
     if (agreed === 'load' && !ended) return this.#load(this.#choice);
     this.#chat.disabled = true;
@@ -92,7 +94,7 @@ export class Models {
     const model = files ? (files.length === 1 ? files[0] : files) : /** @type {import('./where.js').Where} */ (where).model;
     this.#chat.disabled = false;
     this.#chat.place = { model, format: format || undefined, token, hub: this.#hub };
-    this.#chat.suggestions = [];
+    this.#chat.suggestions = TEXT.suggestions;
     this.#chat.heading = where?.name ?? files?.[0].name ?? '';
     /** @type {HTMLElement} */ (document.querySelector('#card')).textContent = [where?.name ?? files?.[0].name, where?.id, choice.facts?.licence].filter(Boolean).join(' · ');
     this.#chat.load().catch(() => {}); // shown

@@ -126,7 +126,7 @@ export class Plan extends Sheet {
       [TEXT.memory, TEXT.memoryWhy[need.why](size(need.need), gigabytes(need.have ?? 0)), need.fit],
       ...(files ? [] : /** @type {[string, string, import('./verdict.js').Fit][]} */ ([[TEXT.disk, `${here.free === undefined ? TEXT.noRoom : TEXT.room(size(here.free))}; ${room === 'no' ? TEXT.staysNot : TEXT.stays}`, room]])),
       [TEXT.runsOn, here.gpu ? TEXT.onGpu(here.gpu) : TEXT.onCpu],
-      ...(facts.family ? /** @type {[string, string, import('./verdict.js').Fit?][]} */ ([[TEXT.family, bad ? TEXT.familyBad(facts.family) : facts.family, bad ? 'no' : undefined]]) : []),
+      ...(facts.family ? /** @type {[string, string | Node][]} */ ([[TEXT.family, bad ? h('span', {}, badge('no', TEXT.willNot), ' ', TEXT.familyBad(facts.family)) : facts.family]]) : []),
       ...(where ? /** @type {[string, string | Node][]} */ ([[TEXT.licence, licence(facts, where)], [TEXT.asks, where.hosts.map(told).join(', ')]]) : []),
       ...(facts.commit ? /** @type {[string, string][]} */ ([[TEXT.version, facts.commit.slice(0, 12)]]) : []),
     ];

@@ -54,7 +54,7 @@ export function button(text, act, attributes = {}) {
   return node;
 }
 
-/** How well it fits, as a word with a colour. @param {import('./verdict.js').Fit} fit */
-export function badge(fit) {
-  return h('span', { class: `badge ${fit}` }, TEXT.fit[fit]);
+/** How well it fits, as a word with a colour. @param {import('./verdict.js').Fit} fit @param {string} [word] another one */
+export function badge(fit, word = TEXT.fit[fit]) {
+  return h('span', { class: `badge ${fit}` }, word);
 }

@@ -1,6 +1,5 @@
 // What may go wrong around a model, and what helps: no network, no memory, a lost GPU, another tab.
 
-import { where } from '../ui/format.js';
 import { TEXT } from './texts.js';
 
 /** @typedef {import('../element.js').MoebiusChat} MoebiusChat */
@@ -21,8 +20,9 @@ export class States {
     this.#chat = chat;
     this.#ways = ways;
     chat.addEventListener('moebius-error', (event) => this.#advise(/** @type {CustomEvent} */ (event).detail));
-    chat.addEventListener('moebius-moved', () => {
-      chat.tell({ title: TEXT.lost, text: TEXT.lostText(where(chat.engine?.info)), label: TEXT.fine, act: () => {} });
+    chat.addEventListener('moebius-moved', (event) => {
+      const { kind, name } = /** @type {CustomEvent} */ (event).detail.device;
+      chat.tell({ title: TEXT.lost, text: TEXT.lostText(kind === 'cpu' ? 'CPU' : name), label: TEXT.fine, act: () => {} }); // why is told below
     });
   }
 
@@ -30,7 +30,7 @@ export class States {
   own(ended) {
     const { connection } = /** @type {{connection?: {saveData?: boolean}}} */ (navigator);
     const load = () => void this.#chat.load().catch(() => {});
-    if (ended) this.crashed(String(this.#chat.place.model), load);
+    if (ended) this.crashed(ended.split('/').filter(Boolean).at(-1) ?? ended, load);
     else if (connection?.saveData && this.#chat.state === 'empty') this.#chat.tell({ title: TEXT.saving, text: TEXT.savingText, label: TEXT.loadNow, act: load });
   }
 
@@ -85,11 +85,11 @@ export class States {
     if (code === 'file' && !navigator.onLine) {
       this.#watching = new AbortController();
       addEventListener('online', () => (this.#chat.tell(null), told.act()), { once: true, signal: this.#watching.signal });
-      return tell(TEXT.offline, { text: TEXT.offlineText, more: others });
+      return tell(TEXT.offline, { text: TEXT.offlineText, code: '', more: others });
     }
     if (code === 'unsupported') return tell(TEXT.unsupported, { label: TEXT.others, act: others.act });
     if (/memory|out of/i.test(message) && ['file', 'device', 'limit', 'engine_crashed'].includes(code)) return tell(TEXT.tooLarge, { more: again });
-    if (code === 'file' && /gated|token/.test(message)) return tell(TEXT.gatedTitle, { label: TEXT.seePlan, act: () => this.#ways.again(), more: others });
+    if (code === 'file' && /gated|token/.test(message)) return tell(TEXT.gatedTitle, { code: '', label: TEXT.seePlan, act: () => this.#ways.again(), more: others });
     if (code === 'file') return tell(TEXT.reached, { more: others });
     if (['malformed', 'tensor', 'config', 'tokenizer', 'template', 'limit'].includes(code) && !this.#chat.engine) return tell(TEXT.broken, { more: others });
     return undefined;
