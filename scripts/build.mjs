@@ -3,6 +3,7 @@
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { listFiles } from './files.mjs';
 import { capture, Failure, program, ROOT, run, say, TARGET } from './run.mjs';
 import { setup } from './setup.mjs';
 import { sizes } from './size.mjs';
@@ -63,6 +64,7 @@ export async function build() {
     rmSync(PKG, { recursive: true, force: true });
     renameSync(NEXT, PKG);
   }
+  listFiles();
 }
 
 /**

@@ -15,11 +15,12 @@ const ENGINE = /^www\/(pkg\/.*(?<!_threads\.wasm|\.d\.ts)|[\w-]*worker\.js)$/;
 const LATER = [
   ['markdown|math|code|vendor', 'comes with the model', 106],
   ['languages', 'another language', 4],
+  ['pwa', 'the page as an app', 3],
   ['places', 'loaded when asked for', 4],
   ['models', 'models: list, plan, storage, in three languages of which a visitor loads one', 34],
 ];
 /** @param {string} folders */
-const inside = (folders) => (/** @type {string} */ path) => new RegExp(`^www/(${folders})/(?!en\\.js).*\\.(js|css)$`).test(path);
+const inside = (folders) => (/** @type {string} */ path) => new RegExp(`^www/(${folders})/(?!en\\.js).*\\.(js|css|svg|webmanifest)$`).test(path);
 
 /** What is counted, and its limit in bytes after brotli at its best, which takes a quarter of a minute. */
 const BUDGET = [

@@ -21,7 +21,6 @@ const settings = new SettingsDialog();
 const shortcuts = shortcutsDialog();
 const chosen = choose();
 const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, about));
-favicon();
 translate();
 const history = await History.open();
 const chats = new Chats(chat, history, panel);
@@ -60,6 +59,7 @@ addEventListener('keydown', (event) => {
 });
 panel.start();
 await Promise.all([chosen, chats.start()]);
+import('./pwa/pwa.js').then(({ install }) => install(chat), () => {}); // the page does without
 
 /** Tells the element which model, if it is on this host; for others see models/. */
 async function choose() {
@@ -99,13 +99,4 @@ function button(label, path, act) {
   const node = h('button', { type: 'button', class: 'square', 'aria-label': label, title: label }, icon(path));
   node.addEventListener('click', ACTS[act]);
   return node;
-}
-
-/** The mark as the page's icon. */
-function favicon() {
-  const svg = new XMLSerializer().serializeToString(mark());
-  const link = document.createElement('link');
-  link.rel = 'icon';
-  link.href = `data:image/svg+xml,${encodeURIComponent(svg)}`;
-  document.head.append(link);
 }

@@ -27,7 +27,7 @@ export function startWorker(file, name) {
  * @param {string} url
  * @returns {string}
  */
-function scriptUrl(url) {
+export function scriptUrl(url) {
   const types = /** @type {{trustedTypes?: {createPolicy(name: string, rules: object): any}}} */ (globalThis).trustedTypes;
   if (!types) return url;
   policy ??= types.createPolicy('moebius', { createScriptURL: (/** @type {string} */ trusted) => trusted });

@@ -92,10 +92,10 @@ export async function launch({ webgpu = true } = {}) {
 /**
  * Opens a page with a profile of its own: no cache, no storage.
  * @param {Browser} browser
- * @param {{size?: keyof typeof SIZES, scheme?: 'light' | 'dark', reducedMotion?: boolean}} [options]
+ * @param {{size?: keyof typeof SIZES, scheme?: 'light' | 'dark', reducedMotion?: boolean, worker?: boolean}} [options] `worker`: whether the page may have its service worker
  * @returns {Promise<Page & {problems: string[]}>} `problems` gathers uncaught errors, and errors and warnings of the console
  */
-export async function open(browser, { size = 'desktop', scheme = 'light', reducedMotion = false } = {}) {
+export async function open(browser, { size = 'desktop', scheme = 'light', reducedMotion = false, worker = false } = {}) {
   const context = await browser.newContext({
     viewport: SIZES[size],
     colorScheme: scheme,
@@ -103,6 +103,8 @@ export async function open(browser, { size = 'desktop', scheme = 'light', reduce
     deviceScaleFactor: size === 'phone' ? 2 : 1,
     hasTouch: size === 'phone',
   });
+  // Most specs are about one visit; a worker would keep files for the next.
+  if (!worker) await context.addInitScript(() => Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined }));
   const page = await context.newPage();
   /** @type {string[]} */
   const problems = [];

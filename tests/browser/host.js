@@ -11,6 +11,8 @@ import { launch } from './harness.js';
 /** @type {Record<string, string>} */
 const TYPES = {
   '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.webmanifest': 'application/manifest+json',
   '.html': 'text/html',
   '.js': 'text/javascript',
   '.json': 'application/json',
@@ -51,23 +53,28 @@ const WORKERS = /** @type {Record<string, string>} */ ({
 
 /**
  * Starts the host.
- * @returns {Promise<{url: string, requests: string[], stop: () => Promise<void>}>} `url` ends with a slash
+ * @returns {Promise<{url: string, requests: string[], replaced: Map<string, string>, stop: () => Promise<void>}>} `url` ends with a slash; what is
+ *   `replaced`, by path, is served in place of what is on the disk
  */
 export async function host() {
   /** @type {string[]} */
   const requests = [];
+  /** @type {Map<string, string>} */
+  const replaced = new Map();
   /** @type {Map<string, number>} */
   const tries = new Map();
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     requests.push(pathname);
+    const other = replaced.get(pathname);
+    if (other !== undefined) return response.writeHead(200, { 'content-type': TYPES[extname(pathname)] }).end(other);
     const [, mode, path] = /^\/as\/([\w-]+)\/(.*)$/.exec(pathname) ?? ['', 'quiet', pathname.slice(1)];
     const key = `${mode} ${path} ${request.headers.range}`;
     const count = (tries.get(key) ?? 0) + 1;
     tries.set(key, count);
-    answer(/** @type {Mode} */ (mode), decodeURIComponent(path), request.headers.range, count, response);
+    return answer(/** @type {Mode} */ (mode), decodeURIComponent(path), request.headers.range, count, response);
   });
-  return { ...(await listening(server)), requests };
+  return { ...(await listening(server)), requests, replaced };
 }
 
 /**

@@ -7,6 +7,9 @@ export const TEXT = {
   promise: 'Nichts, was Sie schreiben, verlässt dieses Gerät.',
   models: 'Modelle',
   model: 'Modell',
+  newVersion: 'Eine neue Fassung dieser Seite ist bereit.',
+  reload: 'Neu laden',
+  later: 'Später',
   language: 'Sprache',
   // Messages
   you: 'Sie',

@@ -6,6 +6,9 @@ export const TEXT = {
   promise: 'Nothing you type leaves this device.',
   models: 'Models',
   model: 'Model',
+  newVersion: 'A new version of this page is ready.',
+  reload: 'Reload',
+  later: 'Later',
   language: 'Language',
   // Messages
   you: 'You',

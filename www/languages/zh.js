@@ -7,6 +7,9 @@ export const TEXT = {
   promise: '您输入的内容不会离开此设备。',
   models: '模型',
   model: '模型',
+  newVersion: '此页面有新版本可用。',
+  reload: '重新加载',
+  later: '稍后',
   language: '语言',
   // Messages
   you: '您',

@@ -1,0 +1,75 @@
+// The page as an app: installable, there without a network from the second visit on, isolated by itself, and updated when the visitor says.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { ROOT } from '../../scripts/run.mjs';
+import { FIXTURE, reaches } from './chat.js';
+import { open } from './harness.js';
+import { around } from './host.js';
+
+const there = around({ webgpu: false });
+
+/** Not `localhost`, where what is on the disk comes first. */
+const address = () => there.site.url.replace('localhost', '127.0.0.1');
+
+/** A visit whose page has its service worker, once that has kept what it keeps. */
+async function visit() {
+  const page = await open(there.browser, { worker: true });
+  await page.goto(`${address()}index.html?model=${FIXTURE}`);
+  await reaches(page, 'ready');
+  await page.waitForFunction(() => navigator.serviceWorker.ready.then(() => true));
+  return page;
+}
+
+test('what a browser asks of an app is there', async () => {
+  const page = await open(there.browser);
+  await page.goto(address());
+  const href = await page.locator('link[rel=manifest]').getAttribute('href');
+  const manifest = await page.evaluate(async (href) => (await fetch(String(href))).json(), href);
+  assert.equal(manifest.display, 'standalone');
+  for (const size of ['192x192', '512x512']) assert.ok(manifest.icons.some((/** @type {any} */ icon) => icon.sizes === size), size);
+  for (const { src, sizes } of manifest.icons) {
+    const bytes = readFileSync(join(ROOT, 'www/pwa', src));
+    if (src.endsWith('.png')) assert.equal(`${bytes.readUInt32BE(16)}x${bytes.readUInt32BE(20)}`, sizes, src);
+  }
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('the second visit needs no network for the page, and is isolated on a host that cannot isolate it', async () => {
+  const page = await visit();
+  assert.equal(await page.evaluate(() => crossOriginIsolated), false);
+  const before = there.site.requests.length;
+  await page.reload();
+  await reaches(page, 'ready');
+  assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+  assert.doesNotMatch(await page.locator('.stats').innerText(), /thread/, 'the engine has its threads, of a module made of the other');
+  const asked = there.site.requests.slice(before).filter((path) => !path.includes(FIXTURE) && path !== '/sw.js' && path !== '/www/pwa/files.js');
+  assert.deepEqual(asked, []);
+  await page.context().setOffline(true);
+  await page.reload();
+  await page.getByRole('textbox').waitFor();
+  assert.ok(await page.getByRole('heading', { level: 1 }).isVisible());
+  await page.context().close();
+});
+
+test('a new version waits until the visitor wants it', async () => {
+  const page = await visit();
+  there.site.replaced.set('/www/pwa/files.js', readFileSync(join(ROOT, 'www/pwa/files.js'), 'utf8').replace(/"version":"\w+"/, '"version":"another"'));
+  await page.evaluate(async () => {
+    Object.assign(globalThis, { here: true });
+    await (await navigator.serviceWorker.ready).update();
+  });
+  const reload = page.getByRole('button', { name: 'Reload' });
+  await reload.waitFor();
+  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).here), true, 'the page did not reload by itself');
+  assert.ok((await page.evaluate(() => caches.keys())).length === 2, 'both versions are kept');
+  await reload.click();
+  await page.waitForFunction(() => !(/** @type {any} */ (globalThis).here));
+  await page.waitForFunction(async () => String(await caches.keys()) === 'moebius-files-another');
+  assert.ok(await page.evaluate(() => navigator.serviceWorker.controller !== null));
+  await page.context().close();
+});
