@@ -21,6 +21,7 @@ const settings = new SettingsDialog();
 const shortcuts = shortcutsDialog();
 const chosen = choose();
 const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, about));
+favicon();
 translate();
 const history = await History.open();
 const chats = new Chats(chat, history, panel);
@@ -99,4 +100,13 @@ function button(label, path, act) {
   const node = h('button', { type: 'button', class: 'square', 'aria-label': label, title: label }, icon(path));
   node.addEventListener('click', ACTS[act]);
   return node;
+}
+
+/** The mark as the page's icon: one that came from the host would come late, when nothing is to be asked for any more. */
+function favicon() {
+  const svg = new XMLSerializer().serializeToString(mark());
+  const link = document.createElement('link');
+  link.rel = 'icon';
+  link.href = `data:image/svg+xml,${encodeURIComponent(svg)}`;
+  document.head.append(link);
 }
