@@ -17,10 +17,11 @@ const LATER = [
   ['languages', 'another language', 4],
   ['pwa', 'the page as an app', 3],
   ['places', 'loaded when asked for', 4],
+  ['loader|store', 'comes with the model, or with a list of those that are kept', 32],
   ['models', 'models: list, plan, storage, in three languages of which a visitor loads one', 34],
 ];
 /** @param {string} folders */
-const inside = (folders) => (/** @type {string} */ path) => new RegExp(`^www/(${folders})/(?!en\\.js).*\\.(js|css|svg|webmanifest)$`).test(path);
+const inside = (folders) => (/** @type {string} */ path) => new RegExp(`^www/(${folders})(/(?!en\\.js).*)?\\.(js|css|svg|webmanifest)$`).test(path);
 
 /** What is counted, and its limit in bytes after brotli at its best, which takes a quarter of a minute. */
 const BUDGET = [

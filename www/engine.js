@@ -67,6 +67,7 @@ export class Engine {
   #missed = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #beating;
   #unloaded = false;
+  #paused = false;
 
   /** @param {EngineOptions} options */
   constructor(options) {
@@ -113,6 +114,17 @@ export class Engine {
   async detokenize(tokens) {
     await this.load();
     return this.#ask((id) => ({ type: 'detokenize', id, tokens }));
+  }
+
+  /** Stops downloads where they are, until {@link Engine.resume}. What needs them waits. */
+  pause() {
+    this.#paused = true;
+    this.#send({ type: 'pause', paused: true });
+  }
+
+  resume() {
+    this.#paused = false;
+    this.#send({ type: 'pause', paused: false });
   }
 
   /** Frees everything. What is pending rejects, and what comes later. */
@@ -181,6 +193,7 @@ export class Engine {
   async #start() {
     const worker = startWorker('./worker.js', 'moebius');
     this.#worker = worker;
+    if (this.#paused) this.#send({ type: 'pause', paused: true });
     worker.addEventListener('message', (event) => {
       if (worker === this.#worker) this.#receive(event.data);
     });
@@ -264,9 +277,9 @@ export class Engine {
       this.#options.onMoved?.(message.device);
       return;
     }
+    if (message.type === 'progress') return this.#options.onProgress?.(message.progress);
     const pending = this.#pending.get(message.id);
-    if (message.type === 'progress') pending && this.#options.onProgress?.(message.progress);
-    else if (message.type === 'chunk') pending?.chunk?.(message.chunk);
+    if (message.type === 'chunk') pending?.chunk?.(message.chunk);
     else if (message.type === 'done') pending?.done(message.value);
     else pending?.failed(errorOf(message.fault));
   }

@@ -6,8 +6,18 @@
  */
 
 /**
- * How far a download is, in bytes. `total` counts the files announced so far.
- * @typedef {{loaded: number, total: number, file: string}} Progress
+ * How far a download is, in bytes: `loaded` of `total` are at hand, of the whole model where a manifest or a hub says its size, else of the
+ * files announced so far. `fetched` came over the network, `stored` were kept from before; `speed` is in bytes a second. `waiting`: a host
+ * that fails is asked again in so many milliseconds. `unkept` says why the model is not kept for the next visit: storage is `full`, or
+ * `blocked` by the browser, or it was `removed`; empty where it is kept.
+ * @typedef {{loaded: number, total: number, file: string, fetched: number, stored: number, speed: number, waiting: number,
+ *   unkept: '' | 'full' | 'blocked' | 'removed'}} Progress
+ */
+
+/**
+ * A model that is kept, or the part of it that is: `bytes` of `total`. `place` is where it came from; `used` when it was last
+ * loaded, in milliseconds since 1970.
+ * @typedef {{id: string, name: string, place: string, bytes: number, total: number, used: number}} Stored
  */
 
 /**
@@ -34,6 +44,7 @@
 
 /**
  * Page to worker. Every request has an `id`, which its answers repeat. `calm`: nobody looks at the page, or somebody does again.
+ * `pause`: downloads stop, or go on.
  * @typedef {{type: 'load', id: number, place: string | object, device: DeviceChoice, context: number | null,
  *      cache: 'f32' | 'f16' | null, threads: number | null}
  *   | {type: 'complete', id: number, kind: Kind, body: object}
@@ -42,6 +53,7 @@
  *   | {type: 'detokenize', id: number, tokens: number[]}
  *   | {type: 'cancel', id: number}
  *   | {type: 'calm', calm: boolean}
+ *   | {type: 'pause', paused: boolean}
  *   | {type: 'ping'}} ToWorker
  */
 
@@ -52,7 +64,7 @@
 
 /**
  * Worker to page. `moved`: the GPU was lost, the model was loaded again, and what was running goes on. `panic` is the last word of a worker: its memory is not to be trusted any more.
- * @typedef {{type: 'progress', id: number, progress: Progress}
+ * @typedef {{type: 'progress', progress: Progress}
  *   | {type: 'chunk', id: number, chunk: any}
  *   | {type: 'done', id: number, value: any}
  *   | {type: 'failed', id: number, fault: Fault}

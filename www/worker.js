@@ -1,5 +1,6 @@
 // The engine's worker: owns one wasm instance and one model, and answers the messages of protocol.js in turn.
 
+import { openSource } from './loader/source.js';
 import { load } from './module-worker.js';
 
 /** @typedef {import('./protocol.js').ToWorker} ToWorker */
@@ -11,6 +12,10 @@ const page = /** @type {{postMessage(message: FromWorker, transfer?: Transferabl
 
 /** @type {import('./pkg/moebius_web.js').Engine | null} */
 let engine = null;
+/** @type {import('./loader/source.js').Source | null} */
+let source = null;
+/** Whether downloads are stopped. */
+let paused = false;
 /** Requests that wait for their turn or run; cancelled ones are taken out. @type {Set<number>} */
 const wanted = new Set();
 /** The request that runs. */
@@ -24,6 +29,9 @@ addEventListener('message', (event) => {
     page.postMessage({ type: 'pong' });
   } else if (message.type === 'calm') {
     engine?.calm(message.calm);
+  } else if (message.type === 'pause') {
+    ({ paused } = message);
+    source?.pause(paused);
   } else if (message.type === 'cancel') {
     wanted.delete(message.id);
     if (message.id === current) engine?.cancel();
@@ -37,7 +45,7 @@ addEventListener('message', (event) => {
 addEventListener('error', (event) => die(event.message));
 addEventListener('unhandledrejection', (event) => die(String(event.reason)));
 
-/** @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm'}>} message */
+/** @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm' | 'pause'}>} message */
 async function answer(message) {
   const { id } = message;
   if (!wanted.has(id)) {
@@ -55,7 +63,7 @@ async function answer(message) {
 }
 
 /**
- * @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm'}>} message
+ * @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm' | 'pause'}>} message
  * @returns {Promise<unknown>}
  */
 async function act(message) {
@@ -63,7 +71,9 @@ async function act(message) {
   if (message.type === 'load') {
     const { place, device, context, cache, threads } = message;
     const { Engine, hire } = await load(device, threads);
-    engine = await Engine.load(place, device, context ?? undefined, cache ?? undefined, progress, moved, hire);
+    source = openSource(/** @type {import('./loader/source.js').Place} */ (place), progress);
+    if (paused) source.pause(true);
+    engine = await Engine.load(source, device, context ?? undefined, cache ?? undefined, moved, hire);
     return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()) };
   }
   if (!engine) throw { code: 'request', message: 'no model is loaded' };
@@ -78,10 +88,9 @@ async function act(message) {
       return engine.detokenize(Uint32Array.from(message.tokens));
   }
 
-  /** @param {number} loaded @param {number} total @param {string} file */
-  function progress(loaded, total, file) {
-    // What loads again does so for the request that runs.
-    page.postMessage({ type: 'progress', id: current, progress: { loaded, total, file } });
+  /** @param {import('./protocol.js').Progress} progress */
+  function progress(progress) {
+    page.postMessage({ type: 'progress', progress });
   }
 
   /** @param {string} json */

@@ -25,6 +25,23 @@ const LOOP = '{% for i in range(99999) %}{% for j in range(99999) %}{{ i }}{{ j 
 /** What makes a page cross-origin isolated. */
 const ISOLATED = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
+/** What the loader's worker begins with, by mode. */
+const LOADERS = /** @type {Record<string, string>} */ ({
+  hasty: `const [later, now] = [setTimeout, Date.now];
+    globalThis.setTimeout = (act, pause, ...all) => later(act, pause / 20, ...all);
+    Date.now = () => 20 * now();`,
+  storeless: 'delete StorageManager.prototype.getDirectory;',
+  denied: `StorageManager.prototype.getDirectory = async () => { throw new DOMException('denied', 'SecurityError'); };`,
+  lockless: 'delete WorkerNavigator.prototype.locks;',
+  insecure: 'delete Crypto.prototype.subtle; delete StorageManager.prototype.getDirectory;',
+  clumsy: `const { write } = FileSystemSyncAccessHandle.prototype;
+    let writes = 0;
+    FileSystemSyncAccessHandle.prototype.write = function (bytes, at) {
+      writes += 1;
+      return write.call(this, writes % 7 === 0 ? bytes.subarray(0, bytes.length >> 1) : bytes, at);
+    };`,
+});
+
 /** What the engine's worker begins with, by mode. */
 const HARDWARE = `Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { value: false });`;
 const WORKERS = /** @type {Record<string, string>} */ ({
@@ -45,10 +62,12 @@ const WORKERS = /** @type {Record<string, string>} */ ({
  *   asked. `gone`: weights are missing. `torn`: weights end ten bytes early, for good. `broken-wasm`: half the engine.
  * - `hardware`: the engine's worker takes the software adapter for a real GPU. `doomed`: the same, and every device is lost.
  * - `lonely`: the page is isolated, but the CPU's threads cannot be had.
+ * - `hasty`: the loader's clock is twenty times as fast. `storeless`, `denied`, `lockless`, `insecure`: it lacks what browsers may not
+ *   have; `clumsy`: some of what it writes is cut short.
  * - `slow`: weights come in at 200 kB a second.
  * - `loop`: the chat template has no end worth waiting for.
  * - `blank`: an empty document, for tests that need no page. `quiet`: no fault.
- * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'lonely' | 'slow' | 'loop' | 'blank' | 'quiet'} Mode
+ * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'lonely' | 'slow' | 'hasty' | 'storeless' | 'denied' | 'lockless' | 'insecure' | 'clumsy' | 'loop' | 'blank' | 'quiet'} Mode
  */
 
 /**
@@ -115,6 +134,9 @@ function answer(mode, path, range, count, response) {
   if (mode in WORKERS && file.endsWith('/worker.js')) {
     return send(200, `${readFileSync(file)}${WORKERS[mode]}`, { 'content-type': TYPES['.js'] });
   }
+  if (mode in LOADERS && file.endsWith('/loader-worker.js')) {
+    return send(200, `${readFileSync(file)}${LOADERS[mode]}`, { 'content-type': TYPES['.js'] });
+  }
   const size = mode === 'torn' && weights ? stat.size - 10 : stat.size;
   const type = TYPES[extname(file)] ?? 'application/octet-stream';
   const headers = { 'content-type': type, 'cache-control': 'no-store', ...(mode === 'lonely' ? ISOLATED : {}) };
@@ -128,8 +150,8 @@ function answer(mode, path, range, count, response) {
   if (asked && start >= size) return send(416, '', { 'content-range': `bytes */${size}` });
   if (asked && mode === 'shifted') start += 4;
   const span = asked ? { 'content-range': `bytes ${start}-${end}/${size}` } : {};
-  if (asked && mode === 'long') end = Math.min(end + 4, size - 1);
-  const length = end - start + 1;
+  const more = asked && mode === 'long' ? 4 : 0;
+  const length = end - start + 1 + more;
   response.writeHead(asked ? 206 : 200, { ...headers, ...span, 'content-length': length });
   if (mode === 'cut' && weights && count === 1) {
     const half = createReadStream(file, { start, end: start + (length >> 1) });
@@ -143,7 +165,8 @@ function answer(mode, path, range, count, response) {
     return undefined;
   }
   if (size === 0) response.end();
-  else createReadStream(file, { start, end }).pipe(response);
+  else if (more === 0) createReadStream(file, { start, end }).pipe(response);
+  else createReadStream(file, { start, end }).on('end', () => response.end(Buffer.alloc(more))).pipe(response, { end: false });
   return undefined;
 }
 

@@ -1,5 +1,6 @@
 // A server that behaves like a model hub: lists of files at a commit, and files that another origin has.
 
+import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -59,13 +60,21 @@ export async function hub() {
       next.searchParams.set('cursor', String(from + PAGE));
       /** @type {Record<string, string>} */
       const link = from + PAGE < names.length ? { link: `<${next}>; rel="next"` } : {};
-      const entries = names.slice(from, from + PAGE).map((path) => ({ type: 'file', path, size: statSync(join(folder, path)).size }));
+      const entries = names.slice(from, from + PAGE).map((path) => entry(folder, path));
       return end(response, 200, link, entries);
     }
     const moved = `${storage.url}${id.split('/')[1]}/${path.map(encodeURIComponent).join('/')}?signed=1`;
     return what === 'resolve' ? end(response, 302, { location: moved }) : end(response, 404);
   }, log);
   return { url: front.url.slice(0, -1), log, stop: () => Promise.all([front.stop(), storage.stop()]).then(() => undefined) };
+}
+
+/** What a list says of a file: of weights, also what they hash to. @param {string} folder @param {string} path */
+function entry(folder, path) {
+  const { size } = statSync(join(folder, path));
+  const large = /\.(safetensors|gguf)$/.test(path);
+  const oid = large ? createHash('sha256').update(readFileSync(join(folder, path))).digest('hex') : '';
+  return { type: 'file', path, size, ...(large ? { lfs: { oid, size } } : {}) };
 }
 
 /** Open to all origins, with what else these may see. */

@@ -26,12 +26,12 @@ const PAGES = 20;
 /**
  * What the engine's worker is told of a model's place.
  * @param {Place & {signal?: AbortSignal}} options
- * @returns {Promise<string | {url?: string, files?: File[], token?: string, format?: string}>}
+ * @returns {Promise<string | {url?: string, files?: File[], token?: string, format?: string, tree?: {name: string, size: number, sha256: string}[]}>}
  */
 export async function place({ model, token, format, hub = HUB, signal }) {
   if (typeof model === 'string' && /^hf:/i.test(model)) {
-    const { at, path } = await repository({ model, hub, token, signal });
-    return { url: at + path.split('/').map(encodeURIComponent).join('/'), token, format };
+    const { at, path, files } = await repository({ model, hub, token, signal });
+    return { url: at + path.split('/').map(encodeURIComponent).join('/'), token, format, tree: weights(files, path) };
   }
   if (typeof model === 'string' || model instanceof URL) return { url: folder(model), format };
   const files = model instanceof File ? [model] : [...model];
@@ -48,7 +48,7 @@ function folder(model) {
   return url.href;
 }
 
-/** A file of a repository. @typedef {{path: string, size: number}} Listed */
+/** A file of a repository, and what it hashes to if it is large. @typedef {{path: string, size: number, sha256: string}} Listed */
 
 /**
  * A repository at the commit that its revision is now, so that what is read later is of one piece: what the hub says of it, its
@@ -85,12 +85,31 @@ export async function repository({ model, token, hub: site = HUB, signal }) {
   for (let page = 0; next && page < PAGES; page++) {
     /** @type {Response} */
     const answer = await ask(next);
-    for (const entry of await answer.json()) if (entry?.type === 'file') files.push({ path: String(entry.path), size: Number(entry.size) || 0 });
+    for (const { type, path, size, lfs } of await answer.json()) {
+      if (type === 'file') files.push({ path: String(path), size: Number(size) || 0, sha256: String(lfs?.oid ?? '') });
+    }
     const link = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get('link') ?? '');
     next = link && new URL(link[1], next).origin === new URL(hub).origin ? new URL(link[1], next).href : null;
   }
   const at = `${hub}/${id}/resolve/${sha}/`;
   return { facts, files, at, path: file ?? choose(model, files.map(({ path }) => path), kind) };
+}
+
+/**
+ * The weights that the engine reads: of a .gguf in several files, all; by their names in their folder.
+ * @param {Listed[]} files @param {string} path of the .gguf, if it is one
+ */
+function weights(files, path) {
+  const at = path.lastIndexOf('/') + 1;
+  const sharded = files.some(({ path }) => path === 'model.safetensors.index.json');
+  const safetensors = sharded ? /^model-\d+-of-\d+\.safetensors$/ : /^model\.safetensors$/;
+  const stem = path.replace(/\d{5}-of-\d{5}\.gguf$/i, '');
+  const mine = files.filter(({ path: other, size, sha256 }) => {
+    const part = path && other.startsWith(stem) && /^\d{5}-of-\d{5}\.gguf$/i.test(other.slice(stem.length));
+    const wanted = path ? other === path || part : safetensors.test(other);
+    return wanted && size > 0 && /^([0-9a-f]{64})?$/.test(sha256);
+  });
+  return mine.map(({ path, size, sha256 }) => ({ name: path.slice(at), size, sha256 }));
 }
 
 /**

@@ -16,7 +16,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::fault::{fault, keep_panics};
 use crate::home::Home;
-use crate::origin::Origin;
+use crate::origin::{Files, Origin};
 use crate::page::Page;
 use crate::threads::Crew;
 
@@ -33,35 +33,23 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads the model at `place`: URL of a folder, which ends with a slash, or of a .gguf, or an object that
-    /// `www/places/place.js` makes. `device` is `auto`, `gpu` or `cpu`,
-    /// `cache` `f32` or `f16`;
-    /// `onprogress` is called with bytes loaded, bytes in all, and the file. A GPU that is lost is replaced, or the CPU takes
+    /// Loads the model in `files`. `device` is `auto`, `gpu` or `cpu`, `cache` `f32` or `f16`. A GPU that is lost is replaced, or the CPU takes
     /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on. `hire` starts the threads of
     /// the CPU.
     pub async fn load(
-        place: JsValue,
+        files: Files,
         device: String,
         context: Option<usize>,
         cache: Option<String>,
-        onprogress: Function,
         onmoved: Function,
         hire: Function,
     ) -> std::result::Result<Engine, JsValue> {
         keep_panics();
         let page = Page::new()?;
         let cache = cache.map(|name| cache_format(&name)).transpose().map_err(|error| fault(&error))?;
-        let origin = Origin::new(&place).map_err(|error| fault(&error))?;
-        let home = Home {
-            origin,
-            choice: device,
-            context,
-            cache,
-            onprogress,
-            onmoved,
-            crew: Crew::new(hire),
-            device: RefCell::default(),
-        };
+        let origin = Origin::new(files).map_err(|error| fault(&error))?;
+        let home =
+            Home { origin, choice: device, context, cache, onmoved, crew: Crew::new(hire), device: RefCell::default() };
         let home = Rc::new(home);
         let chat = open(&home).await.map_err(|error| fault(&error))?;
         let info = info(&chat).to_string();
@@ -177,7 +165,7 @@ fn busy() -> JsValue {
 async fn open(home: &Rc<Home>) -> Result<Chat> {
     let mut session = home.open(None).await?;
     session.recovery = Some(home.clone());
-    Chat::over(home.origin.name(), session)
+    Chat::over(home.origin.name.clone(), session)
 }
 
 /// See [`Engine::info`].

@@ -25,8 +25,6 @@ pub(crate) struct Home {
     pub(crate) context: Option<usize>,
     /// What keys and values are kept in.
     pub(crate) cache: Option<Format>,
-    /// Called with bytes loaded, bytes in all, and the file.
-    pub(crate) onprogress: Function,
     /// The CPU's threads.
     pub(crate) crew: Crew,
     /// Called with the device, as JSON, when the model was loaded again.
@@ -57,10 +55,9 @@ impl Home {
     }
 
     async fn session_on(&self, place: &Place) -> Result<Session> {
-        let source = self.origin.open(self.onprogress.clone());
         let options = LoadOptions { precision: self.origin.precision, context: self.context, cache: self.cache };
-        let session = Session::load(source.source(), Rc::clone(&place.device), &options, &mut |_| {}).await;
-        session.map_err(|error| source.explain(error))
+        let session = Session::load(&self.origin, Rc::clone(&place.device), &options, &mut |_| {}).await;
+        session.map_err(|error| self.origin.explain(error))
     }
 }
 

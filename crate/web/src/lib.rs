@@ -1,9 +1,7 @@
-//! The engine in a browser: one class for a dedicated worker, over fetch or files, WebGPU or the CPU.
+//! The engine in a browser: one class for a dedicated worker, over a source of JavaScript's, WebGPU or the CPU.
 
 mod engine;
 mod fault;
-mod fetch;
-mod files;
 mod heap;
 mod home;
 mod origin;
@@ -12,4 +10,5 @@ mod place;
 mod threads;
 
 pub use engine::Engine;
+pub use origin::Files;
 pub use threads::{lose, work};

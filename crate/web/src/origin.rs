@@ -1,79 +1,91 @@
-//! Where a model comes from: a folder or a .gguf on a web host, or files that a person handed over.
+//! Where a model comes from: an object of JavaScript that reads files, be they a host's, the store's or a person's own.
 
-use js_sys::Function;
-use js_sys::{Array, Reflect};
+use std::ops::Range;
+
+use async_trait::async_trait;
+use js_sys::{Reflect, Uint8Array};
 use moebius_engine::source::Source;
 use moebius_engine::weights::Precision;
 use moebius_engine::{Error, Result};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
-use crate::fetch::Fetch;
-use crate::files::Files;
+#[wasm_bindgen]
+extern "C" {
+    /// `Source` of `www/loader/source.js`.
+    #[wasm_bindgen(typescript_type = "import('../loader/source.js').Source")]
+    pub type Files;
+
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &Files) -> String;
+
+    #[wasm_bindgen(method, getter)]
+    fn gguf(this: &Files) -> Option<String>;
+
+    #[wasm_bindgen(method, getter)]
+    fn format(this: &Files) -> Option<String>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn size(this: &Files, file: &str) -> std::result::Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn read(this: &Files, file: &str, start: f64, end: f64) -> std::result::Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method)]
+    fn verdict(this: &Files, file: bool) -> JsValue;
+}
 
 /// A model's place, and what its matrices are to become.
 pub(crate) struct Origin {
-    /// URL of a folder, with its closing slash, or of a .gguf; empty for files.
-    url: String,
-    /// Sent to the host as `Authorization: Bearer`. Never kept anywhere else.
-    token: Option<String>,
-    files: Option<Array>,
+    files: Files,
+    gguf: Option<String>,
+    /// The model's name: that of the folder or of the file.
+    pub(crate) name: String,
     pub(crate) precision: Precision,
 }
 
-/// A source, and what it has to say where it fails.
-pub(crate) enum Opened {
-    Host(Box<Fetch>),
-    Local(Files),
-}
-
 impl Origin {
-    /// `place` as `www/places/place.js` makes it: a URL, or `{url, token, files, format}`.
-    pub(crate) fn new(place: &JsValue) -> Result<Self> {
-        let text = |key: &str| get(place, key).as_string();
-        let url = place.as_string().or_else(|| text("url")).unwrap_or_default();
+    pub(crate) fn new(files: Files) -> Result<Self> {
         let wrong = |name| Error::Request { field: "format".into(), reason: format!("{name:?} is none that is known") };
-        let format = text("format");
-        let precision = format.map(|name| Precision::from_name(&name).ok_or_else(|| wrong(name))).transpose()?;
-        let files = Some(get(place, "files")).filter(Array::is_array).map(|files| Array::from(&files));
-        Ok(Origin { url, token: text("token"), files, precision: precision.unwrap_or_default() })
+        let precision =
+            files.format().map(|name| Precision::from_name(&name).ok_or_else(|| wrong(name))).transpose()?;
+        Ok(Origin { gguf: files.gguf(), name: files.name(), files, precision: precision.unwrap_or_default() })
     }
 
-    /// The model's name: that of the folder or of the file.
-    pub(crate) fn name(&self) -> String {
-        let path = match &self.files {
-            Some(files) => get(&files.get(0), "name").as_string().unwrap_or_default(),
-            None => self.url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned(),
-        };
-        path.rsplit('/').next().unwrap_or_default().to_owned()
-    }
-
-    /// The source; `onprogress` as in [`Fetch::new`].
-    pub(crate) fn open(&self, onprogress: Function) -> Opened {
-        match &self.files {
-            Some(files) => Opened::Local(Files::new(files, onprogress)),
-            None => Opened::Host(Box::new(Fetch::new(&self.url, self.token.clone(), onprogress))),
-        }
-    }
-}
-
-impl Opened {
-    pub(crate) fn source(&self) -> &dyn Source {
-        match self {
-            Opened::Host(fetch) => fetch.as_ref(),
-            Opened::Local(files) => files,
-        }
-    }
-
-    /// What is to be told when loading failed.
+    /// What is to be told when loading failed with `error`: what the host did, if that explains it.
     pub(crate) fn explain(&self, error: Error) -> Error {
-        match self {
-            Opened::Host(fetch) => fetch.explain(error),
-            Opened::Local(_) => error,
-        }
+        let verdict = self.files.verdict(matches!(error, Error::File { .. }));
+        if verdict.is_undefined() { error } else { failure("", &verdict) }
     }
 }
 
-/// A property, or `undefined`.
-pub(crate) fn get(object: &JsValue, key: &str) -> JsValue {
-    Reflect::get(object, &key.into()).unwrap_or_default()
+#[async_trait(?Send)]
+impl Source for Origin {
+    async fn size(&self, file: &str) -> Result<u64> {
+        let size = self.files.size(file).await.map_err(|fault| failure(file, &fault))?;
+        size.as_f64().map(|size| size as u64).ok_or_else(|| failure(file, &size))
+    }
+
+    fn gguf(&self) -> Option<&str> {
+        self.gguf.as_deref()
+    }
+
+    async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let read = self.files.read(file, range.start as f64, range.end as f64).await;
+        let bytes: Uint8Array = read.and_then(JsCast::dyn_into).map_err(|fault| failure(file, &fault))?;
+        let length = bytes.length() as usize;
+        let mut out = Vec::new();
+        out.try_reserve_exact(length)
+            .map_err(|_| Error::File { file: file.into(), reason: format!("no memory for {length} bytes") })?;
+        out.resize(length, 0);
+        bytes.copy_to(&mut out);
+        Ok(out)
+    }
+}
+
+/// The error of a `Fault` of `www/loader/messages.js`.
+fn failure(file: &str, fault: &JsValue) -> Error {
+    let text = |key: &str| Reflect::get(fault, &key.into()).unwrap_or_default().as_string();
+    let reason = text("reason").unwrap_or_else(|| format!("could not be read: {fault:?}"));
+    Error::File { file: text("file").unwrap_or_else(|| file.into()), reason }
 }

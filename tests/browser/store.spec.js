@@ -1,0 +1,162 @@
+// What the loader keeps: killed at any moment, damaged, full, shared by tabs, or gone, it gives the right bytes.
+
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import process from 'node:process';
+
+import { CHUNK, bench, files, fresh, hashes, load, page, ready, right, site, size, there } from './loader.js';
+
+/** Damaged bits: more may be asked for. */
+const FLIPS = Number(process.env.MOEBIUS_FLIPS ?? 12);
+/** Connections that the loader has at most. */
+const LANES = 6;
+
+bench('quiet');
+
+/** Files of a model in the store, but for its journal, by the bytes that they begin with. @param {string} [only] */
+const flip = (/** @type {number} */ seed, only = '') =>
+  page.evaluate(
+    async ({ seed, only }) => {
+      const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('moebius');
+      /** @type {FileSystemFileHandle[]} */
+      const files = [];
+      for await (const folder of /** @type {any} */ (models).values()) {
+        for await (const file of folder.values()) if ((file.name === 'journal') === (only === 'journal')) files.push(file);
+      }
+      const sizes = await Promise.all(files.map(async (file) => (await file.getFile()).size));
+      let at = seed % sizes.reduce((sum, size) => sum + size, 0);
+      const which = sizes.findIndex((size) => (at -= size) < 0);
+      at += sizes[which];
+      const byte = new Uint8Array(await (await files[which].getFile()).slice(at, at + 1).arrayBuffer());
+      const writable = await files[which].createWritable({ keepExistingData: true });
+      await writable.write({ type: 'write', position: at, data: new Uint8Array([byte[0] ^ (1 << seed % 8)]) });
+      await writable.close();
+      return { size: sizes[which], at };
+    },
+    { seed, only },
+  );
+
+beforeEach(() => page.evaluate(() => /** @type {any} */ (window).store.clear()));
+
+test('a second visit asks the host for nothing', async () => {
+  const url = fresh();
+  await right(url);
+  site.log.length = 0;
+  site.fault = () => ({ status: 500 });
+  const progress = await right(url);
+  assert.equal(site.log.length, 0);
+  assert.deepEqual([progress.loaded, progress.total, progress.fetched, progress.stored], [size, size, 0, size]);
+});
+
+test('a second visit to files without a manifest, some of which the host lacks', async () => {
+  const url = fresh();
+  const { 'moebius.json': _, ...wanted } = hashes();
+  const names = Object.keys(wanted);
+  site.fault = ({ name }) => (name === 'moebius.json' ? { status: 404 } : undefined);
+  const lacks = await load(url, ['generation_config.json']);
+  assert.equal(lacks.fault?.kind, 'missing');
+  assert.deepEqual((await load(url, names)).hashes, wanted);
+  site.log.length = 0;
+  site.fault = () => ({ status: 500 });
+  assert.deepEqual((await load(url, names)).hashes, wanted);
+  assert.equal((await load(url, ['generation_config.json'])).fault?.kind, 'missing');
+  assert.equal(site.log.length, 0);
+});
+
+test(`${FLIPS} damaged bits: each is found, and its chunk alone comes again`, async (t) => {
+  const url = fresh();
+  await right(url);
+  for (let i = 0; i < FLIPS; i++) {
+    const { size: of, at } = await flip(Math.floor(Math.random() * 2 ** 31));
+    site.log.length = 0;
+    await right(url);
+    assert.equal(site.log.length, 1, `${JSON.stringify(site.log)} after byte ${at} of ${of}`);
+    const [{ start, end }] = site.log;
+    assert.ok(start <= at && at < end && end - start <= CHUNK, `${start} to ${end} for byte ${at} of ${of}`);
+  }
+  t.diagnostic(`${FLIPS} of ${FLIPS} were found`);
+});
+
+test('a damaged journal costs bytes at most', async () => {
+  const url = fresh();
+  await right(url);
+  for (let i = 0; i < 5; i++) {
+    await flip(Math.floor(Math.random() * 2 ** 31), 'journal');
+    await right(url);
+  }
+  await page.evaluate(async () => {
+    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('moebius');
+    for await (const folder of /** @type {any} */ (models).values()) await folder.removeEntry('journal');
+  });
+  await right(url);
+  await page.evaluate(async () => {
+    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle('moebius');
+    for await (const folder of /** @type {any} */ (models).values()) await folder.removeEntry('1');
+  });
+  await right(url);
+});
+
+test('two tabs download once; where the first dies, the other goes on', async () => {
+  const other = Object.assign(await page.context().newPage(), { problems: [] });
+  await ready(other, 'quiet');
+  const url = fresh();
+  const before = site.sent();
+  site.rate = 8_000_000;
+  await Promise.all([right(url), right(url, files, other)]);
+  assert.ok(site.sent() - before <= 1.01 * size, `${site.sent() - before} of ${size}`);
+
+  const next = fresh();
+  const start = site.sent();
+  const owner = await page.evaluateHandle((url) => /** @type {any} */ (window).start(url), next);
+  owner.evaluate((source, names) => void /** @type {any} */ (window).read(source, names).catch(() => {}), [...files.keys()]);
+  await page.waitForTimeout(100);
+  const following = right(next, files, other);
+  await page.waitForTimeout(100);
+  await owner.evaluate((source) => source.worker.terminate());
+  await following;
+  assert.ok(site.sent() - start <= size + LANES * CHUNK, `${site.sent() - start} of ${size}`);
+  await other.close();
+});
+
+test('what browsers may lack: the model loads, and it is said that it is not kept', async () => {
+  for (const mode of ['storeless', 'denied', 'lockless', 'insecure', 'clumsy']) {
+    const other = Object.assign(await page.context().newPage(), { problems: [] });
+    await ready(other, mode);
+    const progress = await right(fresh(), files, other);
+    assert.equal(progress.unkept, mode === 'clumsy' ? 'full' : 'blocked', mode);
+    await other.close();
+  }
+});
+
+test('a full store: the model loads, and what was kept before stays', async () => {
+  const first = fresh();
+  await right(first);
+  const session = await page.context().newCDPSession(page);
+  const origin = new URL(there.site.url).origin;
+  for (const share of [0.1, 0.4, 0.7]) {
+    const { usage } = await page.evaluate(() => /** @type {any} */ (window).store.estimate());
+    await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: Math.round(usage + share * size) });
+    assert.equal((await right(fresh())).unkept, 'full');
+  }
+  await session.send('Storage.overrideQuotaForOrigin', { origin });
+  site.log.length = 0;
+  await right(first);
+  assert.equal(site.log.length, 0);
+});
+
+test('a store that is cleared, between visits and while it is open', async () => {
+  const url = fresh();
+  await right(url);
+  const session = await page.context().newCDPSession(page);
+  const all = { origin: new URL(there.site.url).origin, storageTypes: 'all' };
+  await session.send('Storage.clearDataForOrigin', all);
+  await right(url);
+  const source = await page.evaluateHandle((url) => /** @type {any} */ (window).start(url), fresh());
+  await source.evaluate((source) => source.read('model-00001.safetensors', 0, 10));
+  await session.send('Storage.clearDataForOrigin', all);
+  const found = await source.evaluate((source, names) => /** @type {any} */ (window).read(source, names), [...files.keys()]);
+  assert.deepEqual(found, hashes());
+  await source.evaluate((source) => source.worker.terminate());
+  await right(url);
+});
+

@@ -1,0 +1,39 @@
+// The loader's worker: fetches a model's files, checks and keeps them, and answers reads, also while the engine computes.
+
+import { meter } from './loader/meter.js';
+import { Tab, faultOf } from './loader/tab.js';
+
+/** @typedef {import('./loader/messages.js').ToLoader} ToLoader */
+/** @typedef {import('./loader/messages.js').FromLoader} FromLoader */
+
+const asker = /** @type {{postMessage(message: FromLoader, transfer?: Transferable[]): void}} */ (/** @type {unknown} */ (globalThis));
+
+/** @type {Promise<Tab> | undefined} */
+let opened;
+
+addEventListener('message', ({ data }) => {
+  const message = /** @type {ToLoader} */ (data);
+  if (message.type === 'open') {
+    opened = Tab.open(message.where, meter((progress) => asker.postMessage({ type: 'progress', progress })));
+  } else if (message.type === 'ahead') {
+    opened?.then((tab) => tab.ahead(message.stretches));
+  } else if (message.type === 'pause') {
+    opened?.then((tab) => tab.pause(message.paused));
+  } else {
+    answer(message);
+  }
+});
+
+/** @param {Extract<ToLoader, {id: number}>} message */
+async function answer(message) {
+  const { id, file } = message;
+  try {
+    const tab = await opened;
+    if (!tab) throw new Error('nothing is open');
+    if (message.type === 'size') return asker.postMessage({ type: 'done', id, value: await tab.size(file) });
+    const bytes = await tab.read(file, message.start, message.end, message.urgent);
+    return asker.postMessage({ type: 'done', id, value: bytes }, [bytes.buffer]);
+  } catch (error) {
+    return asker.postMessage({ type: 'failed', id, fault: faultOf(error, file) });
+  }
+}

@@ -1,0 +1,21 @@
+// The messages between the engine's worker, or a page's storage, and the loader's worker.
+
+/** Why a file is not to be had. @typedef {{file: string, reason: string, kind: import('./host.js').Kind}} Fault */
+
+/**
+ * To the loader. `open` comes first; every question has an `id`, which its answer repeats.
+ * @typedef {{type: 'open', where: {base: string, query: string, token?: string, tree?: import('./model.js').Known[], gguf: string}}
+ *   | {type: 'size', id: number, file: string}
+ *   | {type: 'read', id: number, file: string, start: number, end: number, urgent: boolean}
+ *   | {type: 'ahead', stretches: {file: string, start: number, end: number}[]}
+ *   | {type: 'pause', paused: boolean}} ToLoader
+ */
+
+/**
+ * From the loader.
+ * @typedef {{type: 'progress', progress: import('../protocol.js').Progress}
+ *   | {type: 'done', id: number, value: any}
+ *   | {type: 'failed', id: number, fault: Fault}} FromLoader
+ */
+
+export {};

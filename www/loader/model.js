@@ -1,0 +1,438 @@
+// A model's files as the loader has them: what is kept, what is on its way, and who waits for it.
+
+import { CHECKED, COMING, File, KEPT, MISSING, listed } from './chunks.js';
+import { Host, HostError } from './host.js';
+import { Job } from './job.js';
+import { Order, key } from './order.js';
+import { Recent } from './recent.js';
+import { sha256 } from './sha256.js';
+import { Whole } from './whole.js';
+
+/** Name of a pack's manifest. */
+const MANIFEST = 'moebius.json';
+/** Connections for what nobody waits for, and for all. */
+const LANES = { calm: 4, all: 6 };
+/** How often a chunk may come damaged. */
+const DAMAGED = 3;
+/** Bytes of chunks that are held in memory, with a store and without. */
+const HELD = { stored: 8 << 20, alone: 48 << 20 };
+
+/** @typedef {{name: string, size: number, sha256?: string}} Known what a hub says of a file */
+/** @typedef {import('./disk.js').Disk} Disk */
+/** What tells a loader where a model is. @typedef {{base: string, query: string, token?: string, tree?: Known[], gguf: string}} Where */
+/** How it goes, but for the speed. @typedef {Omit<import('../protocol.js').Progress, 'speed'>} State */
+
+/** A model's files. */
+export class Model {
+  /** @type {Map<string, File>} */ files = new Map();
+  /** @type {Map<string, Promise<File>>} */ #sized = new Map();
+  /** @type {Map<string, PromiseWithResolvers<Uint8Array>>} */ #waiting = new Map();
+  /** Files that are followed as a whole. @type {Map<File, Whole>} */ #wholes = new Map();
+  /** @type {Set<Job>} */ #jobs = new Set();
+  /** Jobs that wait for urgent ones. @type {(() => void)[]} */ #held = [];
+  #paused = false;
+  /** Whether the host has answered yet. */
+  #answered = false;
+  /** Bytes of files that are at hand, that came from the host, that the store had. */
+  #fetched = 0;
+  #stored = 0;
+  #now = '';
+
+  /**
+   * @param {Where} where
+   * @param {Disk | null} disk
+   * @param {(state: State) => void} report
+   * @param {import('./disk.js').Unkept | ''} [unkept] why there is no store
+   */
+  constructor(where, disk, report, unkept = '') {
+    this.host = new Host(where);
+    this.disk = disk;
+    this.report = report;
+    this.unkept = unkept;
+    this.gguf = Boolean(where.gguf);
+    this.waitingFor = 0;
+    this.host.onwait = (pause) => {
+      this.waitingFor = pause;
+      this.#tell();
+    };
+    this.recent = new Recent(disk ? HELD.stored : HELD.alone);
+    this.order = new Order(this.files, (file, i) => this.#lacks(file, i) && file.state(i) !== COMING, () => disk?.unkept === '');
+    for (const { name } of disk?.files ?? []) this.#stored += /** @type {Disk} */ (disk).adopt(this.#file(name));
+    for (const { name, size, sha256 = '' } of where.tree ?? []) {
+      const file = this.#file(name);
+      if (!file.proved) Object.assign(file, { size, whole: sha256 });
+    }
+    if (where.tree) this.#weigh();
+  }
+
+  /** @param {string} name */
+  #file(name) {
+    const file = this.files.get(name) ?? new File(name);
+    this.files.set(name, file);
+    return file;
+  }
+
+  /** Size of a file. @param {string} name */
+  async size(name) {
+    const file = await this.#learn(name);
+    return /** @type {number} */ (file.size);
+  }
+
+  /**
+   * Bytes of a file, which are right if anything says what they should be.
+   * @param {string} name @param {number} start @param {number} end
+   * @param {boolean} [urgent] whether somebody waits for it
+   * @returns {Promise<Uint8Array<ArrayBuffer>>}
+   */
+  async read(name, start, end, urgent = true) {
+    const file = await this.#learn(name);
+    const { given } = file;
+    try {
+      const bytes = await this.#read(file, start, end, urgent);
+      file.given = true;
+      return bytes;
+    } catch (error) {
+      // Nothing of the file that it was before is out: it is read as it is now.
+      if (error instanceof HostError && error.kind === 'changed' && !given && !file.restarted) {
+        file.restarted = true;
+        return this.read(name, start, end, urgent);
+      }
+      throw error;
+    }
+  }
+
+  /** @param {File} file @param {number} start @param {number} end @param {boolean} urgent */
+  async #read(file, start, end, urgent) {
+    const { name } = file;
+    const size = /** @type {number} */ (file.size);
+    if (start > end || end > size) throw this.host.error(name, `bytes ${start}..${end} asked of a file of ${size}`, 'range');
+    const out = new Uint8Array(end - start);
+    if (end === start) return out;
+    this.#now = name;
+    const [first, last] = [file.chunk(start), file.chunk(end - 1)];
+    const lacking = [];
+    for (let i = first; i <= last; i++) if (this.#lacks(file, i)) lacking.push(i);
+    this.order.last = { file, i: last };
+    this.order.calm = true;
+    const copy = (/** @type {number} */ i, /** @type {Uint8Array} */ bytes, at = file.bounds(i)[0]) => {
+      const [from, to] = [Math.max(start, at), Math.min(end, at + bytes.length)];
+      out.set(bytes.subarray(from - at, to - at), from - start);
+    };
+    const coming = lacking.map((i) => this.#wanted(file, i, urgent).then((bytes) => copy(i, bytes)));
+    const all = Promise.all(coming);
+    all.catch(() => {}); // awaited below, unless the store fails first
+    this.#pump();
+    for (let i = first; i <= last; i++) {
+      if (lacking.includes(i)) continue;
+      const [from, to] = file.bounds(i);
+      const part = await this.#kept(file, i, Math.max(start, from), Math.min(end, to));
+      if (part) copy(i, part, Math.max(start, from));
+      else {
+        const again = this.#wanted(file, i, urgent);
+        this.#pump();
+        copy(i, await again);
+      }
+    }
+    await all;
+    return out;
+  }
+
+  /** What is read next, in place of what follows the last read. @param {{file: string, start: number, end: number}[]} stretches */
+  ahead(stretches) {
+    this.order.listed = stretches.map(({ file, start, end }) => ({ file: this.#file(file), start, end }));
+    this.#pump();
+  }
+
+  /** Stops fetching, or goes on. @param {boolean} paused */
+  pause(paused) {
+    this.#paused = paused;
+    if (paused) for (const job of this.#jobs) job.stop();
+    this.#release();
+    this.#pump();
+  }
+
+  /** Removes what is kept of it, and goes on without keeping it. */
+  async leave() {
+    await this.disk?.remove();
+    this.recent.limit = Math.max(this.recent.limit, HELD.alone);
+    for (const file of this.files.values()) file.states = file.states.map((state) => (state === COMING ? COMING : MISSING));
+    this.#tell();
+  }
+
+  /** The file with its size, asked of the host if nothing else says it. @param {string} name */
+  #learn(name) {
+    const known = this.#sized.get(name);
+    if (known) return known;
+    const learning = this.#look(name);
+    this.#sized.set(name, learning);
+    learning.catch(() => this.#sized.delete(name));
+    return learning;
+  }
+
+  /** @param {string} name @returns {Promise<File>} */
+  async #look(name) {
+    if (name !== MANIFEST && !this.gguf) await this.#learn(MANIFEST).catch(() => {});
+    const known = this.files.get(name);
+    if (known?.size != null) {
+      if (name === MANIFEST) await this.#list(known);
+      return known;
+    }
+    if (this.disk?.absent(name)) throw this.host.error(name, 'no such file: the host had none', 'missing');
+    const file = this.#file(name);
+    const bytes = this.#wanted(file, 0, true);
+    this.#pump();
+    try {
+      await bytes;
+    } catch (error) {
+      if (error instanceof HostError && error.kind === 'missing' && error.gone) this.disk?.lack(name);
+      if (file.size === null) this.files.delete(name);
+      throw error;
+    }
+    if (name === MANIFEST) await this.#list(file);
+    return file;
+  }
+
+  /** Takes what a manifest says of its files. @param {File} manifest */
+  async #list(manifest) {
+    const size = /** @type {number} */ (manifest.size);
+    if (size > 32 << 20) return;
+    const json = await this.#read(manifest, 0, size, true);
+    for (const { name, chunks } of listed(json)) {
+      const file = this.#file(name);
+      file.cut(chunks);
+      if (this.disk) this.#stored += this.disk.adopt(file);
+    }
+    this.#weigh();
+    this.#tell();
+  }
+
+  /** Keeps how much there is of the model. */
+  #weigh() {
+    this.disk?.whole([...this.files.values()].reduce((sum, { size }) => sum + (size ?? 0), 0));
+  }
+
+  /** Whether a chunk is not at hand. @param {File} file @param {number} i */
+  #lacks(file, i) {
+    return file.state(i) < KEPT && !this.recent.has(key(file, i));
+  }
+
+  /** A chunk that a read waits for. @param {File} file @param {number} i @param {boolean} urgent @returns {Promise<Uint8Array>} */
+  #wanted(file, i, urgent) {
+    const spot = key(file, i);
+    const found = this.#waiting.get(spot);
+    if (urgent || !found) this.order.want(file, i, urgent);
+    if (found) return found.promise;
+    const waiting = /** @type {PromiseWithResolvers<Uint8Array>} */ (Promise.withResolvers());
+    waiting.promise.catch(() => {});
+    this.#waiting.set(spot, waiting);
+    return waiting.promise;
+  }
+
+  /**
+   * Bytes of a chunk that is in memory or in the store, or nothing if it is not, or is damaged: it is then to be fetched again.
+   * @param {File} file @param {number} i @param {number} start @param {number} end
+   */
+  async #kept(file, i, start, end) {
+    const at = file.bounds(i)[0];
+    const held = this.recent.get(key(file, i));
+    if (held) return held.subarray(start - at, end - at);
+    if (!this.disk) return null;
+    if (file.state(i) === CHECKED) {
+      const part = this.disk.get(file, start, end);
+      if (part) return part;
+    } else {
+      const whole = this.disk.get(file, ...file.bounds(i));
+      if (whole && (await sha256(whole)) === file.sha256[i]) {
+        if (file.state(i) === KEPT) file.set(i, CHECKED);
+        this.recent.put(key(file, i), whole);
+        return whole.subarray(start - at, end - at);
+      }
+    }
+    this.disk.drop(file, i);
+    file.set(i, MISSING);
+    return null;
+  }
+
+  /** Starts what there are connections for. */
+  #pump() {
+    if (this.#paused) return;
+    for (;;) {
+      const first = !this.#answered && this.#jobs.size > 0;
+      if (first || this.#jobs.size >= LANES.all) return;
+      const urgent = this.order.urgent();
+      const run = urgent ?? (this.#jobs.size < LANES.calm ? this.order.next() : null);
+      if (!run) return;
+      // A host that sends whole files sends each of them once.
+      if (run.file.unranged && [...this.#jobs].some((job) => job.file === run.file)) return;
+      this.#run(new Job(this.#owner, run.file, run.first, run.last), urgent !== null && this.#jobs.size > 0);
+    }
+  }
+
+  /** @param {Job} job @param {boolean} urgent */
+  async #run(job, urgent) {
+    const { file } = job;
+    job.urgent = urgent;
+    this.#jobs.add(job);
+    for (let i = job.first; i <= job.last; i++) file.states[i] = COMING;
+    /** @type {unknown} */
+    let failure = null;
+    try {
+      await this.host.fetch(file.name, job);
+      if (file.size === null) await this.#end(job);
+      if (file.size === 0) this.#resolve(file, 0, new Uint8Array());
+    } catch (error) {
+      failure = error;
+    }
+    this.#jobs.delete(job);
+    this.#free(job);
+    if (failure && !job.signal.aborted) this.#fail(file, failure);
+    this.#release();
+    this.#pump();
+  }
+
+  /** What a job did not bring is missing again. @param {Job} job */
+  #free({ file, first, last }) {
+    for (let i = first; i <= last; i++) if (file.states[i] === COMING) file.states[i] = MISSING;
+  }
+
+  /** The end of a file whose size no header said. @param {Job} job */
+  async #end(job) {
+    const { file } = job;
+    if (!job.whole && job.at === job.end) file.size = await this.host.head(file.name);
+    else file.size = job.at;
+    this.disk?.size(file);
+    const rest = job.rest();
+    if (rest) await this.#commit(file, ...rest);
+    // Who asked for the size waited for this.
+    this.#resolve(file, 0, new Uint8Array());
+  }
+
+  /** Tells those who wait. @param {File} file @param {unknown} error */
+  #fail(file, error) {
+    const known = error instanceof HostError ? error : this.host.error(file.name, String(error), 'lost');
+    this.order.calm = false;
+    for (const [spot, { file: other, i }] of this.order.wanted()) {
+      // Of a file that is damaged as a whole, all.
+      const damaged = (other.damaged.get(i) ?? 0) >= DAMAGED || other.damaged.size === 0;
+      if (known.kind !== 'lost' && (other !== file || (known.kind === 'damaged' && !damaged))) continue;
+      this.order.done(spot);
+      this.#waiting.get(spot)?.reject(known);
+      this.#waiting.delete(spot);
+    }
+    if (known.kind === 'changed') this.#forget(file);
+    // Where the manifest was kept, the host may have another one by now.
+    const manifest = this.files.get(MANIFEST);
+    if (known.kind === 'damaged' && manifest && manifest !== file) this.disk?.forget(manifest);
+  }
+
+  /** @param {File} file */
+  #forget(file) {
+    this.disk?.forget(file);
+    file.forget();
+    this.recent.clear();
+    this.#sized.delete(file.name);
+  }
+
+  /** Lets the jobs go on that waited for urgent ones. */
+  #release() {
+    for (const go of this.#held.splice(0)) go();
+  }
+
+  /** @type {import('./job.js').Owner} */
+  #owner = {
+    begun: (job, about) => this.#begun(job, about),
+    commit: (file, i, bytes) => this.#commit(file, i, bytes),
+    lacks: (file, i) => this.#lacks(file, i),
+    received: (bytes) => {
+      this.#fetched += bytes;
+      this.#tell();
+    },
+    // One that brings what somebody waits for goes on, and so does one that was begun for that.
+    turn: (job) => {
+      const waited = (/** @type {Job} */ one) => this.order.waits((file, i) => one.brings(file, i));
+      const rush = [...this.#jobs].some((other) => other !== job && other.urgent && waited(other));
+      if (!rush || waited(job)) return null;
+      return new Promise((resolve) => this.#held.push(resolve));
+    },
+  };
+
+  /** @param {Job} job @param {{size: number | null, whole: boolean, etag: string}} about */
+  #begun(job, { size, whole, etag }) {
+    const { file } = job;
+    this.#answered = true;
+    file.unranged = whole;
+    if ((size !== null && file.size !== null && size !== file.size) || (etag && file.etag && etag !== file.etag)) {
+      throw this.host.error(file.name, 'the file changed while it was read', 'changed');
+    }
+    if (etag) file.etag = etag;
+    if (size !== null && file.size === null) file.size = size;
+    if (whole) {
+      for (const other of this.#jobs) if (other !== job && other.file === file) other.stop();
+      this.recent.limit = this.disk ? this.recent.limit : Infinity;
+    }
+    this.#tell();
+    queueMicrotask(() => this.#pump());
+  }
+
+  /** A chunk came. @param {File} file @param {number} i @param {Uint8Array} bytes */
+  async #commit(file, i, bytes) {
+    const hash = file.listed || this.disk ? await sha256(bytes) : '';
+    if (file.listed && hash !== file.sha256[i]) {
+      const [start, end] = file.bounds(i);
+      const times = (file.damaged.get(i) ?? 0) + 1;
+      file.damaged.set(i, times);
+      file.states[i] = MISSING;
+      if (times < DAMAGED) return;
+      throw this.host.error(file.name, `chunk ${i}, bytes ${start} to ${end}, is damaged: SHA-256 differs from the manifest's`, 'damaged');
+    }
+    file.damaged.delete(i);
+    file.sha256[i] = hash;
+    await this.disk?.hold(file);
+    file.states[i] = this.disk?.put(file, i, bytes, hash) ? CHECKED : MISSING;
+    this.recent.put(key(file, i), bytes);
+    file.have(i);
+    if (file.whole) await this.#prove(file);
+    if (file.size !== null) this.#resolve(file, i, bytes);
+    this.#tell();
+  }
+
+  /** Follows a file of which a hub says what it hashes to. @param {File} file */
+  async #prove(file) {
+    const at = (/** @type {number} */ i) => {
+      const [start, end] = file.bounds(i);
+      return this.#lacks(file, i) ? Promise.resolve(null) : this.#kept(file, i, start, end);
+    };
+    const whole = this.#wholes.get(file) ?? new Whole(file, at);
+    this.#wholes.set(file, whole);
+    if (file.had < /** @type {number} */ (file.size)) {
+      whole.follow();
+      return;
+    }
+    const right = await whole.right();
+    this.#wholes.delete(file);
+    file.whole = '';
+    if (right) this.disk?.prove(file);
+    if (right !== false) return;
+    this.#forget(file);
+    throw this.host.error(file.name, "the file is damaged: SHA-256 differs from the hub's", 'damaged');
+  }
+
+  /** @param {File} file @param {number} i @param {Uint8Array} bytes */
+  #resolve(file, i, bytes) {
+    const spot = key(file, i);
+    this.#waiting.get(spot)?.resolve(bytes);
+    this.#waiting.delete(spot);
+    this.order.done(spot);
+    this.#release();
+  }
+
+  #tell() {
+    let [loaded, total] = [0, 0];
+    for (const file of this.files.values()) {
+      loaded += file.had;
+      total += file.size ?? file.had;
+    }
+    const unkept = this.unkept || this.disk?.unkept || '';
+    this.report({ loaded, total, file: this.#now, fetched: this.#fetched, stored: this.#stored, waiting: this.waitingFor, unkept });
+  }
+}
