@@ -51,6 +51,13 @@ export class Chats {
     this.#element.focus();
   }
 
+  /** Deletes every chat. */
+  async clear() {
+    this.#show(null, []);
+    await this.#then(() => this.#history.clear());
+    this.#panel.say(TEXT.cleared);
+  }
+
   /** @param {Settings} settings */
   set(settings) {
     this.settings = settings;
@@ -155,11 +162,7 @@ export class Chats {
   async #wish({ wish, id, value }) {
     if (wish === 'search') return this.refresh();
     if (wish === 'new') return this.begin();
-    if (wish === 'clear') {
-      this.#show(null, []);
-      await this.#then(() => this.#history.clear());
-      return this.#panel.say(TEXT.cleared);
-    }
+    if (wish === 'clear') return this.clear();
     if (wish === 'export') return save('moebius-chats.json', JSON.stringify(await this.#history.export()));
     if (wish === 'import') return this.#import(value);
     const chat = await this.#history.chat(id);

@@ -1,6 +1,6 @@
 // <moebius-chat>: a chat with a model that runs in this page, as one tag. The parts are in ui/; this wires them.
 
-import { createEngine, MoebiusError } from './engine.js';
+import { Engine, MoebiusError } from './engine.js';
 import { Talk } from './talk.js';
 import { Thread } from './thread.js';
 import { Attributes } from './ui/attributes.js';
@@ -17,7 +17,6 @@ import { Loading, Notice } from './ui/status.js';
 import { LANGUAGE, TEXT } from './ui/text.js';
 import { Transcript } from './ui/transcript.js';
 
-/** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./thread.js').Entry} Entry */
 /** @typedef {{role: string, content: string, reasoning_content?: string}} Message */
 /** @typedef {'empty' | 'loading' | 'ready' | 'generating' | 'error'} State */
@@ -34,6 +33,7 @@ export class MoebiusChat extends Attributes {
 
   /** @type {Engine | null} */ #engine = null;
   /** @type {Promise<Engine> | null} */ #loading = null;
+  /** @type {Engine | null} */ #coming = null;
   #loadAbort = new AbortController();
   /** @type {string[]} */ #suggestions = [];
   /** @type {Record<string, any>} */ #generation = {};
@@ -95,6 +95,8 @@ export class MoebiusChat extends Attributes {
       this.#act(action, id);
     });
     this.#loadingBar.addEventListener('cancel', () => this.#cancel());
+    this.#loadingBar.addEventListener('pause', () => this.#coming?.pause());
+    this.#loadingBar.addEventListener('resume', () => this.#coming?.resume());
     this.#listen();
     this.#fresh.addEventListener('click', () => this.#begin());
     this.#think.addEventListener('change', () => this.#emit('moebius-change', { put: [], removed: [], leaf: this.#talk.thread.leaf }));
@@ -320,7 +322,7 @@ export class MoebiusChat extends Attributes {
     try {
       if (this.place.model === '') throw new MoebiusError('request', 'The attribute src names no model.');
       const markdown = loadMarkdown(true); // beside the model, so that nothing is asked for once it is ready
-      const engine = await createEngine({
+      const engine = new Engine({
         ...this.place,
         device: this.device === 'gpu' || this.device === 'cpu' ? this.device : 'auto',
         context: Number(this.context) || undefined,
@@ -336,7 +338,9 @@ export class MoebiusChat extends Attributes {
           this.#emit('moebius-moved', { device });
         },
       });
-      await markdown;
+      this.#coming = engine;
+      abort.signal.addEventListener('abort', () => engine.unload(), { once: true });
+      await Promise.all([engine.load(), markdown]);
       if (abort.signal.aborted) throw new MoebiusError('aborted', 'Loading was stopped.');
       this.#engine = engine;
       if (!this.#talk.busy) this.#set('ready');

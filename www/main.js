@@ -20,7 +20,7 @@ const panel = new Panel();
 const settings = new SettingsDialog();
 const shortcuts = shortcutsDialog();
 const chosen = choose();
-const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, about));
+const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, { ...about, forgetChats: () => chats.clear() }));
 favicon();
 translate();
 const history = await History.open();

@@ -5,7 +5,7 @@ import { inherit } from './start.js';
 /** Where models that were used are remembered, with what was agreed to. */
 export const KEPT = 'moebius-models';
 
-/** @typedef {{model: string, hosts: string[], agreed: 'look' | 'load', name?: string, format?: string, bytes?: number, used?: number}} Recent */
+/** @typedef {{model: string, hosts: string[], agreed: 'look' | 'load', name?: string, format?: string, bytes?: number, used?: number, kept?: boolean}} Recent `kept`: in this browser, unless it was removed */
 
 /** What is remembered; nothing where a browser keeps nothing. @returns {{recent: Recent[], speed?: number}} */
 export function kept() {

@@ -64,7 +64,8 @@ export async function hub() {
       return end(response, 200, link, entries);
     }
     const moved = `${storage.url}${id.split('/')[1]}/${path.map(encodeURIComponent).join('/')}?signed=1`;
-    return what === 'resolve' ? end(response, 302, { location: moved }) : end(response, 404);
+    const there = statSync(join(folder, ...path), { throwIfNoEntry: false })?.isFile();
+    return what === 'resolve' && there ? end(response, 302, { location: moved }) : end(response, 404);
   }, log);
   return { url: front.url.slice(0, -1), log, stop: () => Promise.all([front.stop(), storage.stop()]).then(() => undefined) };
 }

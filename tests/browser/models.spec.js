@@ -64,8 +64,10 @@ describe('other hosts', () => {
     assert.notEqual((await replies(page))[0], '');
     const bytes = await chat(page, (chat) => chat.engine?.info?.bytes ?? 0);
     await page.goto('about:blank');
+    models.log.length = 0;
     await visit(page, hosts(), REPOSITORY);
     await reaches(page, 'ready');
+    assert.equal(models.log.length, 0, `what is kept is read as it is: ${JSON.stringify(models.log)}`);
     assert.equal(await chat(page, (chat) => chat.engine?.info?.bytes ?? 0), bytes, 'in the same format');
     await page.keyboard.press('Control+Shift+L');
     const row = page.getByRole('button', { name: /^deepseek_v3_lite/ });
@@ -174,6 +176,73 @@ test('two tabs: one gives the model up when the other asks for it', async () => 
   await reaches(first, 'ready');
   await second.getByText('The model is in use in another tab.').waitFor();
   await first.context().close();
+});
+
+test('what is kept is listed, taken out as a file, deleted and brought in again', async () => {
+  const page = await open(there.browser);
+  await page.addInitScript(() => delete (/** @type {any} */ (globalThis).showSaveFilePicker)); // which would open a window of the system
+  await agreed(page, hosts());
+  await page.keyboard.press('Control+Shift+L');
+  await page.getByRole('button', { name: 'Storage…' }).click();
+  const coming = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Export deepseek_v3_lite' }).click();
+  const archive = await (await coming).path();
+  await page.getByText('deepseek_v3_lite was exported.').waitFor();
+  const away = page.getByRole('button', { name: 'Delete', exact: true });
+  await away.click();
+  await page.getByRole('button', { name: 'Really delete?' }).click();
+  await page.getByText('No model is kept yet.').waitFor();
+  const choosing = page.waitForEvent('filechooser');
+  await page.getByRole('button', { name: 'Import…' }).click();
+  await (await choosing).setFiles(archive);
+  await away.waitFor();
+  models.log.length = 0;
+  await page.goto(`${there.site.url}as/blank/`);
+  await visit(page, hosts(), REPOSITORY);
+  await reaches(page, 'ready');
+  assert.ok(models.log.every(({ status }) => status === 404), `what is missing there may be asked for: ${JSON.stringify(models.log)}`);
+  await page.context().close();
+});
+
+test('clear-all leaves nothing: models, chats, what was agreed to', async () => {
+  const page = await open(there.browser);
+  await agreed(page, hosts());
+  await bounded(page, { max_tokens: 4, temperature: 0, ignore_eos: true });
+  await ask(page, 'Who are you?');
+  await reaches(page, 'ready');
+  await page.keyboard.press('Control+Shift+L');
+  await page.getByRole('button', { name: 'Storage…' }).click();
+  await page.getByRole('button', { name: 'Delete models and chats' }).click();
+  await page.getByRole('button', { name: 'Really delete all?' }).click();
+  await page.getByText('Nothing of yours is kept here any more.').waitFor();
+  const left = await page.evaluate(async () => {
+    let files = 0;
+    const count = async (/** @type {any} */ folder) => {
+      for await (const one of folder.values()) one.kind === 'file' ? (files += 1) : await count(one);
+    };
+    await count(await navigator.storage.getDirectory());
+    let records = 0;
+    for (const { name = '' } of await indexedDB.databases()) {
+      const db = await new Promise((resolve) => (indexedDB.open(name).onsuccess = (event) => resolve(/** @type {any} */ (event.target).result)));
+      for (const store of db.objectStoreNames) records += await new Promise((resolve) => (db.transaction(store).objectStore(store).count().onsuccess = (/** @type {any} */ event) => resolve(event.target.result)));
+      db.close();
+    }
+    return { files, records, local: localStorage.length, session: sessionStorage.length, caches: (await caches.keys()).length };
+  });
+  assert.deepEqual(left, { files: 0, records: 0, local: 0, session: 0, caches: 0 });
+  await page.context().close();
+});
+
+test('loading is paused and goes on', async () => {
+  const page = await open(there.browser);
+  await page.goto(`${there.site.url}as/slow/index.html?model=${FIXTURE}`);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.locator('.figures').filter({ hasText: 'Paused' }).waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.equal(await chat(page, (chat) => chat.state), 'loading');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await reaches(page, 'ready');
+  await page.context().close();
 });
 
 test('loading is cancelled and taken up again', async () => {

@@ -203,6 +203,68 @@ export const STATES = [
       await page.goto(`${site.url}index.html?model=as/gone/${FIXTURE}`);
     },
   },
+  {
+    name: 'storage',
+    where: 'dialog',
+    says: /of .* that this page may keep.*deepseek_v3_lite.*last used/s,
+    async reach(page, hosts) {
+      await agreed(page, hosts);
+      await page.keyboard.press('Control+Shift+L');
+      await page.getByRole('button', { name: 'Storage…' }).click();
+    },
+  },
+  {
+    name: 'evicted',
+    where: 'notice',
+    says: /Your browser removed deepseek_v3_lite/,
+    async reach(page, hosts) {
+      await agreed(page, hosts);
+      await page.goto(`${hosts.site.url}as/blank/`);
+      await page.evaluate(async () => {
+        const root = await navigator.storage.getDirectory();
+        for await (const name of /** @type {any} */ (root).keys()) await root.removeEntry(name, { recursive: true });
+      });
+      await visit(page, hosts, REPOSITORY);
+    },
+    async then(page) {
+      await page.getByRole('button', { name: 'See the plan' }).click();
+      await page.getByRole('button', { name: /^Download/ }).click();
+      await reaches(page, 'ready');
+    },
+  },
+  {
+    name: 'interrupted',
+    where: 'page',
+    says: /MB of 8\.2 MB.* · picked up at \d\d %/,
+    async reach(page, { site }) {
+      await page.context().route('**/model-00002-of-00002.safetensors', () => {});
+      await page.goto(site.url);
+      await page.locator('.figures').filter({ hasText: /^[23]\.\d MB of/ }).waitFor();
+      await page.waitForTimeout(300); // for what came to be written
+      await page.reload();
+    },
+    async then(page) {
+      await page.context().unroute('**/model-00002-of-00002.safetensors');
+      await page.reload();
+      await reaches(page, 'ready');
+    },
+  },
+  {
+    name: 'no-room',
+    where: 'notice',
+    says: /There was no room to keep the model/,
+    async reach(page, { site, models }) {
+      await agreed(page, { site: { url: `${site.url}as/clumsy/` }, models });
+    },
+  },
+  {
+    name: 'private',
+    where: 'notice',
+    says: /This browser keeps nothing here, as in a private window/,
+    async reach(page, { site, models }) {
+      await agreed(page, { site: { url: `${site.url}as/denied/` }, models });
+    },
+  },
 ];
 
 /** Waits until a state can be read. @param {Page} page @param {State} state @returns {Promise<string>} what is to be read */

@@ -73,6 +73,9 @@ export const TEXT = {
   perSecond: (figure) => `${figure} Token/s`,
   loaded: (part, all) => `${part} von ${all}`,
   left: (time) => `noch ${time}`,
+  again: (/** @type {string} */ time) => `der Rechner antwortet nicht, noch einmal in ${time}`,
+  pickedUp: (/** @type {string} */ percent) => `fortgesetzt bei ${percent}`,
+  fromHere: 'von diesem Gerät',
   preparing: (all) => `${all} geladen, wird vorbereitet …`,
   // History
   history: 'Chats',

@@ -73,6 +73,9 @@ export const TEXT = {
   perSecond: (/** @type {string} */ figure) => `${figure} tokens/s`,
   loaded: (/** @type {string} */ part, /** @type {string} */ all) => `${part} of ${all}`,
   left: (/** @type {string} */ time) => `${time} left`,
+  again: (/** @type {string} */ time) => `the host does not answer, again in ${time}`,
+  pickedUp: (/** @type {string} */ percent) => `picked up at ${percent}`,
+  fromHere: 'from this device',
   preparing: (/** @type {string} */ all) => `${all} loaded, preparing…`,
   // History
   history: 'Chats',

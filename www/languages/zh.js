@@ -73,6 +73,9 @@ export const TEXT = {
   perSecond: (figure) => `${figure} 词元/秒`,
   loaded: (part, all) => `${part} / ${all}`,
   left: (time) => `剩余 ${time}`,
+  again: (/** @type {string} */ time) => `主机没有应答，${time} 后重试`,
+  pickedUp: (/** @type {string} */ percent) => `从 ${percent} 处继续`,
+  fromHere: '来自本设备',
   preparing: (all) => `已加载 ${all}，正在准备…`,
   // History
   history: '对话列表',

@@ -9,7 +9,7 @@ import { TEXT } from './texts.js';
 import { where } from './where.js';
 
 /** @typedef {import('../element.js').MoebiusChat} MoebiusChat */
-/** @typedef {{name: string, card: string, own: boolean, known: import('./picker.js').Known[]}} About the page's own model, and whether the address names one of this host */
+/** @typedef {{name: string, card: string, own: boolean, known: import('./picker.js').Known[], forgetChats: () => Promise<unknown>}} About the page's own model, and whether the address names one of this host */
 /** @typedef {{where?: import('./where.js').Where, files?: File[], format: string, token?: string, facts?: import('./look.js').Facts}} Choice */
 
 export class Models {
@@ -19,9 +19,11 @@ export class Models {
   #hub = this.#query.get('hub') || undefined;
   /** The model in use, as the address has it. */
   #now = this.#query.get('model') ?? '';
+  /** Why the model is not kept; empty where it is. @type {import('../protocol.js').Progress['unkept']} */ #unkept = '';
   /** @type {States} */ #states;
   /** Dialogs come when they are wanted. @type {Promise<import('./picker.js').Picker> | undefined} */ #picker;
   /** @type {Promise<import('./plan.js').Plan> | undefined} */ #plan;
+  /** @type {Promise<import('./storage.js').Storage> | undefined} */ #storage;
   /** What is being loaded, or was. @type {Choice | null} */ #choice = null;
 
   /** @param {MoebiusChat} chat @param {About} about */
@@ -45,6 +47,12 @@ export class Models {
     (await this.#list()).open(this.#now);
   }
 
+  /** What is kept. */
+  async storage() {
+    this.#storage ??= import('./storage.js').then(({ Storage }) => new Storage(this.#about.forgetChats));
+    (await this.#storage).open();
+  }
+
   /** The address names a model of another host: nothing is asked there before that is agreed to. */
   async #elsewhere() {
     const found = where(this.#now, this.#hub);
@@ -59,8 +67,10 @@ export class Models {
     this.#chat.heading = name;
     this.#chat.suggestions = []; // there is nobody yet to ask
     this.#choice = { where: found, format };
-    if (agreed === 'load' && !ended) return this.#load(this.#choice);
+    const gone = agreement?.kept && !(await kept(found));
+    if (agreed === 'load' && !ended && !gone) return this.#load(this.#choice);
     this.#chat.disabled = true;
+    if (gone && !ended) return this.#states.evicted(name);
     if (ended) return this.#states.crashed(name, () => this.#load(/** @type {Choice} */ (this.#choice)));
     const rough = known && { bytes: known.bytes * 1e9, licence: known.licence };
     await this.#propose({ where: found, format, rough, hub: this.#hub, looked: agreed !== undefined });
@@ -91,7 +101,10 @@ export class Models {
     this.#chat.tell(null);
     this.#chat.disabled = true;
     if (!(await this.#states.alone(() => this.#load(choice)))) return;
-    const model = files ? (files.length === 1 ? files[0] : files) : /** @type {import('./where.js').Where} */ (where).model;
+    const stored = where && (await kept(where));
+    // What is kept whole is read as it is: nobody is asked about it, and it is there without a network.
+    const found = stored && stored.bytes >= stored.total ? stored.place : where?.model;
+    const model = files ? (files.length === 1 ? files[0] : files) : /** @type {string} */ (found);
     this.#chat.disabled = false;
     this.#chat.place = { model, format: format || undefined, token, hub: this.#hub };
     this.#chat.suggestions = TEXT.suggestions;
@@ -103,9 +116,10 @@ export class Models {
   /** It is there: remembered, to be found again. */
   #loaded() {
     const { where, format, facts } = this.#choice ?? {};
+    this.#states.unkept(this.#unkept, where !== undefined, () => this.storage());
     if (!where) return;
     const bytes = facts?.bytes ?? recent().find(({ model }) => model === where.model)?.bytes;
-    remember({ model: where.model, name: where.name, hosts: where.hosts, agreed: 'load', format, bytes });
+    remember({ model: where.model, name: where.name, hosts: where.hosts, agreed: 'load', format, bytes, kept: this.#unkept === '' });
   }
 
   /** To another model, by the address: a document's policy names the hosts of its model alone. @param {string} model */
@@ -125,6 +139,7 @@ export class Models {
       /** @param {string} type @param {(detail: any) => void} then */
       const on = (type, then) => picker.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
       on('own', () => this.#go(''));
+      on('storage', () => this.storage());
       on('again', ({ model }) => this.#go(model));
       on('files', ({ files }) => this.#propose({ files, looked: true }));
       on('plan', ({ where, ...rest }) => {
@@ -180,17 +195,25 @@ export class Models {
 
   /** How fast downloads are here. */
   #timing() {
-    /** @type {{at: number, loaded: number} | null} */
+    /** @type {{at: number, fetched: number} | null} */
     let first = null;
-    let last = { at: 0, loaded: 0 };
+    let last = { at: 0, fetched: 0 };
     this.#chat.addEventListener('moebius-progress', (event) => {
-      const { loaded, fetched = loaded } = /** @type {CustomEvent} */ (event).detail;
-      last = { at: performance.now(), loaded: fetched };
+      const { fetched, unkept } = /** @type {CustomEvent<import('../protocol.js').Progress>} */ (event).detail;
+      this.#unkept = unkept;
+      last = { at: performance.now(), fetched };
       first ??= last;
     });
     this.#chat.addEventListener('moebius-statechange', () => {
-      if (this.#chat.state === 'ready' && first && !this.#choice?.files) measured(last.loaded - first.loaded, (last.at - first.at) / 1000);
+      if (this.#chat.state === 'ready' && first && !this.#choice?.files) measured(last.fetched - first.fetched, (last.at - first.at) / 1000);
       if (this.#chat.state !== 'loading') first = null;
     });
   }
+}
+
+/** What the browser has of a model. @param {import('./where.js').Where} where @returns {Promise<import('../protocol.js').Stored | undefined>} */
+async function kept({ id, model }) {
+  const { list } = await import('../store.js');
+  const all = await list().catch(() => []);
+  return all.find(({ place }) => (id ? place.includes(`/${id}/resolve/`) && (!/\.gguf$/i.test(model) || place.endsWith(model.slice(model.lastIndexOf('/')))) : place.startsWith(model)));
 }

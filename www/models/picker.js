@@ -11,7 +11,7 @@ import { where } from './where.js';
 
 /** A model of models.json; weights and bytes in billions. @typedef {{name: string, src: string, params: number, active?: number, kind: string, bytes: number, memory: number, format?: string, licence: string}} Known */
 
-/** Sends `own`; `plan` {where, format, rough}; `again` {model}; `files` {files}. */
+/** Sends `own`; `plan` {where, format, rough}; `again` {model}; `files` {files}; `storage`. */
 export class Picker extends Sheet {
   /** @type {Known[]} */ #known;
   /** The page's own model. @type {{name: string, card: string}} */ #own;
@@ -43,7 +43,7 @@ export class Picker extends Sheet {
     }
     const local = h('div', { class: 'local' }, button(TEXT.openFile, () => this.#file.click()), button(TEXT.openFolder, () => this.#folder.click()), h('span', { class: 'aside' }, TEXT.orDrop));
     this.body.append(this.#device, form, this.#complaint, local, this.#lists, this.#file, this.#folder);
-    this.foot.hidden = true;
+    this.foot.append(button(TEXT.storage, () => this.#tell('storage')));
   }
 
   /** @param {string} now the model in use; empty for the page's own */

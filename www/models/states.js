@@ -39,6 +39,22 @@ export class States {
     this.#chat.tell({ title: TEXT.crashed(name), text: TEXT.crashedText, label: TEXT.tryAgain, act: load, more: { label: TEXT.less, act: () => this.#ways.again() } });
   }
 
+  /** The browser removed what it kept. @param {string} name */
+  evicted(name) {
+    this.#chat.tell({ title: TEXT.evicted(name), text: TEXT.evictedText, label: TEXT.seePlan, act: () => this.#ways.again(), more: { label: TEXT.useOwn, act: () => this.#ways.own() } });
+  }
+
+  /**
+   * The model is there, and will not be next time.
+   * @param {import('../protocol.js').Progress['unkept']} why
+   * @param {boolean} elsewhere whether it comes from another host
+   * @param {() => void} storage shows what is kept
+   */
+  unkept(why, elsewhere, storage) {
+    if (why === 'full') this.#chat.tell({ title: TEXT.full, text: TEXT.fullText, label: TEXT.keeps, act: storage, more: { label: TEXT.fine, act: () => {} } });
+    else if (why === 'blocked' && elsewhere) this.#chat.tell({ title: TEXT.blocked, text: TEXT.blockedText, label: TEXT.fine, act: () => {} });
+  }
+
   /** Whether no other tab has a model loaded; else it is told, and `load` is called when this one is to have it. @param {() => void} load */
   async alone(load) {
     if (this.#held || !navigator.locks || (await this.#claim({ ifAvailable: true }))) return true;

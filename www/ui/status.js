@@ -1,11 +1,8 @@
 // What stands above the composer at times: how far the download is; what went wrong or was done.
 
 import { h } from './dom.js';
-import { duration, size } from './format.js';
+import { duration, number, size } from './format.js';
 import { TEXT } from './text.js';
-
-/** Seconds over which the speed is averaged. */
-const WINDOW_S = 4;
 
 /** A bar with bytes, speed and time left. Sends `pause`, `resume` and `cancel`. */
 export class Loading extends EventTarget {
@@ -15,7 +12,6 @@ export class Loading extends EventTarget {
   #cancel = h('button', { type: 'button', class: 'plain' }, TEXT.cancel);
   #paused = false;
   node = h('div', { class: 'loading', hidden: true }, this.#bar, this.#text, h('span', {}, this.#hold, this.#cancel));
-  /** @type {{at: number, loaded: number}[]} */ #seen = [];
 
   constructor() {
     super();
@@ -26,11 +22,8 @@ export class Loading extends EventTarget {
     });
   }
 
-  /** @param {boolean} [pausable] */
-  start(pausable = false) {
+  start() {
     this.node.hidden = false;
-    this.#seen = [];
-    this.#hold.hidden = !pausable;
     this.#pause(false);
     this.#bar.removeAttribute('value');
     this.#text.textContent = TEXT.starting;
@@ -41,15 +34,11 @@ export class Loading extends EventTarget {
     this.#paused = paused;
     this.#hold.textContent = paused ? TEXT.resume : TEXT.pause;
     if (paused) this.#text.textContent = [TEXT.paused, this.#text.textContent?.split(' · ')[0]].filter(Boolean).join(' · ');
-    this.#seen = [];
   }
 
   /** @param {import('../protocol.js').Progress} progress */
-  show({ loaded, total }) {
+  show({ loaded, total, stored, speed, waiting }) {
     if (this.#paused) return;
-    const now = performance.now() / 1000;
-    this.#seen.push({ at: now, loaded });
-    while (now - this.#seen[0].at > WINDOW_S) this.#seen.shift();
     this.node.hidden = false;
     if (total === 0) return;
     this.#bar.max = total;
@@ -58,10 +47,10 @@ export class Loading extends EventTarget {
       this.#text.textContent = TEXT.preparing(size(total));
       return;
     }
-    const first = this.#seen[0];
-    const rate = (loaded - first.loaded) / (now - first.at);
     const parts = [TEXT.loaded(size(loaded), size(total))];
-    if (rate > 0 && Number.isFinite(rate)) parts.push(`${size(rate)}/s`, TEXT.left(duration((total - loaded) / rate)));
+    if (waiting > 0) parts.push(TEXT.again(duration(waiting / 1000)));
+    else if (speed > 0) parts.push(`${size(speed)}/s`, TEXT.left(duration((total - loaded) / speed)));
+    if (stored > 0) parts.push(stored < total ? TEXT.pickedUp(`${number(Math.floor((100 * stored) / total))} %`) : TEXT.fromHere);
     this.#text.textContent = parts.join(' · ');
   }
 
