@@ -5,11 +5,11 @@ import { startWorker } from './start.js';
 
 /** @typedef {import('./protocol.js').Stored} Stored */
 
-/** @type {Worker | null} */
+/** Ended when nothing is asked of it: one that lives on while its site's data are cleared loses touch with other workers' locks. @type {Worker | null} */
 let worker = null;
 /** @type {Map<number, {resolve: (value: any) => void, reject: (error: MoebiusError) => void}>} */
 const pending = new Map();
-let next = 1;
+let [next, exporting] = [1, 0];
 
 /** @param {string} op @param {object} [what] @returns {Promise<any>} */
 function ask(op, what = {}) {
@@ -21,12 +21,19 @@ function ask(op, what = {}) {
   });
 }
 
+function rest() {
+  if (pending.size > 0 || exporting > 0) return;
+  worker?.terminate();
+  worker = null;
+}
+
 /** @returns {Worker} */
 function start() {
   const worker = startWorker('./loader/store-worker.js', 'moebius store');
   worker.addEventListener('message', ({ data }) => {
     const { resolve, reject } = pending.get(data.n) ?? {};
     pending.delete(data.n);
+    rest();
     if (data.fault) reject?.(errorOf(data.fault));
     else resolve?.(data.value);
   });
@@ -59,6 +66,7 @@ export function clear() {
  */
 export async function exportTo(id, writable) {
   const writer = writable.getWriter();
+  exporting += 1;
   try {
     await ask('export', { id });
     for (;;) {
@@ -70,6 +78,9 @@ export async function exportTo(id, writable) {
   } catch (error) {
     await writer.abort(error).catch(() => {});
     throw error;
+  } finally {
+    exporting -= 1;
+    rest();
   }
 }
 

@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import process from 'node:process';
 
-import { CHUNK, bench, files, fresh, hashes, load, page, ready, right, site, size, there } from './loader.js';
+import { faulty, pack } from './faulty.js';
+import { CHUNK, bench, files, fresh, hashes, load, page, ready, right, site, size, there, total } from './loader.js';
 
-/** Damaged bits: more may be asked for. */
+/** Kills at random moments, and damaged bits: more may be asked for. */
+const KILLS = Number(process.env.MOEBIUS_KILLS ?? 12);
 const FLIPS = Number(process.env.MOEBIUS_FLIPS ?? 12);
 /** Connections that the loader has at most. */
 const LANES = 6;
@@ -61,6 +63,45 @@ test('a second visit to files without a manifest, some of which the host lacks',
   assert.deepEqual((await load(url, names)).hashes, wanted);
   assert.equal((await load(url, ['generation_config.json'])).fault?.kind, 'missing');
   assert.equal(site.log.length, 0);
+});
+
+test(`${KILLS} kills at random moments of a download`, async (t) => {
+  const chunk = 262_144;
+  const weights = pack(Array(8).fill(chunk), 2);
+  const [names, all] = [[...weights.keys()], total(weights)];
+  const line = await faulty(weights);
+  t.after(() => line.stop());
+  let [most, sum] = [0, 0];
+  for (let i = 0; i < KILLS; i++) {
+    const url = `${line.url}${i}/`;
+    const before = line.sent();
+    line.rate = 8_000_000;
+    const moment = Math.random() * 600;
+    let came = 0;
+    if (i % 4 === 0) {
+      // All of the page goes at once.
+      const other = Object.assign(await page.context().newPage(), { problems: [] });
+      await ready(other, 'quiet');
+      const loading = load(url, names, other).catch(() => null);
+      await page.waitForTimeout(moment);
+      came = line.sent() - before;
+      await other.close();
+      await loading;
+    } else {
+      const source = await page.evaluateHandle((url) => /** @type {any} */ (window).start(url), url);
+      source.evaluate((source, names) => void /** @type {any} */ (window).read(source, names).catch(() => {}), names);
+      await page.waitForTimeout(moment);
+      came = line.sent() - before;
+      await source.evaluate((source) => source.worker.terminate());
+    }
+    line.rate = 0;
+    const { fetched, unkept } = await right(url, weights);
+    assert.equal(unkept, '');
+    const again = came + fetched - all;
+    [most, sum] = [Math.max(most, again), sum + again];
+    assert.ok(again <= LANES * chunk, `${again} bytes came again`);
+  }
+  t.diagnostic(`${KILLS} kills: at most ${most} bytes came again, ${Math.round(sum / KILLS)} on average, of ${all}`);
 });
 
 test(`${FLIPS} damaged bits: each is found, and its chunk alone comes again`, async (t) => {
@@ -160,3 +201,42 @@ test('a store that is cleared, between visits and while it is open', async () =>
   await right(url);
 });
 
+test('models are listed, taken out, removed while they are in use, and brought in', async () => {
+  const [one, two] = [fresh(), fresh()];
+  await right(one);
+  await right(two);
+  const listed = await page.evaluate(() => /** @type {any} */ (window).store.list());
+  assert.deepEqual(listed.map((/** @type {any} */ { name, place, bytes, total }) => ({ name, place, bytes, total })), [two, one].map((url) => (
+    { name: new URL(url).pathname.slice(1, -1), place: url, bytes: size, total: size })));
+  const [{ id }] = listed;
+  const source = await page.evaluateHandle((url) => /** @type {any} */ (window).start(url), two);
+  await source.evaluate((source) => source.size('config.json'));
+  const archive = await page.evaluateHandle(async (id) => {
+    /** @type {any[]} */
+    const parts = [];
+    await /** @type {any} */ (window).store.exportTo(id, new WritableStream({ write: (part) => void parts.push(part) }));
+    return new File(parts, 'model.tar');
+  }, id);
+  await page.evaluate((id) => /** @type {any} */ (window).store.remove(id), id);
+  assert.equal((await page.evaluate(() => /** @type {any} */ (window).store.list())).length, 1);
+  // The one that has it open reads on.
+  const read = await source.evaluate((source, names) => /** @type {any} */ (window).read(source, names), [...files.keys()]);
+  assert.deepEqual(read, hashes());
+  await source.evaluate((source) => source.worker.terminate());
+  await archive.evaluate((file) => /** @type {any} */ (window).store.importFrom(file));
+  site.log.length = 0;
+  await right(two);
+  assert.equal(site.log.length, 0);
+  const bad = await archive.evaluate(async (file) => {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    bytes[bytes.length - 50_000] ^= 1;
+    const store = /** @type {any} */ (window).store;
+    const of = (/** @type {any} */ file) => store.importFrom(file).then(() => '', (/** @type {any} */ error) => error.message);
+    return [await of(new File([bytes], 'x')), await of(new File(['no archive'.repeat(100)], 'y')), await of(new File([], 'z'))];
+  });
+  assert.match(bad[0], /damaged: bytes \d+ to \d+ of model-00002/);
+  assert.match(bad[1], /no archive/);
+  assert.match(bad[2], /no archive/);
+  await page.evaluate(() => /** @type {any} */ (window).store.clear());
+  assert.deepEqual(await page.evaluate(() => /** @type {any} */ (window).store.list()), []);
+});
