@@ -15,6 +15,7 @@ const ENGINE = /^www\/(pkg\/.*(?<!_threads\.wasm|\.d\.ts)|[\w-]*worker\.js)$/;
 const LATER = [
   ['markdown|math|code|vendor', 'comes with the model', 106],
   ['languages', 'another language', 4],
+  ['inside', 'what shows the inside, in three languages of which a visitor loads one', 13],
   ['pwa', 'the page as an app', 3],
   ['places', 'loaded when asked for', 4],
   ['loader|store', 'comes with the model, or with a list of those that are kept', 32],

@@ -26,7 +26,7 @@ import { Transcript } from './ui/transcript.js';
  *
  * Events, all bubbling and composed: `moebius-statechange` {state}, `moebius-progress` {loaded, total, file},
  * `moebius-send` {text} (cancelable), `moebius-delta` {content, reasoning_content}, `moebius-message` {message},
- * `moebius-change` {put, removed, leaf} (of the conversation), `moebius-clear` (by its button), `moebius-error` {error, told}, `moebius-moved` {device}.
+ * `moebius-chunk` {chunk} (as the engine gave it), `moebius-change` {put, removed, leaf} (of the conversation), `moebius-clear` (by its button), `moebius-error` {error, told}, `moebius-moved` {device}.
  */
 export class MoebiusChat extends Attributes {
   static observedAttributes = ['src', 'device', 'preload', 'context', 'heading', 'placeholder', 'thinking', 'disabled'];
@@ -119,6 +119,7 @@ export class MoebiusChat extends Attributes {
       this.#loadingBar.stop();
       this.#announcer.say(TEXT.replying);
     });
+    on('chunk', (detail) => this.#emit('moebius-chunk', detail));
     on('tokens', () => this.#count());
     on('delta', (delta) => {
       this.#announcer.grow(delta.content ?? '');

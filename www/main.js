@@ -26,6 +26,9 @@ translate();
 const history = await History.open();
 const chats = new Chats(chat, history, panel);
 
+/** What shows the inside, once it was wanted. @type {Promise<import('./inside/inside.js').Inside> | undefined} */
+let inside;
+
 /** What keys and buttons do. */
 const ACTS = {
   panel: () => panel.toggle(),
@@ -33,16 +36,18 @@ const ACTS = {
   settings: () => settings.open(chats.settings, chat.engine?.info?.thinking ?? false),
   shortcuts: () => shortcuts.showModal(),
   models: async () => (await models).open(),
+  inside: async () => (await (inside ??= import('./inside/inside.js').then((module) => new module.Inside(chat)))).toggle(),
   fresh: () => chats.begin(),
   write: () => chat.focus(),
 };
 /** With Ctrl or Command, and Shift. @type {Record<string, keyof typeof ACTS>} */
-const CHORDS = { KeyO: 'fresh', KeyH: 'panel', KeyF: 'search', KeyE: 'settings', KeyL: 'models' };
+const CHORDS = { KeyO: 'fresh', KeyH: 'panel', KeyF: 'search', KeyE: 'settings', KeyL: 'models', KeyY: 'inside' };
 
 const header = /** @type {HTMLElement} */ (document.querySelector('header'));
 header.prepend(button(TEXT.history, 'M4 7h16M4 12h16M4 17h16', 'panel'), mark());
 header.append(
   button(TEXT.models, 'M12 3 3.5 7.5 12 12l8.5-4.5L12 3M3.5 12l8.5 4.5 8.5-4.5M3.5 16.5 12 21l8.5-4.5', 'models'),
+  button(TEXT.inside, 'M4 4h4v4H4zM10 4h4v4h-4zM16 4h4v4h-4zM4 10h4v4H4zM16 10h4v4h-4zM10 16h4v4h-4zM16 16h4v4h-4z', 'inside'),
   button(TEXT.settings, 'M4 8h9M17 8h3M15 5.5v5M4 16h3M11 16h9M9 13.5v5', 'settings'),
   button(TEXT.shortcuts, 'M9 9a3 3 0 1 1 4 2.8c-.8.3-1 .9-1 1.7v.5M12 17.5h.01', 'shortcuts'),
 );

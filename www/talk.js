@@ -155,6 +155,7 @@ export class Talk extends EventTarget {
       this.#host.show();
       this.#tell('ready', {});
       for await (const chunk of this.#request(engine, entry, more, abort.signal)) {
+        this.#tell('chunk', { chunk });
         if (chunk.timings) entry.speed = chunk.timings.predicted_per_second;
         if (chunk.usage) [entry.tokens, entry.context] = [chunk.usage.completion_tokens, chunk.usage.total_tokens];
         const choice = chunk.choices?.[0];

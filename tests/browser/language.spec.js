@@ -11,7 +11,7 @@ import { open, screenshot } from './harness.js';
 import { around } from './host.js';
 
 /** Where texts are: the page's, and those of parts that are loaded when they are wanted. */
-const FOLDERS = ['www/languages', 'www/models/languages'].map((folder) => join(ROOT, folder));
+const FOLDERS = ['www/languages', 'www/models/languages', 'www/inside/languages'].map((folder) => join(ROOT, folder));
 
 for (const folder of FOLDERS) {
   describe(`every language of ${folder.slice(ROOT.length)}`, async () => {

@@ -97,6 +97,7 @@ export const TEXT = {
   notLasting: 'Dieser Browser bewahrt hier nichts auf: Chats sind fort, sobald die Seite geschlossen wird.',
   notKept: 'Der Chat konnte nicht gespeichert werden. Schaffen Sie Platz, oder exportieren Sie ihn.',
   // Settings
+  inside: 'Hineinsehen',
   settings: 'Einstellungen dieses Chats',
   system: 'Systemanweisung',
   temperature: 'Temperatur',
@@ -119,6 +120,7 @@ export const TEXT = {
     ['Strg+Umschalt+F', 'Chats durchsuchen'],
     ['Strg+Umschalt+L', 'Modelle'],
     ['Strg+Umschalt+E', 'Einstellungen dieses Chats'],
+    ['Strg+Umschalt+Y', 'Hineinsehen'],
     ['?', 'Diese Liste'],
   ],
 };

@@ -97,6 +97,7 @@ export const TEXT = {
   notLasting: 'This browser keeps nothing here: chats are gone when the page is closed.',
   notKept: 'The chat could not be saved. Free some space, or export it.',
   // Settings
+  inside: 'See inside',
   settings: 'Settings of this chat',
   system: 'System prompt',
   temperature: 'Temperature',
@@ -119,6 +120,7 @@ export const TEXT = {
     ['Ctrl+Shift+F', 'Search chats'],
     ['Ctrl+Shift+L', 'Models'],
     ['Ctrl+Shift+E', 'Settings of this chat'],
+    ['Ctrl+Shift+Y', 'See inside'],
     ['?', 'This list'],
   ]),
 };

@@ -97,6 +97,7 @@ export const TEXT = {
   notLasting: '此浏览器不在这里保存任何内容：关闭页面后对话将消失。',
   notKept: '无法保存对话。请腾出空间，或将其导出。',
   // Settings
+  inside: '查看内部',
   settings: '此对话的设置',
   system: '系统提示词',
   temperature: '温度',
@@ -119,6 +120,7 @@ export const TEXT = {
     ['Ctrl+Shift+F', '搜索对话'],
     ['Ctrl+Shift+L', '模型'],
     ['Ctrl+Shift+E', '此对话的设置'],
+    ['Ctrl+Shift+Y', '查看内部'],
     ['?', '本列表'],
   ],
 };

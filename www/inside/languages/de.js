@@ -1,0 +1,63 @@
+// What shows the inside, in German.
+
+/** @type {typeof import('./en.js').TEXT} */
+export const TEXT = {
+  title: 'Im Modell',
+  close: 'Schließen',
+  noModel: 'Noch ist kein Modell geladen.',
+  dense: 'Dieses Modell hat keine Experten: Es arbeitet ganz an jedem Token.',
+  // Figures
+  speed: 'Geschwindigkeit',
+  first: 'Zeit bis zum ersten Token',
+  prompt: 'Eingabe',
+  reply: 'Antwort',
+  read: (tokens, speed) => `${tokens}, ${speed}`,
+  model: 'Modell',
+  family: (family, layers, experts, active) => `${family}, ${layers} Schichten, ${experts} Experten, davon ${active} am Werk`,
+  plain: (family, layers) => `${family}, ${layers} Schichten`,
+  device: 'Läuft auf',
+  weights: 'Gewichte auf dem Gerät',
+  found: 'Experten, die schon da waren',
+  none: '–',
+  // The map
+  experts: 'Experten',
+  map: (layers, experts) => `Karte der Experten: ${layers} Schichten mal ${experts} Experten`,
+  mapHelp: 'Eine Zeile je Schicht, ein Kästchen je Experte.',
+  states: { firing: 'gerade am Werk', device: 'auf dem Gerät', disk: 'auf der Platte', host: 'noch beim Anbieter', untouched: 'noch nicht benutzt' },
+  token: 'Token der letzten Antwort',
+  tokenHelp: 'Zeigen Sie auf ein Token, oder gehen Sie mit den Pfeiltasten hindurch, um zu sehen, welche Experten daran gearbeitet haben.',
+  noTokens: 'Fragen Sie etwas: Hier zeigt dann jedes Token, welche Experten daran gearbeitet haben.',
+  fired: (token, experts) => `„${token}“: ${experts}`,
+  layerExperts: (layer, experts) => `Schicht ${layer}: ${experts}`,
+  // Load
+  load: 'Auslastung und Entropie',
+  loadHelp: 'Wie gleichmäßig sich die Experten einer Schicht die Arbeit teilen: 100 % heißt alle gleich.',
+  evenness: (layer, percent) => `Schicht ${layer}: ${percent}`,
+  asTable: 'Als Tabelle',
+  layer: 'Schicht',
+  entropy: 'Gleichmaß',
+  busiest: 'Meistbenutzt',
+  share: (expert, percent) => `Experte ${expert}, ${percent}`,
+  unused: 'Unbenutzt',
+  onDevice: 'Auf dem Gerät',
+  onDisk: 'Auf der Platte',
+  atHost: 'Beim Anbieter',
+  // Curves
+  curves: 'Geschwindigkeitskurven',
+  decode: 'Token je Sekunde im Lauf der letzten Antwort',
+  prefill: 'Eingabetoken je Sekunde nach Länge der Eingabe',
+  position: 'Tokennummer',
+  length: 'Token der Eingabe',
+  rate: 'Token je Sekunde',
+  // Memory
+  memory: 'Speicher',
+  tier: 'Wo',
+  bytes: 'Größe',
+  deviceMemory: 'Gerät',
+  page: 'JavaScript dieser Seite',
+  store: 'Vom Browser aufbewahrt',
+  // Report
+  report: 'Bericht kopieren',
+  copied: 'Kopiert',
+  notCopied: 'Nicht kopiert',
+};

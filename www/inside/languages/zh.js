@@ -1,0 +1,63 @@
+// What shows the inside, in Chinese, simplified.
+
+/** @type {typeof import('./en.js').TEXT} */
+export const TEXT = {
+  title: '模型内部',
+  close: '关闭',
+  noModel: '尚未加载模型。',
+  dense: '此模型没有专家：每个词元都由整个模型处理。',
+  // Figures
+  speed: '速度',
+  first: '首词元时间',
+  prompt: '输入',
+  reply: '回复',
+  read: (tokens, speed) => `${tokens}，${speed}`,
+  model: '模型',
+  family: (family, layers, experts, active) => `${family}，${layers} 层，${experts} 个专家，其中 ${active} 个工作`,
+  plain: (family, layers) => `${family}，${layers} 层`,
+  device: '运行于',
+  weights: '设备上的权重',
+  found: '已在设备上的专家',
+  none: '–',
+  // The map
+  experts: '专家',
+  map: (layers, experts) => `专家图：${layers} 层 × ${experts} 个专家`,
+  mapHelp: '每行一层，每格一个专家。',
+  states: { firing: '正在工作', device: '在设备上', disk: '在磁盘上', host: '仍在服务器上', untouched: '尚未使用' },
+  token: '上一条回复的词元',
+  tokenHelp: '指向一个词元，或用方向键逐个查看哪些专家处理了它。',
+  noTokens: '提一个问题：这里会显示每个词元由哪些专家处理。',
+  fired: (token, experts) => `“${token}”：${experts}`,
+  layerExperts: (layer, experts) => `第 ${layer} 层：${experts}`,
+  // Load
+  load: '负载与熵',
+  loadHelp: '一层中各专家分担工作的均匀程度：100 % 表示完全均匀。',
+  evenness: (layer, percent) => `第 ${layer} 层：${percent}`,
+  asTable: '以表格显示',
+  layer: '层',
+  entropy: '均匀度',
+  busiest: '最忙',
+  share: (expert, percent) => `专家 ${expert}，${percent}`,
+  unused: '未使用',
+  onDevice: '在设备上',
+  onDisk: '在磁盘上',
+  atHost: '在服务器上',
+  // Curves
+  curves: '速度曲线',
+  decode: '上一条回复中每秒词元数',
+  prefill: '按输入长度的每秒输入词元数',
+  position: '词元序号',
+  length: '输入词元数',
+  rate: '每秒词元数',
+  // Memory
+  memory: '内存',
+  tier: '位置',
+  bytes: '大小',
+  deviceMemory: '设备',
+  page: '本页的 JavaScript',
+  store: '浏览器保存',
+  // Report
+  report: '复制报告',
+  copied: '已复制',
+  notCopied: '未能复制',
+};
