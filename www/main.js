@@ -8,6 +8,7 @@ import { History } from './history.js';
 import { h, icon } from './ui/dom.js';
 import { mark } from './ui/mark.js';
 import { Panel } from './ui/panel.js';
+import { Requests } from './ui/requests.js';
 import { SettingsDialog, shortcutsDialog } from './ui/settings.js';
 import { languageChoice } from './ui/language.js';
 import { LANGUAGE, LANGUAGES, TEXT } from './ui/text.js';
@@ -16,6 +17,7 @@ import { LANGUAGE, LANGUAGES, TEXT } from './ui/text.js';
 
 const chat = /** @type {import('./element.js').MoebiusChat} */ (document.querySelector('moebius-chat'));
 const query = new URLSearchParams(location.search);
+const requests = new Requests(chat);
 const panel = new Panel();
 const settings = new SettingsDialog();
 const shortcuts = shortcutsDialog();
@@ -37,6 +39,7 @@ const ACTS = {
   shortcuts: () => shortcuts.showModal(),
   models: async () => (await models).open(),
   inside: async () => (await (inside ??= import('./inside/inside.js').then((module) => new module.Inside(chat)))).toggle(),
+  requests: () => requests.open(),
   fresh: () => chats.begin(),
   write: () => chat.focus(),
 };
@@ -52,7 +55,7 @@ header.append(
   button(TEXT.shortcuts, 'M9 9a3 3 0 1 1 4 2.8c-.8.3-1 .9-1 1.7v.5M12 17.5h.01', 'shortcuts'),
 );
 chat.parentElement?.after(panel.node); // seen before it, but reached after it: a long list should not stand between a reader and the chat
-document.body.append(settings.node, shortcuts);
+document.body.append(settings.node, shortcuts, requests.node);
 settings.addEventListener('change', (event) => chats.set(/** @type {CustomEvent} */ (event).detail));
 addEventListener('keydown', (event) => {
   const typing = event.composedPath().some((node) => node instanceof Element && node.matches('input, textarea'));
@@ -92,7 +95,9 @@ function translate() {
   document.documentElement.lang = LANGUAGE;
   document.documentElement.dir = LANGUAGES[LANGUAGE].dir;
   for (const name of /** @type {const} */ (['tagline', 'promise'])) byId(name).textContent = TEXT[name];
-  document.querySelector('footer')?.append(languageChoice());
+  const asked = h('button', { type: 'button', class: 'wide' }, TEXT.requests);
+  asked.addEventListener('click', () => requests.open());
+  document.querySelector('footer')?.append(asked, languageChoice());
 }
 
 /** @param {string} id */

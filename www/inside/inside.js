@@ -1,4 +1,4 @@
-// What the model is doing, beside the chat: figures, its experts, curves, memory. Nothing is gathered unless it is open.
+// What the model is doing, beside the chat: figures, its experts, curves, memory. Nothing is gathered before it was opened.
 
 import { copy } from '../ui/clipboard.js';
 import { h, icon } from '../ui/dom.js';
@@ -21,7 +21,7 @@ const LOOK_MS = 500;
 
 export class Inside {
   /** @type {MoebiusChat} */ #chat;
-  /** @type {Gathered | null} */ #record = null;
+  #record;
   /** @type {Experts | null} */ #experts = null;
   #timer = 0;
   #asking = false;
@@ -40,13 +40,16 @@ export class Inside {
   /** @param {MoebiusChat} chat */
   constructor(chat) {
     this.#chat = chat;
+    this.#record = new Gathered(chat); // goes on while this is shut: where it covers the chat, it has to be to ask something
+    this.#record.addEventListener('change', this.#changed);
+    chat.generation = { ...chat.generation, routing: true };
     document.head.append(h('link', { rel: 'stylesheet', href: new URL('./inside.css', import.meta.url).href }));
     const close = h('button', { type: 'button', class: 'square', 'aria-label': TEXT.close, title: TEXT.close }, icon('M6 6l12 12M18 6 6 18'));
     close.addEventListener('click', () => this.node.close());
     const share = h('button', { type: 'button', class: 'wide' }, TEXT.report);
     share.addEventListener('click', async () => {
       const { info } = chat.engine ?? {};
-      if (!info || !this.#record) return;
+      if (!info) return;
       share.textContent = (await copy(await report(info, this.#experts, this.#record))) ? TEXT.copied : TEXT.notCopied;
       setTimeout(() => (share.textContent = TEXT.report), 1600);
     });
@@ -70,26 +73,19 @@ export class Inside {
   }
 
   #start() {
-    const chat = this.#chat;
-    this.#record = new Gathered(chat);
-    this.#record.addEventListener('change', this.#changed);
-    chat.addEventListener('moebius-statechange', this.#look);
-    chat.generation = { ...chat.generation, routing: true };
+    this.#chat.addEventListener('moebius-statechange', this.#look);
     this.#timer = setInterval(this.#look, LOOK_MS);
     this.#look();
   }
 
   #stop() {
     clearInterval(this.#timer);
-    this.#record?.stop();
     this.#chat.removeEventListener('moebius-statechange', this.#look);
-    const { routing: _, ...rest } = this.#chat.generation;
-    this.#chat.generation = rest;
   }
 
   /** More of a reply came. */
   #changed = () => {
-    const pieces = this.#record?.pieces ?? [];
+    const { pieces } = this.#record;
     if (!this.#held) this.#map.fire(this.#chat.state === 'generating' ? (pieces.at(-1)?.routing ?? []) : []);
   };
 
@@ -118,7 +114,6 @@ export class Inside {
   /** @param {import('../protocol.js').Info} info */
   async #show(info) {
     const record = this.#record;
-    if (!record) return;
     this.#changed();
     this.#tokens.show(record.pieces);
     const curve = record.curve();

@@ -17,18 +17,12 @@ export class Gathered extends EventTarget {
   /** Of the last reply, as the engine tells them at its end. @type {Record<string, number> | null} */ timings = null;
   /** Milliseconds from the question to the first token. */ first = 0;
   #asked = 0;
-  #abort = new AbortController();
 
   /** @param {MoebiusChat} chat */
   constructor(chat) {
     super();
-    const { signal } = this.#abort;
-    chat.addEventListener('moebius-statechange', () => chat.state === 'generating' && this.#begin(), { signal });
-    chat.addEventListener('moebius-chunk', (event) => this.#take(/** @type {CustomEvent} */ (event).detail.chunk), { signal });
-  }
-
-  stop() {
-    this.#abort.abort();
+    chat.addEventListener('moebius-statechange', () => chat.state === 'generating' && this.#begin());
+    chat.addEventListener('moebius-chunk', (event) => this.#take(/** @type {CustomEvent} */ (event).detail.chunk));
   }
 
   #begin() {

@@ -70,7 +70,7 @@ export function shortcutsDialog() {
 }
 
 /** @param {string} title @param {Node[]} content @param {...Node} buttons */
-function dialog(title, content, ...buttons) {
+export function dialog(title, content, ...buttons) {
   const done = h('button', { class: 'wide solid' }, TEXT.done);
   const form = h('form', { method: 'dialog' }, h('h2', {}, title), ...content, h('div', { class: 'row' }, ...buttons, done));
   const node = h('dialog', { class: 'sheet', 'aria-label': title }, form);
