@@ -1,0 +1,85 @@
+// How good the page is by Lighthouse, and how soon it can be used on Fast 4G. `npm run build` first; `npm run lighthouse`.
+
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { launch } from '../../tests/browser/harness.js';
+import { Failure, program, ROOT, run, say, tools } from '../run.mjs';
+import { chromium } from '../tools.mjs';
+import { host } from './host.mjs';
+
+const HERE = join(ROOT, 'scripts/lighthouse');
+
+/** What DevTools calls Fast 4G: bytes a second, and milliseconds that each answer takes at least. */
+const FAST_4G = { offline: false, downloadThroughput: (9e6 / 8) * 0.9, uploadThroughput: (1.5e6 / 8) * 0.9, latency: 60 * 2.75 };
+
+/** Visits whose median counts. */
+const VISITS = 5;
+
+/** Installs Lighthouse beside the project, once. @returns {Promise<string>} its folder */
+async function packages() {
+  const folder = tools('lighthouse');
+  mkdirSync(folder, { recursive: true });
+  const lock = readFileSync(join(HERE, 'package-lock.json'));
+  const [stamp, hash] = [join(folder, 'lock.stamp'), createHash('sha256').update(lock).digest('hex')];
+  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== hash) {
+    say('npm ci of Lighthouse: 180 MB, once');
+    for (const name of ['package.json', 'package-lock.json']) cpSync(join(HERE, name), join(folder, name));
+    await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder });
+    writeFileSync(stamp, hash);
+  }
+  return join(folder, 'node_modules');
+}
+
+/** The four scores, of 100. @param {string} url @param {string} modules */
+async function scores(url, modules) {
+  const { default: lighthouse } = await import(join(modules, 'lighthouse/core/index.js'));
+  const chrome = await import(join(modules, 'chrome-launcher/dist/index.js'));
+  const executable = chromium();
+  if (executable === null) throw new Failure('Chromium is missing: npm run setup browser');
+  const browser = await chrome.launch({ chromePath: executable, chromeFlags: ['--headless=new', '--no-sandbox', '--ignore-certificate-errors', '--disable-quic'] });
+  try {
+    const { lhr } = await lighthouse(url, { port: browser.port, logLevel: 'error', onlyCategories: ['performance', 'accessibility', 'best-practices', 'seo'] });
+    for (const { id, score, title } of Object.values(lhr.audits)) if (score !== null && score < 0.9) say(`${id}: ${title} (${score})`);
+    const metrics = ['first-contentful-paint', 'largest-contentful-paint', 'total-blocking-time', 'cumulative-layout-shift', 'speed-index'].map((id) => `${id} ${lhr.audits[id].displayValue}`);
+    return { scores: Object.values(lhr.categories).map(({ title, score }) => `${title} ${Math.round(100 * score)}`), metrics };
+  } finally {
+    await browser.kill();
+  }
+}
+
+/** Milliseconds until a question can be typed, of a visitor who has nothing yet. @param {string} url */
+async function usable(url) {
+  const browser = await launch({ webgpu: false });
+  const times = [];
+  try {
+    for (let visit = 0; visit < VISITS; visit += 1) {
+      const context = await browser.newContext({ ignoreHTTPSErrors: true });
+      const page = await context.newPage();
+      const session = await context.newCDPSession(page);
+      await session.send('Network.enable');
+      await session.send('Network.emulateNetworkConditions', FAST_4G);
+      await page.goto(url, { waitUntil: 'commit' });
+      await page.getByRole('textbox').waitFor();
+      times.push(await page.evaluate(() => performance.now()));
+      await context.close();
+    }
+  } finally {
+    await browser.close();
+  }
+  return times.sort((a, b) => a - b);
+}
+
+program(import.meta.url, async () => {
+  const modules = await packages();
+  const site = await host();
+  try {
+    const times = await usable(site.url);
+    console.log(`usable on Fast 4G after ${times[times.length >> 1].toFixed(0)} ms (${times.map((ms) => ms.toFixed(0)).join(', ')})`);
+    const found = await scores(site.url, modules);
+    console.log(`${found.scores.join(', ')}\n${found.metrics.join(', ')}`);
+  } finally {
+    await site.stop();
+  }
+});
