@@ -25,8 +25,7 @@ const chosen = choose();
 const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, { ...about, forgetChats: () => chats.clear() }));
 favicon();
 translate();
-const history = await History.open();
-const chats = new Chats(chat, history, panel);
+const kept = History.open().then((history) => new Chats(chat, history, panel));
 
 /** What shows the inside, once it was wanted. @type {Promise<import('./inside/inside.js').Inside> | undefined} */
 let inside;
@@ -35,12 +34,12 @@ let inside;
 const ACTS = {
   panel: () => panel.toggle(),
   search: () => panel.search(),
-  settings: () => settings.open(chats.settings, chat.engine?.info?.thinking ?? false),
+  settings: async () => settings.open((await kept).settings, chat.engine?.info?.thinking ?? false),
   shortcuts: () => shortcuts.showModal(),
   models: async () => (await models).open(),
   inside: async () => (await (inside ??= import('./inside/inside.js').then((module) => new module.Inside(chat)))).toggle(),
   requests: () => requests.open(),
-  fresh: () => chats.begin(),
+  fresh: async () => (await kept).begin(),
   write: () => chat.focus(),
 };
 /** With Ctrl or Command, and Shift. @type {Record<string, keyof typeof ACTS>} */
@@ -56,7 +55,7 @@ header.append(
 );
 chat.parentElement?.after(panel.node); // seen before it, but reached after it: a long list should not stand between a reader and the chat
 document.body.append(settings.node, shortcuts, requests.node);
-settings.addEventListener('change', (event) => chats.set(/** @type {CustomEvent} */ (event).detail));
+settings.addEventListener('change', async (event) => (await kept).set(/** @type {CustomEvent} */ (event).detail));
 addEventListener('keydown', (event) => {
   const typing = event.composedPath().some((node) => node instanceof Element && node.matches('input, textarea'));
   const chord = (event.ctrlKey || event.metaKey) && event.shiftKey ? CHORDS[event.code] : undefined;
@@ -67,7 +66,8 @@ addEventListener('keydown', (event) => {
   ACTS[act]();
 });
 panel.start();
-await Promise.all([chosen, chats.start()]);
+chosen.finally(() => document.body.classList.add('chosen')); // what stands there stays where it is from now on
+await Promise.all([chosen, kept.then((chats) => chats.start())]);
 import('./pwa/pwa.js').then(({ install }) => install(chat), () => {}); // the page does without
 
 /** Tells the element which model, if it is on this host; for others see models/. */

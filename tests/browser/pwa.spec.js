@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
 import { ROOT } from '../../scripts/run.mjs';
@@ -11,6 +11,20 @@ import { open } from './harness.js';
 import { around } from './host.js';
 
 const there = around({ webgpu: false });
+
+test('all that the page begins with is asked for at once', () => {
+  /** @type {Set<string>} */
+  const begins = new Set();
+  const walk = (/** @type {string} */ file) => {
+    if (begins.has(file)) return;
+    begins.add(file);
+    for (const [, path] of readFileSync(join(ROOT, file), 'utf8').matchAll(/^(?:import|export)\s(?:[^'";]*?from\s*)?'(\.[^']+)';/gm)) walk(join(dirname(file), path));
+  };
+  walk('www/main.js');
+  begins.delete('www/main.js');
+  const links = [...readFileSync(join(ROOT, 'index.html'), 'utf8').matchAll(/rel="modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
+  assert.deepEqual(links, [...begins].sort());
+});
 
 /** Not `localhost`, where what is on the disk comes first. */
 const address = () => there.site.url.replace('localhost', '127.0.0.1');
