@@ -22,7 +22,7 @@ const panel = new Panel();
 const settings = new SettingsDialog();
 const shortcuts = shortcutsDialog();
 const chosen = choose();
-const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, { ...about, forgetChats: () => chats.clear() }));
+const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, { ...about, forgetChats: async () => (await kept).clear() }));
 favicon();
 translate();
 const kept = History.open().then((history) => new Chats(chat, history, panel));

@@ -1,5 +1,6 @@
 // What the model is doing, beside the chat: figures, its experts, curves, memory. Nothing is gathered before it was opened.
 
+import { Engine } from '../engine.js';
 import { copy } from '../ui/clipboard.js';
 import { h, icon } from '../ui/dom.js';
 import { duration, number, size, speed, where } from '../ui/format.js';
@@ -12,7 +13,7 @@ import { TEXT } from './texts.js';
 import { Tokens } from './tokens.js';
 
 /** @typedef {import('../element.js').MoebiusChat} MoebiusChat */
-/** @typedef {import('../protocol.js').ExpertMap} Experts */
+/** @typedef {import('./map.js').Experts} Experts */
 
 /** Width from which there is room beside the chat. */
 const WIDE = matchMedia('(width >= 80rem)');
@@ -42,7 +43,7 @@ export class Inside {
     this.#chat = chat;
     this.#record = new Gathered(chat); // goes on while this is shut: where it covers the chat, it has to be to ask something
     this.#record.addEventListener('change', this.#changed);
-    chat.generation = { ...chat.generation, routing: true };
+    if ('experts' in Engine.prototype) chat.generation = { ...chat.generation, routing: true };
     document.head.append(h('link', { rel: 'stylesheet', href: new URL('./inside.css', import.meta.url).href }));
     const close = h('button', { type: 'button', class: 'square', 'aria-label': TEXT.close, title: TEXT.close }, icon('M6 6l12 12M18 6 6 18'));
     close.addEventListener('click', () => this.node.close());
@@ -98,9 +99,10 @@ export class Inside {
     if (!engine || !info || this.#asking) return;
     this.#asking = true;
     try {
-      this.#routed.hidden = info.spec.experts === 0;
-      if (info.spec.experts > 0) {
-        this.#experts = await engine.experts();
+      const { experts } = /** @type {{experts?: () => Promise<Experts>}} */ (engine);
+      this.#routed.hidden = info.spec.experts === 0 || !experts;
+      if (info.spec.experts > 0 && experts) {
+        this.#experts = await experts.call(engine);
         this.#map.show(this.#experts);
       }
       await this.#show(info);

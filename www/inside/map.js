@@ -5,7 +5,7 @@ import { number } from '../ui/format.js';
 import { s, table, unfolded } from './svg.js';
 import { TEXT } from './texts.js';
 
-/** @typedef {import('../protocol.js').ExpertMap} Experts */
+/** Row by layer: `where` is 0 at the host, 1 on the disk, 2 on the device. @typedef {{layers: number, experts: number, active: number, where: Uint8Array, uses: Uint32Array, hits: number, misses: number}} Experts */
 /** @typedef {'untouched' | 'host' | 'disk' | 'device' | 'firing'} State */
 
 /** In the order that they are drawn in. @type {State[]} */

@@ -3,7 +3,7 @@
 import { percent, rows } from './map.js';
 
 /** @typedef {import('../protocol.js').Info} Info */
-/** @typedef {import('../protocol.js').ExpertMap} Experts */
+/** @typedef {import('./map.js').Experts} Experts */
 
 /** @param {Info} info @param {Experts | null} experts @param {import('./record.js').Gathered} record */
 export async function report(info, experts, record) {
