@@ -63,7 +63,8 @@ fn in_flight(device: Rc<dyn Device>) -> Vec<Vec<u32>> {
         session.most_ahead = ahead;
         let mut all = Vec::new();
         for sampling in [Sampling::greedy(), penalised] {
-            let request = Request { prompt: &prompt, sampling, max_new: 24, stop_at_end: true, not_first: None };
+            let request =
+                Request { prompt: &prompt, sampling, max_new: 24, stop_at_end: true, not_first: None, routing: false };
             all.push(generate(&mut session, &request, &mut |_| Next::Go));
             let mut count = 0;
             let mut sink = |_| {

@@ -113,7 +113,7 @@ fn samplings() -> [Sampling; 2] {
 }
 
 fn request(prompt: &[u32], sampling: Sampling) -> Request<'_> {
-    Request { prompt, sampling, max_new: 24, stop_at_end: false, not_first: None }
+    Request { prompt, sampling, max_new: 24, stop_at_end: false, not_first: None, routing: false }
 }
 
 /// The answer, and what the sink was given. After `force.0` tokens come those of `force.1`.

@@ -21,7 +21,7 @@ use futures_util::future::{Either, select};
 use late::Late;
 use moebius_engine::device::{Buffer, Cpu, Device, Limits, Plan, Reading, Simd, Step};
 use moebius_engine::model::{Counts, Ffn, LoadOptions, Model, Moe, Progress, Room, Stage};
-use moebius_engine::session::{Next, Request, Sampling, Session, Tokenizer};
+use moebius_engine::session::{Next, Request, Sampling, Session, Token, Tokenizer};
 use moebius_engine::source::Memory;
 use moebius_engine::weights::{Manifest, Precision};
 use moebius_engine::{Error, Result};
@@ -66,30 +66,36 @@ fn stream(source: Rc<Late>, device: &Rc<dyn Device>, room: Room) -> Result<Sessi
     Ok(session)
 }
 
-/// Bits of logits, and tokens of several answers.
-type Answers = (Vec<u32>, Vec<Vec<u32>>);
+/// Bits of logits, tokens of several answers, and what experts were chosen for some.
+type Answers = (Vec<u32>, Vec<Vec<u32>>, Vec<Vec<Vec<u32>>>);
 
-/// What a session makes of a prompt: logits, tokens one after another, drawn ones, and a second turn over what is kept.
+/// What a session makes of a prompt: logits, tokens one after another, drawn ones, and a second turn over what is kept, whose
+/// experts are asked for.
 async fn answers(session: &mut Session, prompt: &[u32]) -> Result<Answers> {
     let host = Clock::new(usize::MAX);
     let logits = session.logits(prompt, &host).await?;
     let mut drawn = Sampling { seed: Some(3), ..Sampling::default() };
     drawn.settings.repetition_penalty = 1.2;
-    let mut all = Vec::new();
+    let (mut all, mut experts) = (Vec::new(), Vec::new());
     for sampling in [Sampling::greedy(), drawn] {
         let mut count = 0;
-        let mut sink = |_| {
+        let mut sink = |token: Token| {
+            assert!(token.experts.is_empty(), "not asked for");
             count += 1;
             if count == 4 { Next::Force(vec![3, 1]) } else { Next::Go }
         };
-        let request = Request { prompt, sampling, max_new: 12, stop_at_end: false, not_first: None };
+        let request = Request { prompt, sampling, max_new: 12, stop_at_end: false, not_first: None, routing: false };
         let first = session.generate(&request, &host, &mut sink).await?.tokens;
         let longer = [prompt, &first, &[7, 8, 9]].concat();
-        let request = Request { prompt: &longer, max_new: 6, ..request };
+        let request = Request { prompt: &longer, max_new: 6, routing: true, ..request };
         all.push(first);
-        all.push(session.generate(&request, &host, &mut |_| Next::Go).await?.tokens);
+        let mut sink = |token: Token| {
+            experts.push(token.experts);
+            Next::Go
+        };
+        all.push(session.generate(&request, &host, &mut sink).await?.tokens);
     }
-    Ok((logits.iter().map(|v| v.to_bits()).collect(), all))
+    Ok((logits.iter().map(|v| v.to_bits()).collect(), all, experts))
 }
 
 fn counts(session: &Session) -> Counts {
@@ -284,6 +290,60 @@ fn run_moe(session: &Session) -> Moe {
     moe.unwrap()
 }
 
+/// The experts that are told with tokens are those that a count of a text's routes has for the same positions, and all uses are
+/// counted once, whether experts are missing or not.
+#[test]
+fn tokens_tell_their_experts() {
+    let host = Clock::new(usize::MAX);
+    for device in [Rc::new(Simd::new()) as Rc<dyn Device>, Rc::new(Ahead(Simd::new()))] {
+        for name in ["deepseek_v3_lite", "qwen3_moe", "granitemoeshared"] {
+            let files = Rc::new(folder(name));
+            let prompt = prompt(name);
+            let open = |room| stream(Rc::new(Late::new(files.clone(), 1, 0)), &device, room).unwrap();
+            for filled in [false, true] {
+                let mut session = open(if filled { Room::All } else { Room::Share(0.5) });
+                let residency = session.model.residency.clone().unwrap();
+                if filled {
+                    block_on(residency.fill(&mut |_| {})).unwrap();
+                }
+                assert_eq!((residency.whole(), residency.filled()), (filled, filled));
+                let mut told = Vec::new();
+                let mut sink = |token: Token| {
+                    told.push(token.experts);
+                    Next::Go
+                };
+                let sampling = Sampling::greedy();
+                let request = Request {
+                    prompt: &prompt,
+                    sampling,
+                    max_new: 9,
+                    stop_at_end: false,
+                    not_first: None,
+                    routing: true,
+                };
+                let tokens = block_on(session.generate(&request, &host, &mut sink)).unwrap().tokens;
+
+                // The passes that tokens were drawn from: of the prompt's last token, and of each of theirs but the last.
+                let text = [prompt.as_slice(), &tokens].concat();
+                let routes = |tokens: &[u32]| block_on(open(Room::All).routes(tokens, CONTEXT, &host)).unwrap().heat();
+                let (all, before) = (routes(&text), routes(&prompt));
+                let map = residency.map();
+                for (layer, (name, heat)) in all.iter().enumerate() {
+                    for (expert, heat) in heat.iter().enumerate().take(map.experts) {
+                        let with_tokens = told.iter().filter(|of| of[layer].contains(&(expert as u32))).count() as u64;
+                        assert_eq!(with_tokens, heat - before[name][expert], "{name}.{expert}");
+                        let uses = if filled { with_tokens } else { *heat };
+                        assert_eq!(u64::from(map.uses[layer * map.experts + expert]), uses, "{name}.{expert}: uses");
+                    }
+                }
+                assert_eq!(map.there.iter().all(|there| *there), filled);
+                let moe = run_moe(&session);
+                assert_eq!((map.experts, map.active), (moe.experts, moe.chosen));
+            }
+        }
+    }
+}
+
 /// Experts come in order of heat, one range each.
 #[test]
 fn the_hottest_come_first() {
@@ -379,8 +439,14 @@ fn a_first_token_takes_what_it_touches() {
             }
             let (trunk, before) = (late.bytes(), counts(&session));
             let prompt = &ids[n * 200..][..length];
-            let request =
-                Request { prompt, sampling: Sampling::greedy(), max_new: 1, stop_at_end: false, not_first: None };
+            let request = Request {
+                prompt,
+                sampling: Sampling::greedy(),
+                max_new: 1,
+                stop_at_end: false,
+                not_first: None,
+                routing: false,
+            };
             block_on(session.generate(&request, &Clock::new(usize::MAX), &mut |_| Next::Go)).unwrap();
             // Each layer's shared expert came with the rest.
             let touched = counts(&session).missed * before.fetched / manifest.experts.len() as u64;

@@ -27,7 +27,7 @@ fn session(name: &str, context: usize) -> Session {
 }
 
 fn request(prompt: &[u32], max_new: usize) -> Request<'_> {
-    Request { prompt, sampling: Sampling::greedy(), max_new, stop_at_end: false, not_first: None }
+    Request { prompt, sampling: Sampling::greedy(), max_new, stop_at_end: false, not_first: None, routing: false }
 }
 
 fn run(session: &mut Session, request: &Request<'_>) -> Result<Report> {

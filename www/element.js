@@ -329,7 +329,7 @@ export class MoebiusChat extends Attributes {
         context: Number(this.context) || undefined,
         signal: abort.signal,
         onProgress: (progress) => {
-          this.#loadingBar.show(progress);
+          if (!this.#engine?.info) this.#loadingBar.show(progress);
           this.#emit('moebius-progress', progress);
         },
         onMoved: (device) => {

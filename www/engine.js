@@ -16,9 +16,13 @@ export { CODES, MoebiusError } from './protocol.js';
  * @property {import('./protocol.js').DeviceChoice} [device] default `auto`
  * @property {number} [context] most tokens that prompt and reply share; default is the model's
  * @property {'f32' | 'f16'} [cache] what keys and values are kept in; default is what suits the device
+ * @property {boolean} [stream] whether the model answers before all its experts are there; default is true. The rest comes meanwhile
+ * @property {number} [budget] bytes that experts may take on the device; what finds no room is fetched again when it is wanted.
+ *   Default is room for all
  * @property {number} [threads] most threads of the CPU; default is one for each core, at most eight. There is one where the page is
  *   not cross-origin isolated
- * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, of a replaced worker too
+ * @property {(progress: Progress) => void} [onProgress] called as bytes arrive, also once the model answers, and of a replaced
+ *   worker too; at last with `loaded` as large as `total`
  * @property {(device: import('./protocol.js').Device) => void} [onMoved] called when the GPU was lost and the model was loaded
  *   again elsewhere; what was running goes on
  * @property {AbortSignal} [signal] stops the loading
@@ -127,6 +131,15 @@ export class Engine {
     this.#send({ type: 'pause', paused: false });
   }
 
+  /**
+   * Which experts are where, and how often they were wanted; answered at once, also while a reply runs.
+   * @returns {Promise<import('./protocol.js').ExpertMap>}
+   */
+  async experts() {
+    await this.load();
+    return this.#ask((id) => ({ type: 'experts', id }));
+  }
+
   /** Frees everything. What is pending rejects, and what comes later. */
   unload() {
     this.#unloaded = true;
@@ -205,11 +218,11 @@ export class Engine {
       const what = event.message ? `stopped: ${event.message}` : 'could not be started';
       if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}.`));
     });
-    const { device = 'auto', context = null, cache = null, threads = null } = this.#options;
+    const { device = 'auto', context = null, cache = null, threads = null, stream = true, budget = null } = this.#options;
     try {
       const place = await where(this.#options);
       /** @type {Info} */
-      const info = await this.#ask((id) => ({ type: 'load', id, place, device, context, cache, threads }));
+      const info = await this.#ask((id) => ({ type: 'load', id, place, device, context, cache, threads, stream, budget }));
       this.#info = info;
       globalThis.document?.addEventListener('visibilitychange', this.#look);
       this.#look();
@@ -273,11 +286,15 @@ export class Engine {
       return this.#lose(new MoebiusError('engine_crashed', `The engine stopped: ${message.message}`));
     }
     if (message.type === 'moved') {
-      if (this.#info) this.#info = { ...this.#info, device: message.device };
+      if (this.#info) this.#info = { ...this.#info, device: message.device, streamed: message.streamed };
       this.#options.onMoved?.(message.device);
       return;
     }
     if (message.type === 'progress') return this.#options.onProgress?.(message.progress);
+    if (message.type === 'arrived') {
+      if (this.#info) this.#info = { ...this.#info, streamed: false };
+      return;
+    }
     const pending = this.#pending.get(message.id);
     if (message.type === 'chunk') pending?.chunk?.(message.chunk);
     else if (message.type === 'done') pending?.done(message.value);

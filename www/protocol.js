@@ -35,22 +35,37 @@
  * @property {boolean} chat whether the model has a chat template
  * @property {boolean} thinking whether its template can switch visible reasoning on and off
  * @property {number} bytes weights on the device
+ * @property {boolean} streamed not everything has arrived yet: experts come while it answers
  * @property {{family: string, attention: 'latent' | 'grouped', layers: number, hidden: number, vocab: number,
  *   experts: number, active: number}} spec `experts` a layer and how many of them are `active` for a token; both 0 for a
  *   dense model
  */
 
+/**
+ * What is known of a model's experts: row after row, of a layer each that has any.
+ * @typedef {object} ExpertMap
+ * @property {number} layers that have experts
+ * @property {number} experts of a layer
+ * @property {number} active those of them that a token chooses
+ * @property {Uint8Array} where each is: 2 on the device, 0 elsewhere
+ * @property {Uint32Array} uses how many tokens chose each: of all that were read or made while experts were missing, and of those
+ *   of replies that were asked for with `routing`
+ * @property {number} hits experts that were on the device when a token, or a chunk of a prompt, wanted them while some were missing
+ * @property {number} misses those that were not
+ */
+
 /** @typedef {'chat' | 'completion'} Kind */
 
 /**
- * Page to worker. Every request has an `id`, which its answers repeat. `calm`: nobody looks at the page, or somebody does again.
- * `pause`: downloads stop, or go on.
+ * Page to worker. Every request has an `id`, which its answers repeat. `experts` is answered at once, whatever runs. `calm`: nobody looks
+ * at the page, or somebody does again. `pause`: downloads stop, or go on.
  * @typedef {{type: 'load', id: number, place: string | object, device: DeviceChoice, context: number | null,
- *      cache: 'f32' | 'f16' | null, threads: number | null}
+ *      cache: 'f32' | 'f16' | null, threads: number | null, stream: boolean, budget: number | null}
  *   | {type: 'complete', id: number, kind: Kind, body: object}
  *   | {type: 'logits', id: number, tokens: number[]}
  *   | {type: 'tokenize', id: number, text: string}
  *   | {type: 'detokenize', id: number, tokens: number[]}
+ *   | {type: 'experts', id: number}
  *   | {type: 'cancel', id: number}
  *   | {type: 'calm', calm: boolean}
  *   | {type: 'pause', paused: boolean}
@@ -63,12 +78,13 @@
  */
 
 /**
- * Worker to page. `moved`: the GPU was lost, the model was loaded again, and what was running goes on. `panic` is the last word of a worker: its memory is not to be trusted any more.
+ * Worker to page. `arrived`: all experts are there that find room. `moved`: the GPU was lost, the model was loaded again, and what was running goes on. `panic` is the last word of a worker: its memory is not to be trusted any more.
  * @typedef {{type: 'progress', progress: Progress}
  *   | {type: 'chunk', id: number, chunk: any}
  *   | {type: 'done', id: number, value: any}
  *   | {type: 'failed', id: number, fault: Fault}
- *   | {type: 'moved', device: Device}
+ *   | {type: 'arrived'}
+ *   | {type: 'moved', device: Device, streamed: boolean}
  *   | {type: 'panic', message: string}
  *   | {type: 'pong'}} FromWorker
  */

@@ -18,6 +18,13 @@ let source = null;
 let paused = false;
 /** Requests that wait for their turn or run; cancelled ones are taken out. @type {Set<number>} */
 const wanted = new Set();
+/** What was last told of downloads. @type {import('./protocol.js').Progress | null} */
+let last = null;
+/** All of it is there that finds room: what is fetched from then on was there before. */
+let arrived = false;
+
+const NOTHING = { code: 'request', message: 'no model is loaded' };
+
 /** The request that runs. */
 let current = -1;
 /** Requests run one after another: there is one model and one cache. @type {Promise<void>} */
@@ -32,6 +39,10 @@ addEventListener('message', (event) => {
   } else if (message.type === 'pause') {
     ({ paused } = message);
     source?.pause(paused);
+  } else if (message.type === 'experts') {
+    const { id } = message;
+    if (engine) page.postMessage({ type: 'done', id, value: engine.experts() });
+    else page.postMessage({ type: 'failed', id, fault: NOTHING });
   } else if (message.type === 'cancel') {
     wanted.delete(message.id);
     if (message.id === current) engine?.cancel();
@@ -45,7 +56,7 @@ addEventListener('message', (event) => {
 addEventListener('error', (event) => die(event.message));
 addEventListener('unhandledrejection', (event) => die(String(event.reason)));
 
-/** @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm' | 'pause'}>} message */
+/** @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm' | 'pause' | 'experts'}>} message */
 async function answer(message) {
   const { id } = message;
   if (!wanted.has(id)) {
@@ -63,20 +74,21 @@ async function answer(message) {
 }
 
 /**
- * @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm' | 'pause'}>} message
+ * @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm' | 'pause' | 'experts'}>} message
  * @returns {Promise<unknown>}
  */
 async function act(message) {
   const { id } = message;
   if (message.type === 'load') {
-    const { place, device, context, cache, threads } = message;
+    const { place, device, context, cache, threads, stream, budget } = message;
     const { Engine, hire } = await load(device, threads);
     source = openSource(/** @type {import('./loader/source.js').Place} */ (place), progress);
     if (paused) source.pause(true);
-    engine = await Engine.load(source, device, context ?? undefined, cache ?? undefined, moved, hire);
-    return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()) };
+    const [most, format, room] = [context ?? undefined, cache ?? undefined, budget ?? undefined];
+    engine = await Engine.load(source, device, most, format, stream, room, filled, moved, hire);
+    return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()), streamed: engine.streamed() };
   }
-  if (!engine) throw { code: 'request', message: 'no model is loaded' };
+  if (!engine) throw NOTHING;
   switch (message.type) {
     case 'complete':
       return JSON.parse(await engine.complete(message.kind, JSON.stringify(message.body), chunk));
@@ -90,12 +102,19 @@ async function act(message) {
 
   /** @param {import('./protocol.js').Progress} progress */
   function progress(progress) {
-    page.postMessage({ type: 'progress', progress });
+    last = progress;
+    if (!arrived) page.postMessage({ type: 'progress', progress });
+  }
+
+  function filled() {
+    arrived = true;
+    if (last) page.postMessage({ type: 'progress', progress: { ...last, loaded: last.total } });
+    page.postMessage({ type: 'arrived' });
   }
 
   /** @param {string} json */
   function moved(json) {
-    page.postMessage({ type: 'moved', device: JSON.parse(json) });
+    page.postMessage({ type: 'moved', device: JSON.parse(json), streamed: engine?.streamed() ?? false });
   }
 
   /** @param {string} json */

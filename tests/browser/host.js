@@ -9,7 +9,7 @@ import { ROOT } from '../../scripts/run.mjs';
 import { launch } from './harness.js';
 
 /** @type {Record<string, string>} */
-const TYPES = {
+export const TYPES = {
   '.css': 'text/css',
   '.svg': 'image/svg+xml',
   '.webmanifest': 'application/manifest+json',

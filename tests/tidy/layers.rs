@@ -3,8 +3,16 @@
 use crate::files::File;
 
 /// The engine's top-level modules, left to right; those in one row may use each other.
-const LAYERS: [&[&str]; 8] =
-    [&["error"], &["source"], &["format"], &["device", "kernel"], &["weights"], &["model"], &["session"], &["chat"]];
+const LAYERS: [&[&str]; 8] = [
+    &["error", "gather"],
+    &["source"],
+    &["format"],
+    &["device", "kernel"],
+    &["weights"],
+    &["model"],
+    &["session"],
+    &["chat"],
+];
 
 const ENGINE: &str = "crate/engine/src/";
 

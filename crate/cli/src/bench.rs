@@ -102,8 +102,14 @@ async fn run(session: &mut Session, text: Option<&[u32]>, prompt: usize, decode:
     };
     let (tokens, after) = tokens.split_at(prompt);
     let mut after = Some(after.to_vec()).filter(|after| !after.is_empty());
-    let request =
-        Request { prompt: tokens, sampling: Sampling::greedy(), max_new: decode, stop_at_end: false, not_first: None };
+    let request = Request {
+        prompt: tokens,
+        sampling: Sampling::greedy(),
+        max_new: decode,
+        stop_at_end: false,
+        not_first: None,
+        routing: false,
+    };
     let residency = session.model.residency.clone();
     let counts = || residency.as_ref().map(|r| r.counts()).unwrap_or_default();
     let (mut read, before) = (None, counts());

@@ -26,6 +26,7 @@ pub(crate) async fn generate(arguments: &args::Generate) -> Result<()> {
         max_new: arguments.max_new,
         stop_at_end: !arguments.ignore_eos,
         not_first: None,
+        routing: false,
     };
     let show = |token: Token| {
         if !arguments.json {

@@ -7,6 +7,7 @@ pub mod chat;
 pub mod device;
 pub mod error;
 pub mod format;
+mod gather;
 pub mod kernel;
 pub mod model;
 pub mod session;

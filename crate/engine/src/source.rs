@@ -21,6 +21,12 @@ pub trait Source {
         None
     }
 
+    /// Told that somebody waits for what is read from now on, or that nobody does. At first somebody does.
+    fn press(&self, _pressing: bool) {}
+
+    /// Told what is read next, in order: files and ranges of them. A source that is told nothing may go by what was read last.
+    fn ahead(&self, _stretches: &[(String, Range<u64>)]) {}
+
     /// The whole of a small file (configuration, tokenizer), refused above `limit` bytes before it is read.
     async fn read_all(&self, file: &str, limit: u64) -> Result<Vec<u8>> {
         let size = self.size(file).await?;
@@ -44,6 +50,14 @@ impl Source for &dyn Source {
 
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
         (**self).read(file, range).await
+    }
+
+    fn press(&self, pressing: bool) {
+        (**self).press(pressing);
+    }
+
+    fn ahead(&self, stretches: &[(String, Range<u64>)]) {
+        (**self).ahead(stretches);
     }
 }
 

@@ -1,10 +1,13 @@
 //! The engine as a class that a worker holds.
 
 use std::cell::RefCell;
+use std::future::Future;
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::rc::Rc;
 
-use js_sys::Function;
+use futures_util::future::{Either, select};
+use js_sys::{Function, Uint8Array, Uint32Array};
 use moebius_engine::chat::{Chat, ChatRequest, CompletionRequest};
 use moebius_engine::format::Format;
 use moebius_engine::model::{Attention, Ffn};
@@ -14,7 +17,7 @@ use serde_json::json;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::fault::{fault, keep_panics};
+use crate::fault::{fault, keep_panics, object};
 use crate::home::Home;
 use crate::origin::{Files, Origin};
 use crate::page::Page;
@@ -33,23 +36,39 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads the model in `files`. `device` is `auto`, `gpu` or `cpu`, `cache` `f32` or `f16`. A GPU that is lost is replaced, or the CPU takes
+    /// Loads the model in `files`. `device` is `auto`, `gpu` or `cpu`, `cache` `f32` or `f16`. With `stream` the model is there when it can
+    /// answer; the rest of its experts come beside that, as many as find room in `budget` bytes, and then `onfilled` is called. A GPU that is lost is replaced, or the CPU takes
     /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on. `hire` starts the threads of
     /// the CPU.
+    #[allow(clippy::too_many_arguments, reason = "they are named in www/worker.js, the one place that calls this")]
     pub async fn load(
         files: Files,
         device: String,
         context: Option<usize>,
         cache: Option<String>,
+        stream: bool,
+        budget: Option<f64>,
+        onfilled: Function,
         onmoved: Function,
         hire: Function,
     ) -> std::result::Result<Engine, JsValue> {
         keep_panics();
         let page = Page::new()?;
         let cache = cache.map(|name| cache_format(&name)).transpose().map_err(|error| fault(&error))?;
-        let origin = Origin::new(files).map_err(|error| fault(&error))?;
-        let home =
-            Home { origin, choice: device, context, cache, onmoved, crew: Crew::new(hire), device: RefCell::default() };
+        let origin = Rc::new(Origin::new(files).map_err(|error| fault(&error))?);
+        let home = Home {
+            origin,
+            choice: device,
+            context,
+            cache,
+            stream,
+            budget: budget.map(|bytes| bytes as u64),
+            onfilled,
+            onmoved,
+            crew: Crew::new(hire),
+            device: RefCell::default(),
+            experts: RefCell::default(),
+        };
         let home = Rc::new(home);
         let chat = open(&home).await.map_err(|error| fault(&error))?;
         let info = info(&chat).to_string();
@@ -66,6 +85,27 @@ impl Engine {
         self.home.device.borrow().clone()
     }
 
+    /// Whether experts are still to come.
+    pub fn streamed(&self) -> bool {
+        self.home.experts.borrow().as_ref().is_some_and(|(residency, _)| !residency.filled())
+    }
+
+    /// What is known of the experts: `ExpertMap` of `www/protocol.js`.
+    pub fn experts(&self) -> JsValue {
+        let experts = self.home.experts.borrow();
+        let (map, counts) = experts.as_ref().map(|(r, _)| (r.map(), r.counts())).unwrap_or_default();
+        let places: Vec<u8> = map.there.iter().map(|there| if *there { 2 } else { 0 }).collect();
+        object(&[
+            ("layers", map.layers.into()),
+            ("experts", map.experts.into()),
+            ("active", map.active.into()),
+            ("where", Uint8Array::from(places.as_slice()).into()),
+            ("uses", Uint32Array::from(map.uses.as_slice()).into()),
+            ("hits", ((counts.wanted - counts.missed) as f64).into()),
+            ("misses", (counts.missed as f64).into()),
+        ])
+    }
+
     /// Answers a request, in JSON, of `kind` `chat` or `completion`; the whole reply comes back as JSON. If the request
     /// asks for a stream, `onchunk` is called with each chunk as JSON.
     pub async fn complete(
@@ -75,7 +115,7 @@ impl Engine {
         onchunk: Function,
     ) -> std::result::Result<String, JsValue> {
         let mut chat = self.take()?;
-        let reply = self.reply(&mut chat, &kind, &request, &onchunk).await;
+        let reply = self.unless_cancelled(self.reply(&mut chat, &kind, &request, &onchunk)).await;
         self.chat.replace(Some(chat));
         reply.map_err(|error| fault(&error))
     }
@@ -93,7 +133,7 @@ impl Engine {
     /// Logits after `tokens`, over the whole vocabulary.
     pub async fn logits(&self, tokens: Vec<u32>) -> std::result::Result<Vec<f32>, JsValue> {
         let mut chat = self.take()?;
-        let logits = chat.session.logits(&tokens, &self.page).await;
+        let logits = self.unless_cancelled(chat.session.logits(&tokens, &self.page)).await;
         self.chat.replace(Some(chat));
         logits.map_err(|error| fault(&error))
     }
@@ -116,6 +156,14 @@ impl Engine {
     fn take(&self) -> std::result::Result<Chat, JsValue> {
         self.page.cancel(false);
         self.chat.take().ok_or_else(busy)
+    }
+
+    /// Does work that may wait for a host for long. Where it is given up there, a conversation goes on as after an error.
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match select(pin!(work), pin!(self.page.cancelled())).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => Err(Error::Request { field: "request".into(), reason: "stopped by the caller".into() }),
+        }
     }
 
     async fn reply(&self, chat: &mut Chat, kind: &str, request: &str, onchunk: &Function) -> Result<String> {

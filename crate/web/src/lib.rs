@@ -6,6 +6,7 @@ mod heap;
 mod home;
 mod origin;
 mod page;
+mod pages;
 mod place;
 mod threads;
 

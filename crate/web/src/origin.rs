@@ -1,5 +1,6 @@
 //! Where a model comes from: an object of JavaScript that reads files, be they a host's, the store's or a person's own.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -33,6 +34,12 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     fn verdict(this: &Files, file: bool) -> JsValue;
+
+    #[wasm_bindgen(method)]
+    fn press(this: &Files, pressing: bool);
+
+    #[wasm_bindgen(method)]
+    fn ahead(this: &Files, stretches: Vec<JsValue>);
 }
 
 /// A model's place, and what its matrices are to become.
@@ -42,6 +49,8 @@ pub(crate) struct Origin {
     /// The model's name: that of the folder or of the file.
     pub(crate) name: String,
     pub(crate) precision: Precision,
+    /// Whether it is being loaded: once it is, a host that was given up is asked again by whoever reads next.
+    loading: Cell<bool>,
 }
 
 impl Origin {
@@ -49,7 +58,18 @@ impl Origin {
         let wrong = |name| Error::Request { field: "format".into(), reason: format!("{name:?} is none that is known") };
         let precision =
             files.format().map(|name| Precision::from_name(&name).ok_or_else(|| wrong(name))).transpose()?;
-        Ok(Origin { gguf: files.gguf(), name: files.name(), files, precision: precision.unwrap_or_default() })
+        Ok(Origin {
+            gguf: files.gguf(),
+            name: files.name(),
+            files,
+            precision: precision.unwrap_or_default(),
+            loading: Cell::new(true),
+        })
+    }
+
+    /// Told that it is being loaded, or is.
+    pub(crate) fn loads(&self, loading: bool) {
+        self.loading.set(loading);
     }
 
     /// What is to be told when loading failed with `error`: what the host did, if that explains it.
@@ -70,9 +90,25 @@ impl Source for Origin {
         self.gguf.as_deref()
     }
 
+    fn press(&self, pressing: bool) {
+        self.files.press(pressing);
+    }
+
+    fn ahead(&self, stretches: &[(String, Range<u64>)]) {
+        let each = |(file, range): &(String, Range<u64>)| {
+            [file.into(), (range.start as f64).into(), (range.end as f64).into()]
+        };
+        self.files.ahead(stretches.iter().flat_map(each).collect());
+    }
+
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
         let read = self.files.read(file, range.start as f64, range.end as f64).await;
-        let bytes: Uint8Array = read.and_then(JsCast::dyn_into).map_err(|fault| failure(file, &fault))?;
+        let bytes: Uint8Array = read.and_then(JsCast::dyn_into).map_err(|fault| {
+            if !self.loading.get() {
+                self.files.verdict(true);
+            }
+            failure(file, &fault)
+        })?;
         let length = bytes.length() as usize;
         let mut out = Vec::new();
         out.try_reserve_exact(length)

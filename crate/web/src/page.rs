@@ -1,7 +1,9 @@
 //! The worker's event loop as the engine's host: its clock, and turns for messages between tokens.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
 use js_sys::Promise;
@@ -17,6 +19,8 @@ pub(crate) struct Page {
     channel: MessageChannel,
     clock: Performance,
     cancelled: Cell<bool>,
+    /// Who waits to be told of that.
+    waiting: RefCell<Option<Waker>>,
 }
 
 impl Page {
@@ -24,12 +28,27 @@ impl Page {
     pub(crate) fn new() -> Result<Self, JsValue> {
         let worker: WorkerGlobalScope = js_sys::global().dyn_into()?;
         let clock = worker.performance().ok_or("this worker has no clock")?;
-        Ok(Page { channel: MessageChannel::new()?, clock, cancelled: Cell::new(false) })
+        Ok(Page { channel: MessageChannel::new()?, clock, cancelled: Cell::new(false), waiting: RefCell::default() })
     }
 
     /// Says to whatever runs that it should stop, or (`false`) that something new begins.
     pub(crate) fn cancel(&self, cancelled: bool) {
         self.cancelled.set(cancelled);
+        if let Some(waker) = self.waiting.take().filter(|_| cancelled) {
+            waker.wake();
+        }
+    }
+
+    /// Waits until what runs should stop: for work that itself waits, for a host perhaps.
+    pub(crate) async fn cancelled(&self) {
+        poll_fn(|context| {
+            if self.cancelled.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.replace(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Lets other tasks of the worker run.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::chat::logprobs::Told;
+use crate::chat::logprobs::{Facts, Told};
 use crate::chat::respond::usage;
 use crate::chat::writer::Writer;
 use crate::chat::{Chat, Completion, CompletionRequest, Finish, PromptInput, TextChoice, TextLogprobs};
@@ -29,17 +29,24 @@ impl Chat {
             }
         };
         let mut writer = Writer::plain(&self.tokenizer, &request.common.stop);
-        let completion = |text: String, logprobs, finish_reason| Completion {
+        let completion = |text: String, facts: Facts<TextLogprobs>, finish_reason| Completion {
             id: id.clone(),
             object: "text_completion",
             created,
             model: self.name.clone(),
-            choices: vec![TextChoice { index: 0, text, token_ids: None, logprobs, finish_reason }],
+            choices: vec![TextChoice {
+                index: 0,
+                text,
+                token_ids: None,
+                logprobs: facts.logprobs,
+                routing: facts.routing,
+                finish_reason,
+            }],
             usage: None,
             timings: None,
         };
         let (mut whole, mut aborted) = (String::new(), false);
-        let mut told = Told::<TextLogprobs>::new(&self.tokenizer, request.common.logprobs);
+        let mut told = Told::<TextLogprobs>::new(&self.tokenizer, &request.common);
         let mut send = |text: String, told: &mut Told<'_, _>| {
             whole += &text;
             if text.is_empty() { ControlFlow::Continue(()) } else { sink(completion(text, told.fresh(), None)) }
@@ -50,9 +57,10 @@ impl Chat {
             max_new: request.common.max_tokens.unwrap_or(usize::MAX),
             stop_at_end: !request.common.ignore_eos,
             not_first: None,
+            routing: request.common.routing,
         };
         let mut take = |token: Token| {
-            told.push(token, false);
+            told.push(&token, false);
             let piece = writer.push(token.id);
             aborted = send(piece.content, &mut told).is_break();
             if piece.stopped || aborted { Next::Stop } else { Next::Go }
@@ -64,7 +72,8 @@ impl Chat {
         // With tokens that gave no text, or none yet.
         let _ = sink(Completion { timings, ..completion(String::new(), told.fresh(), finish) });
         if request.common.include_usage {
-            let _ = sink(Completion { choices: Vec::new(), usage, ..completion(String::new(), None, None) });
+            let _ =
+                sink(Completion { choices: Vec::new(), usage, ..completion(String::new(), Facts::default(), None) });
         }
         let mut all = Completion { usage, timings, ..completion(whole, told.all(), finish) };
         if request.return_token_ids {

@@ -17,7 +17,7 @@ use crate::session::{Host, Session, Template, Tokenizer};
 use crate::source::Source;
 
 pub use crate::session::{Finish, Timings};
-pub use logprobs::{ChatLogprobs, TextLogprobs, TokenLogprob};
+pub use logprobs::{ChatLogprobs, Routing, TextLogprobs, TokenLogprob};
 pub use reply::{
     Answer, ChatChoice, ChatChunk, ChatCompletion, ChunkChoice, Completion, CompletionDetails, Delta, PromptDetails,
     TextChoice, Usage,

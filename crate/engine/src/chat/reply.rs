@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::chat::{ChatLogprobs, TextLogprobs};
+use crate::chat::{ChatLogprobs, Routing, TextLogprobs};
 use crate::session::{Finish, Timings};
 
 /// Tokens used by a request.
@@ -62,6 +62,9 @@ pub struct ChatChoice {
     pub message: Answer,
     /// How likely its tokens were, when asked for.
     pub logprobs: Option<ChatLogprobs>,
+    /// What experts were chosen for its tokens, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
     /// Why it ended.
     pub finish_reason: Finish,
 }
@@ -110,6 +113,9 @@ pub struct ChunkChoice {
     pub delta: Delta,
     /// How likely the tokens since the last chunk were, when asked for.
     pub logprobs: Option<ChatLogprobs>,
+    /// What experts were chosen for the tokens since the last chunk, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
     /// Why it ended, in the last choice.
     pub finish_reason: Option<Finish>,
 }
@@ -161,6 +167,9 @@ pub struct TextChoice {
     pub token_ids: Option<Vec<u32>>,
     /// How likely its tokens, or those since the last chunk, were, when asked for.
     pub logprobs: Option<TextLogprobs>,
+    /// What experts were chosen for its tokens, or those since the last chunk, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
     /// Why it ended, in the whole and in the last choice.
     pub finish_reason: Option<Finish>,
 }

@@ -32,6 +32,8 @@ pub struct Common {
     pub ignore_eos: bool,
     /// Whether the reply says how likely each chosen token was; the others' (`top_logprobs`) are not to be had.
     pub logprobs: bool,
+    /// Whether the reply says what experts were chosen for each token.
+    pub routing: bool,
 }
 
 /// How a request has tokens chosen. What it leaves open is as the model's files have it.
@@ -204,6 +206,7 @@ impl Common {
             common.include_usage = options.take("include_usage")?.unwrap_or(false);
             options.finish()?;
         }
+        common.routing = fields.take("routing")?.unwrap_or(false);
         common.ignore_eos = fields.take("ignore_eos")?.unwrap_or(false);
         fields.neutral("n", &json!(1))?;
         fields.neutral("logit_bias", &json!({}))?;

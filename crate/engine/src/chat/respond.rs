@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::chat::logprobs::Told;
+use crate::chat::logprobs::{Facts, Told};
 use crate::chat::writer::{Piece, Writer};
 use crate::chat::{
     Answer, Chat, ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChatRequest, ChunkChoice, CompletionDetails,
@@ -36,19 +36,25 @@ impl Chat {
         let ids = self.tokenizer.encode_prompt(&prompt)?;
         let thinking = prompt.ends_thinking();
         let mut writer = Writer::answer(&self.tokenizer, &request.common.stop, thinking);
-        let chunk = |delta, logprobs, finish_reason| ChatChunk {
+        let chunk = |delta, facts: Facts<ChatLogprobs>, finish_reason| ChatChunk {
             id: id.clone(),
             object: "chat.completion.chunk",
             created,
             model: self.name.clone(),
-            choices: vec![ChunkChoice { index: 0, delta, logprobs, finish_reason }],
+            choices: vec![ChunkChoice {
+                index: 0,
+                delta,
+                logprobs: facts.logprobs,
+                routing: facts.routing,
+                finish_reason,
+            }],
             usage: None,
             timings: None,
         };
         let (mut whole, mut thought, mut aborted) = (Piece::default(), thinking, false);
         // The first chunk says who speaks, and that is all an empty answer has.
         let mut role = Some("assistant");
-        let mut told = Told::<ChatLogprobs>::new(&self.tokenizer, request.common.logprobs);
+        let mut told = Told::<ChatLogprobs>::new(&self.tokenizer, &request.common);
         let mut send = |piece: Piece, told: &mut Told<'_, _>| {
             let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let (content, reasoning_content) = (text(&piece.content), text(&piece.reasoning));
@@ -71,9 +77,10 @@ impl Chat {
             stop_at_end: !request.common.ignore_eos,
             // A model asked to think sometimes closes at once.
             not_first: writer.close.filter(|_| thinking),
+            routing: request.common.routing,
         };
         let mut take = |token: Token| {
-            told.push(token, writer.thinking);
+            told.push(&token, writer.thinking);
             let piece = writer.push(token.id);
             thought |= writer.thinking;
             let stopped = piece.stopped;
@@ -99,7 +106,7 @@ impl Chat {
             ..chunk(Delta { role, ..Delta::default() }, told.fresh(), Some(finish_reason))
         });
         if request.common.include_usage {
-            let last = chunk(Delta::default(), None, None);
+            let last = chunk(Delta::default(), Facts::default(), None);
             let _ = sink(ChatChunk { choices: Vec::new(), usage: Some(usage), ..last });
         }
         let message = Answer {
@@ -108,7 +115,8 @@ impl Chat {
             reasoning_content: thought.then_some(whole.reasoning),
             refusal: None,
         };
-        let choices = [ChatChoice { index: 0, message, logprobs: told.all(), finish_reason }];
+        let Facts { logprobs, routing } = told.all();
+        let choices = [ChatChoice { index: 0, message, logprobs, routing, finish_reason }];
         let model = self.name.clone();
         Ok(ChatCompletion { id, object: "chat.completion", created, model, choices, usage, timings })
     }

@@ -111,9 +111,8 @@ impl Device for Cpu {
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
         let short = || Error::Device(format!("no memory for {label}: {bytes} bytes"));
         let count = usize::try_from(bytes.div_ceil(4)).map_err(|_| short())?;
-        let mut words = Vec::new();
-        words.try_reserve_exact(count).map_err(|_| short())?;
-        words.resize(count, 0);
+        // As zeros, not filled with them: what is never written, as a context that is never full, then takes no memory.
+        let words = bytemuck::try_zeroed_slice_box(count).map_err(|()| short())?.into_vec();
         Ok(Buffer { storage: Storage::Cpu(Rc::new(RefCell::new(words))), bytes: bytes.div_ceil(4) * 4 })
     }
 

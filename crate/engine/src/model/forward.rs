@@ -1,12 +1,14 @@
 //! The forward pass as a plan: embedding, layers, head.
 
+use std::cell::Cell;
+
 use futures_util::future::try_join;
 
 use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::Result;
 use crate::kernel::State;
 use crate::model::layers::Builder;
-use crate::model::stages::{Cuts, Staged};
+use crate::model::stages::{Cut, Cuts, Staged};
 use crate::model::{Cache, Model};
 
 /// Which tokens' logits a plan computes.
@@ -32,6 +34,8 @@ pub struct Steps {
     pub tokens: Buffer,
     /// Logits, `[V]` or `[chunk, V]`.
     pub logits: Buffer,
+    /// What tokens choose.
+    choices: Vec<Choices>,
     /// Where experts are in the body, if they may be missing.
     cuts: Option<Cuts>,
 }
@@ -58,22 +62,35 @@ impl Steps {
             b.chunk = 1;
         }
         let (list, state) = (std::mem::take(&mut b.cuts), cache.state.clone());
+        let choices = list.iter().map(Cut::choices).collect();
         let cuts = model.residency.clone().map(|residency| Cuts { residency, list, apart, state });
         let logits = b.scratch("logits", spec.vocab)?;
         b.head(weights, &x, &logits)?;
-        Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, cuts })
+        Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, choices, cuts })
     }
 
     /// Prepares them for playing.
     pub async fn compile(&self, device: &dyn Device) -> Result<Forward> {
-        let Steps { body, head, chunk, rows, tokens, logits, cuts } = self;
+        let Steps { body, head, chunk, rows, tokens, logits, choices, cuts } = self;
         let stages = match cuts {
             Some(cuts) => Some((cuts.residency.stage)(device, body, cuts).await?),
             None => None,
         };
         let (steps, tokens, logits) = (body.len() + head.len(), tokens.clone(), logits.clone());
         let (body, head) = try_join(device.compile(body.clone()), device.compile(head.clone())).await?;
-        Ok(Forward { body, head, stages, chunk: *chunk, rows: *rows, steps, tokens, logits })
+        let choices = choices.clone();
+        Ok(Forward {
+            body,
+            head,
+            stages,
+            chunk: *chunk,
+            rows: *rows,
+            steps,
+            tokens,
+            logits,
+            choices,
+            staged: Cell::default(),
+        })
     }
 }
 
@@ -95,6 +112,21 @@ pub struct Forward {
     pub tokens: Buffer,
     /// [`Steps::logits`].
     pub logits: Buffer,
+    /// What tokens choose, layer by layer of those that have experts.
+    pub choices: Vec<Choices>,
+    /// Whether the last play was in stages, which count what tokens choose.
+    pub(crate) staged: Cell<bool>,
+}
+
+/// Where a layer's choices stand.
+#[derive(Clone)]
+pub struct Choices {
+    /// Pairs (expert, weight) of each token, the routed experts' first.
+    pub pairs: Buffer,
+    /// Pairs of a token.
+    pub each: usize,
+    /// Those of routed experts.
+    pub routed: usize,
 }
 
 impl Forward {
@@ -118,13 +150,20 @@ impl Forward {
         device.write(&cache.state, 0, bytemuck::bytes_of(&state))?;
         device.write(&self.tokens, 0, bytemuck::cast_slice(tokens))?;
         let [body, head] = self.plays(count);
+        self.staged.set(!model.whole());
         match &self.stages {
-            Some(stages) if !model.whole() => {
+            Some(stages) if self.staged.get() => {
                 stages.play(device, count).await?;
                 device.play(&[head])
             }
             _ => device.play(&[body, head]),
         }
+    }
+
+    /// Where the choices of token `at` of a play stand, a part for each layer.
+    pub(crate) fn chosen(&self, at: usize) -> Vec<(&Buffer, u64, u64)> {
+        let bytes = |choices: &Choices| 8 * choices.each as u64;
+        self.choices.iter().map(|choices| (&choices.pairs, at as u64 * bytes(choices), bytes(choices))).collect()
     }
 
     /// What to play for `count` tokens that are on the device, at the position of the state there.

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use crate::device::{Buffer, Device, Plan, Step};
 use crate::error::{Error, Result};
 use crate::kernel;
-use crate::model::Residency;
 use crate::model::residency::Boxed;
+use crate::model::{Choices, Residency};
 
 /// Where a layer's experts are in a list of steps.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub(super) struct Cut {
     pub(super) chosen: Buffer,
     /// Experts of a token.
     pub(super) at_work: usize,
+    /// Those of them that it chose.
+    pub(super) routed: usize,
     /// Experts of the layer.
     pub(super) experts: usize,
     /// What each expert has to do, where many tokens share them: see `experts_sort`.
@@ -179,6 +181,11 @@ impl Stages {
 }
 
 impl Cut {
+    /// Where the choices stand.
+    pub(super) fn choices(&self) -> Choices {
+        Choices { pairs: self.chosen.clone(), each: self.at_work, routed: self.routed }
+    }
+
     /// Bytes of what so many tokens chose.
     fn bytes(&self, tokens: u32) -> u64 {
         8 * self.at_work as u64 * u64::from(tokens)

@@ -11,6 +11,9 @@ use crate::session::Token;
 /// Bytes of a choice: id, log-probability, and two words for the kernels' use.
 const RESULT: u64 = 16;
 
+/// A buffer, an offset in it, and bytes.
+type Part<'a> = (&'a Buffer, u64, u64);
+
 /// Buffers that all choices of a session share.
 pub(super) struct Choice {
     settings: Buffer,
@@ -86,26 +89,32 @@ impl Choice {
         device.write(&self.seen, 0, bytemuck::cast_slice(&self.bits))
     }
 
-    /// Has the next token chosen, after the plays of `forward`, and asks for it: see [`Choice::token`].
+    /// Has the next token chosen, after the plays of `forward`, and asks for it and for what else there is to read: see
+    /// [`Choice::token`].
     pub(super) fn begin(
         &self,
         device: &dyn Device,
         forward: &[(&Plan, u32)],
         chooser: &Chooser,
         greedy: bool,
+        beside: &[Part<'_>],
     ) -> Result<Reading> {
         let choice = (if greedy { &chooser.greedy } else { &chooser.sample }, 1);
         device.play(&[forward, &[choice]].concat())?;
-        device.begin_read(&self.result, 0, RESULT)
+        if beside.is_empty() {
+            return device.begin_read(&self.result, 0, RESULT);
+        }
+        device.begin_reads(&[&[(&self.result, 0, RESULT)], beside].concat())
     }
 
-    /// The token that was chosen. Logits that are not numbers are an error, never a token.
-    pub(super) async fn token(&self, reading: Reading) -> Result<Token> {
-        let words: [u32; 4] = bytemuck::pod_read_unaligned(&reading.await?);
+    /// The token that was chosen, and what was read beside it. Logits that are not numbers are an error, never a token.
+    pub(super) async fn token(&self, reading: Reading) -> Result<(Token, Vec<u32>)> {
+        let mut words: Vec<u32> = bytemuck::pod_collect_to_vec(&reading.await?);
+        let beside = words.split_off(RESULT as usize / 4);
         let (id, logprob) = (words[0], f32::from_bits(words[1]));
         if id as usize >= self.vocab || !logprob.is_finite() {
             return Err(Error::Device(format!("logits are not numbers: token {id} with log-probability {logprob}")));
         }
-        Ok(Token { id, logprob: Some(logprob) })
+        Ok((Token { id, logprob: Some(logprob), experts: Vec::new() }, beside))
     }
 }

@@ -21,12 +21,15 @@ pub const CHUNK: usize = 64;
 const _: () = assert!(2 * CHUNK + 8 <= Cache::AHEAD, "Cache::AHEAD");
 
 /// A token of an answer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Token {
     /// Its id.
     pub id: u32,
     /// Its natural log-probability among those it was drawn from; none where it was forced.
     pub logprob: Option<f32>,
+    /// The routed experts that the pass chose which it was drawn from, layer by layer of those that have any; nothing unless
+    /// [`Request::routing`], and where it was forced.
+    pub experts: Vec<Vec<u32>>,
 }
 
 /// What a sink says to a token.
@@ -53,6 +56,8 @@ pub struct Request<'a> {
     pub stop_at_end: bool,
     /// A token that must not come first.
     pub not_first: Option<u32>,
+    /// Whether each token is to say what experts were chosen for it.
+    pub routing: bool,
 }
 
 /// A model with the keys and values of a conversation.

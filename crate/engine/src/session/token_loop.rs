@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::device::Reading;
+use crate::device::{Plan, Reading};
 use crate::error::Result;
-use crate::session::rig::Rig;
+use crate::model::Forward;
+use crate::session::choose::Chooser;
 use crate::session::{Finish, Host, Next, Report, Request, Session, Timings, Token};
 
 /// Milliseconds of work that may wait on a device beyond one token: it serves others too, and what is in flight at the end is
@@ -29,7 +30,7 @@ pub(super) struct Answer {
 /// The tokens of an answer that are under way on a device.
 struct Flight {
     /// Choices that were asked for, the oldest first; each but the first follows a play of the one before.
-    coming: VecDeque<Reading>,
+    coming: VecDeque<Coming>,
     /// Positions that have been played: all of `kept`, and those of `coming` but the last.
     played: usize,
     /// Most choices under way.
@@ -37,6 +38,14 @@ struct Flight {
     /// The device saw tokens that were taken back, or has not seen those that were forced.
     stale: bool,
     greedy: bool,
+    routing: bool,
+}
+
+/// A token that is under way, and what its layers choose with it.
+struct Coming {
+    reading: Reading,
+    /// Whether their choices are counted already.
+    counted: bool,
 }
 
 impl Answer {
@@ -61,6 +70,23 @@ impl Answer {
             self.start += away;
             self.first = self.first.map(|first| first + away);
         }
+    }
+}
+
+impl Flight {
+    /// Asks for the choice after `plays`, which end with the pass of `from` whose token `at` it is.
+    fn begin(
+        &mut self,
+        session: &Session,
+        (forward, chooser): &(Forward, Chooser),
+        plays: &[(&Plan, u32)],
+        at: usize,
+        counted: bool,
+    ) -> Result<()> {
+        let beside = if self.routing { forward.chosen(at) } else { Vec::new() };
+        let reading = session.rig.choice.begin(session.model.device.as_ref(), plays, chooser, self.greedy, &beside)?;
+        self.coming.push_back(Coming { reading, counted });
+        Ok(())
     }
 }
 
@@ -110,9 +136,11 @@ impl Session {
             device.write(&self.rig.prefill.0.logits, 4 * u64::from(id), bytemuck::bytes_of(&f32::MIN))?;
         }
         let stale = !answer.forced.is_empty();
-        let mut flight = Flight { coming: VecDeque::new(), played: known.len(), ahead: 1, stale, greedy };
+        let (played, routing) = (known.len(), request.routing);
+        let mut flight = Flight { coming: VecDeque::new(), played, ahead: 1, stale, greedy, routing };
         if !stale {
-            flight.coming.push_back(self.rig.choice.begin(device, &[], &self.rig.prefill.1, greedy)?);
+            let prefill = &self.rig.prefill;
+            flight.begin(self, prefill, &[], (known.len() - kept - 1) % prefill.0.chunk, prefill.0.staged.get())?;
         }
         let mut pace = None;
         loop {
@@ -155,23 +183,33 @@ impl Session {
     /// The next token of an answer of at most `most`, with as many after it under way as may be.
     async fn next(&self, answer: &mut Answer, flight: &mut Flight, most: usize) -> Result<Token> {
         if let Some(id) = answer.forced.pop_front() {
-            return Ok(Token { id, logprob: None });
+            return Ok(Token { id, logprob: None, experts: Vec::new() });
         }
-        let Rig { choice, decode: (forward, chooser), .. } = &self.rig;
-        let device = self.model.device.as_ref();
+        let decode = &self.rig.decode;
         if flight.coming.is_empty() {
-            flight.coming.push_back(choice.begin(device, &[], chooser, flight.greedy)?);
+            flight.begin(self, decode, &[], 0, decode.0.staged.get())?;
         }
         // The device goes from a choice to the next play by itself: nothing is written.
         let most = flight.ahead.min(most - answer.tokens.len());
         while flight.coming.len() < most && flight.played < self.model.context {
             flight.played += 1;
-            flight.coming.push_back(choice.begin(device, &forward.plays(1), chooser, flight.greedy)?);
+            flight.begin(self, decode, &decode.0.plays(1), 0, false)?;
         }
-        match flight.coming.pop_front() {
-            Some(reading) => choice.token(reading).await,
-            None => unreachable!("one was asked for above"),
+        let Some(Coming { reading, counted }) = flight.coming.pop_front() else {
+            unreachable!("one was asked for above")
+        };
+        let (token, mut pairs) = self.rig.choice.token(reading).await?;
+        let mut experts = Vec::new();
+        // There are none unless they were asked for.
+        for (layer, choices) in decode.0.choices.iter().enumerate().take(pairs.len()) {
+            let rest = pairs.split_off(2 * choices.each);
+            if let Some(residency) = self.model.residency.as_ref().filter(|_| !counted) {
+                residency.chose(layer, &pairs);
+            }
+            experts.push(pairs.iter().step_by(2).take(choices.routed).copied().collect());
+            pairs = rest;
         }
+        Ok(Token { experts, ..token })
     }
 
     /// Plays the last token, which the device may not know: nothing was under way, or what was is taken back.

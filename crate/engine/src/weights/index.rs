@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::gather::gather;
 use crate::source::Source;
 use crate::weights::gguf::Blocks;
 use crate::weights::names::{check_file, shown};
@@ -119,7 +120,7 @@ impl Index {
         }
         let file: Rc<str> = SINGLE.into();
         let header = safetensors::read(files, SINGLE).await?;
-        let tensors = header.into_iter().map(|(name, info)| (name, stored(&file, info))).collect();
+        let tensors = gather(header.into_iter().map(|(name, info)| (name, stored(&file, info))));
         Ok(Index { file: SINGLE.into(), tensors, ..Index::default() })
     }
 
@@ -134,7 +135,7 @@ impl Index {
         let json = source.read_all(SHARDED, INDEX).await?;
         let listing: Listing =
             serde_json::from_slice(&json).map_err(|e| malformed("weight_map", shown(&e.to_string())))?;
-        let files: BTreeSet<&String> = listing.weight_map.values().collect();
+        let files: BTreeSet<&String> = gather(listing.weight_map.values());
         if files.len() > FILES {
             let value = files.len() as u64;
             return Err(Error::Limit { what: format!("files in {SHARDED}"), value, limit: FILES as u64 });

@@ -1,5 +1,8 @@
 //! Tensors of a model, read by rows in whatever format is wanted.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
@@ -26,15 +29,20 @@ impl<'a> Tensors<'a> {
         Ok(Tensors { index, files })
     }
 
-    /// Rows of `name` from `first` on, as many as are read at once and `most` at most, in format `target`.
-    pub(crate) async fn rows(
-        &self,
-        name: &str,
-        stored: &Stored,
+    /// Rows of `name` from `first` on, as many as are read at once and `most` at most, in format `target`. Behind a pointer, as it
+    /// is asked for in many places.
+    pub(crate) fn rows<'r>(
+        &'r self,
+        name: &'r str,
+        stored: &'r Stored,
         first: u64,
         most: u64,
         target: Format,
-    ) -> Result<Planes> {
+    ) -> Pin<Box<dyn Future<Output = Result<Planes>> + 'r>> {
+        Box::pin(self.converted(name, stored, first, most, target))
+    }
+
+    async fn converted(&self, name: &str, stored: &Stored, first: u64, most: u64, target: Format) -> Result<Planes> {
         let (_, cols) = stored.sizes();
         let mut start = 0;
         let holds = |p: &&crate::weights::Part| {

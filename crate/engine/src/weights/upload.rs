@@ -1,6 +1,8 @@
 //! From files to a device, a few rows or one expert at a time: memory stays small whatever the size of a tensor.
 
+use std::future::Future;
 use std::ops::Range;
+use std::pin::Pin;
 
 use crate::device::{Buffer, Device};
 use crate::error::{Error, Result};
@@ -70,14 +72,19 @@ impl Tensors<'_> {
     }
 
     /// The record of expert `i` of a layer, in words as bytes: from a pack as it is, else put together from the expert's gate,
-    /// up and down matrices, which of a shared one are parts of larger ones.
-    pub(crate) async fn record(
-        &self,
-        group: &Group,
+    /// up and down matrices, which of a shared one are parts of larger ones. Behind a pointer: it is long, and asked for in
+    /// several places.
+    pub(crate) fn record<'r>(
+        &'r self,
+        group: &'r Group,
         i: usize,
-        layout: &ExpertLayout,
-        on_read: OnRead<'_>,
-    ) -> Result<Vec<u8>> {
+        layout: &'r ExpertLayout,
+        on_read: OnRead<'r>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<u8>>> + 'r>> {
+        Box::pin(self.made(group, i, layout, on_read))
+    }
+
+    async fn made(&self, group: &Group, i: usize, layout: &ExpertLayout, on_read: OnRead<'_>) -> Result<Vec<u8>> {
         let Group { prefix, ups, down: down_role, hidden, .. } = group;
         if let Some(at) = self.index.record(prefix, i) {
             let record = self.files.read(&at.file, at.offset..at.offset + layout.bytes()).await?;

@@ -45,14 +45,28 @@ impl<'a> Verified<'a> {
         } else {
             None
         };
-        Ok(Verified {
+        let folder = Verified {
             source,
             manifest,
             arch: String::new(),
             gguf: Vec::new(),
             texts: BTreeMap::new(),
             kept: RefCell::default(),
-        })
+        };
+        folder.expect(false);
+        Ok(folder)
+    }
+
+    /// Tells the source what is read next of a pack: the experts' shards, or all but those.
+    pub(crate) fn expect(&self, experts: bool) {
+        let Some(Manifest { files, shards, experts: tables, .. }) = &self.manifest else { return };
+        let mut of_experts = vec![false; shards.len()];
+        for (shard, _) in tables.values().flat_map(|table| &table.records) {
+            of_experts[*shard] = true;
+        }
+        let shards = shards.iter().zip(of_experts).filter(|(_, of)| *of == experts).map(|(shard, _)| shard);
+        let next = files.iter().filter(|_| !experts).chain(shards);
+        self.source.ahead(&next.map(|file| (file.name.clone(), 0..file.bytes)).collect::<Vec<_>>());
     }
 
     /// The model in the files of a GGUF, with the texts that its metadata make.
@@ -111,6 +125,14 @@ impl Source for Verified<'_> {
             Some(known) => Ok(known.bytes),
             None => self.source.size(file).await,
         }
+    }
+
+    fn press(&self, pressing: bool) {
+        self.source.press(pressing);
+    }
+
+    fn ahead(&self, stretches: &[(String, Range<u64>)]) {
+        self.source.ahead(stretches);
     }
 
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {

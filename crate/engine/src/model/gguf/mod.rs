@@ -15,6 +15,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::gather::gather;
 use crate::model::files::{GENERATION, TOKENIZER, TOKENIZER_CONFIG};
 use crate::model::load::CONFIG;
 use crate::source::Source;
@@ -54,7 +55,8 @@ async fn texts(source: &dyn Source, headers: &[(String, gguf::Header)]) -> Resul
         };
         Ok((name, serde_json::to_vec(&value).map_err(malformed)?))
     };
-    files.into_iter().map(text).collect()
+    let files: Vec<_> = files.into_iter().map(text).collect::<Result<_>>()?;
+    Ok(gather(files))
 }
 
 /// What generation_config.json would say.

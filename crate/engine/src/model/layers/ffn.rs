@@ -30,7 +30,7 @@ impl Builder<'_> {
         x: &Buffer,
     ) -> Result<()> {
         let at_work = moe.chosen + moe.shared;
-        let chosen = self.own(i, "chosen", 2 * at_work)?;
+        let chosen = self.scratch(&format!("layers.{i}.chosen"), 2 * at_work)?;
         let inner = self.scratch("experts", at_work * moe.width)?;
         let params = kernel::TopK {
             experts: moe.experts as u32,
@@ -70,8 +70,8 @@ impl Builder<'_> {
     /// Notes where experts were put: from `work` to here they work.
     fn cut(&mut self, r: &Routed<'_>, before: usize, work: usize, sorted: Option<Buffer>) {
         let (done, chosen, experts) = (self.steps.len(), r.chosen.clone(), r.moe.experts + r.moe.shared);
-        let (x, at_work) = (r.x.clone(), r.at_work);
-        self.cuts.push(Cut { before, work, done, x, chosen, at_work, experts, sorted });
+        let (x, at_work, routed) = (r.x.clone(), r.at_work, r.moe.chosen);
+        self.cuts.push(Cut { before, work, done, x, chosen, at_work, routed, experts, sorted });
     }
 
     /// The chosen experts for few tokens: each reads its own.

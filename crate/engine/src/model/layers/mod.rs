@@ -47,7 +47,7 @@ pub(super) struct Builder<'a> {
     pub(super) chunk: usize,
     /// Scratch buffers by name: layers run one after another and share them.
     scratch: BTreeMap<String, Buffer>,
-    /// Whether what layers choose by is kept apart, for whoever reads it when they are all done.
+    /// Whether what experts read is kept apart, for a play that begins again at any of them.
     apart: bool,
     /// Bound where a kernel has a binding that it does not use.
     unused: Buffer,
@@ -77,11 +77,6 @@ impl<'a> Builder<'a> {
     /// A working buffer `[chunk, width]`, shared by all layers that ask for the same name and width.
     pub(super) fn scratch(&mut self, name: &str, width: usize) -> Result<Buffer> {
         self.words(name, self.chunk * width)
-    }
-
-    /// The same for layer `i` alone, where layers are kept apart.
-    pub(super) fn own(&mut self, i: usize, name: &str, width: usize) -> Result<Buffer> {
-        if self.apart { self.scratch(&format!("layers.{i}.{name}"), width) } else { self.scratch(name, width) }
     }
 
     /// A working buffer of `count` words, shared likewise.

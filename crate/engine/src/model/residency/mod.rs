@@ -10,19 +10,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::future::try_join4;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::stages;
 use crate::model::{Experts, Progress, Stage};
+use crate::source::Source;
 use crate::weights::{Group, Tensors};
 use hold::{Hold, Holds};
 pub use routes::{Heat, Routes};
 use slots::Slots;
-
-/// Records that are fetched at once.
-const LINES: usize = 4;
 
 /// A future behind a pointer.
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
@@ -83,6 +81,23 @@ struct Pool {
     group: Group,
     experts: Experts,
     slots: RefCell<Slots>,
+    /// How many tokens chose each of the routed ones.
+    uses: RefCell<Vec<u32>>,
+}
+
+/// What is known of the routed experts of a model: row after row, of a layer each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Map {
+    /// Layers that have experts.
+    pub layers: usize,
+    /// Experts of a layer.
+    pub experts: usize,
+    /// Those of them that a token chooses.
+    pub active: usize,
+    /// Which are on the device.
+    pub there: Vec<bool>,
+    /// How many tokens chose each: of those that were played while not all experts were there, or whose routes were asked for.
+    pub uses: Vec<u32>,
 }
 
 impl Residency {
@@ -94,16 +109,18 @@ impl Residency {
     ) -> Self {
         let pool = |(group, experts): (Group, Experts)| {
             let slots = (experts.pool.bytes() / experts.layout.bytes()) as usize;
-            Pool { slots: RefCell::new(Slots::new(group.all(), group.count, slots)), group, experts }
+            let uses = RefCell::new(vec![0; group.count]);
+            Pool { slots: RefCell::new(Slots::new(group.all(), group.count, slots)), uses, group, experts }
         };
         let pools = layers.into_iter().map(pool).collect();
+        let files = tensors.clone();
         Residency {
             stage: stages::stage,
             tensors,
             device,
             pools,
             counts: Cell::default(),
-            holds: Holds::default(),
+            holds: Holds::new(Box::new(move |held| files.files.press(held))),
             watched: RefCell::default(),
         }
     }
@@ -112,6 +129,26 @@ impl Residency {
     #[must_use]
     pub fn whole(&self) -> bool {
         self.watched.borrow().is_none() && self.pools.iter().all(|pool| pool.slots.borrow().full())
+    }
+
+    /// Whether as many experts are there as find room.
+    #[must_use]
+    pub fn filled(&self) -> bool {
+        self.pools.iter().all(|pool| pool.slots.borrow().full() || !pool.slots.borrow().empty())
+    }
+
+    /// Which experts are there, and how often they were wanted.
+    #[must_use]
+    pub fn map(&self) -> Map {
+        let most = |of: fn(&Group) -> usize| self.pools.iter().map(|pool| of(&pool.group)).max().unwrap_or(0);
+        let (experts, active) = (most(|group| group.count), most(|group| group.chosen));
+        let mut map = Map { layers: self.pools.len(), experts, active, ..Map::default() };
+        for Pool { group, slots, uses, .. } in &self.pools {
+            let slots = slots.borrow();
+            map.there.extend((0..experts).map(|e| e < group.count && slots.has(e)));
+            map.uses.extend((0..experts).map(|e| uses.borrow().get(e).copied().unwrap_or(0)));
+        }
+        map
     }
 
     /// What was counted so far.
@@ -131,8 +168,14 @@ impl Residency {
         self.watched.take()
     }
 
-    /// Tells what tokens chose in a layer, for whoever watches.
-    pub(super) fn chose(&self, layer: usize, pairs: &[u32]) {
+    /// Tells what tokens chose in a layer, for whoever asks or watches.
+    pub(crate) fn chose(&self, layer: usize, pairs: &[u32]) {
+        let mut uses = self.pools[layer].uses.borrow_mut();
+        for expert in pairs.iter().step_by(2) {
+            if let Some(uses) = uses.get_mut(*expert as usize) {
+                *uses = uses.saturating_add(1);
+            }
+        }
         if let Some(routes) = &mut *self.watched.borrow_mut() {
             routes.add(layer, pairs.iter().step_by(2).copied());
         }
@@ -149,25 +192,35 @@ impl Residency {
     /// Brings experts while there are empty slots, those that texts want most first. What a token waits for goes before
     /// them; so it may run beside all else, and may be dropped and begun again at any time.
     pub async fn fill(&self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+        // From here on nobody waits for a read, unless a token does.
+        drop(self.hold());
+        self.holds.none().await;
+        // Where all find room, in whatever runs the source likes: who waits for one goes first all the same.
+        if self.pools.iter().all(|pool| pool.slots.borrow().room()) {
+            self.tensors.files.expect(true);
+        }
         let bytes = |pool: &Pool| pool.experts.layout.bytes();
         let total: u64 = self.pools.iter().map(|pool| pool.experts.pool.bytes()).sum();
-        let mut left = self.order().into_iter();
-        let next = || left.find(|(layer, expert)| self.lacks(*layer, *expert));
+        let empty: u64 = self.pools.iter().map(|pool| bytes(pool) * pool.slots.borrow().empties() as u64).sum();
+        let left = RefCell::new(self.left());
+        let told = RefCell::new((total - empty, progress));
         // Asked one by one, as lines become free: by then a token may have brought the next.
-        let bring = async |(layer, expert): (usize, usize)| {
-            self.holds.none().await;
-            if self.lacks(layer, expert) {
-                self.bring(layer, expert, &[]).await?;
+        let line = async || {
+            loop {
+                self.holds.none().await;
+                let hottest =
+                    left.borrow().iter().enumerate().max_by_key(|(i, (heat, ..))| (*heat, Reverse(*i))).map(|(i, _)| i);
+                let Some(hottest) = hottest else { return Ok(()) };
+                let (_, layer, expert) = left.borrow_mut().remove(hottest);
+                if self.lacks(layer, expert) {
+                    self.bring(layer, expert, &[]).await?;
+                    let (done, progress) = &mut *told.borrow_mut();
+                    *done += bytes(&self.pools[layer]);
+                    progress(Progress { stage: Stage::Experts, done: total.min(*done), total });
+                }
             }
-            Ok(bytes(&self.pools[layer]))
         };
-        let mut done = total - self.pools.iter().map(|p| bytes(p) * p.slots.borrow().empties() as u64).sum::<u64>();
-        let mut coming = stream::iter(std::iter::from_fn(next)).map(bring).buffer_unordered(LINES);
-        while let Some(bytes) = coming.next().await {
-            done += bytes?;
-            progress(Progress { stage: Stage::Experts, done: done.min(total), total });
-        }
-        Ok(())
+        abreast(line).await
     }
 
     /// Keeps what nobody waits for from being fetched while it lives.
@@ -175,16 +228,16 @@ impl Residency {
         self.holds.hold()
     }
 
-    /// Experts by layer and number, those that texts want most first.
-    fn order(&self) -> Vec<(usize, usize)> {
-        let of = |layer: usize| (0..self.pools[layer].group.count).map(move |expert| (layer, expert));
-        let mut order: Vec<_> = (0..self.pools.len()).flat_map(of).collect();
-        let heat = |layer: usize, expert: usize| {
-            let table = self.tensors.index.experts.get(&self.pools[layer].group.prefix)?;
-            table.heat.get(expert).copied()
-        };
-        order.sort_by_key(|(layer, expert)| Reverse(heat(*layer, *expert)));
-        order
+    /// Experts that are not there: how hot each is, its layer and its number.
+    fn left(&self) -> Vec<(Option<u64>, usize, usize)> {
+        let mut left = Vec::new();
+        for (layer, Pool { group, .. }) in self.pools.iter().enumerate() {
+            let heat =
+                self.tensors.index.experts.get(&group.prefix).map(|table| table.heat.as_slice()).unwrap_or_default();
+            let lacking = (0..group.count).filter(|expert| self.lacks(layer, *expert));
+            left.extend(lacking.map(|expert| (heat.get(expert).copied(), layer, expert)));
+        }
+        left
     }
 
     /// Whether an expert is not there, and a slot is.
@@ -194,14 +247,14 @@ impl Residency {
     }
 
     /// Cuts what a layer's tokens want into passes whose experts fit the device together: first of those that are there.
-    pub(super) fn passes(&self, layer: usize, mut wanted: Vec<usize>) -> Vec<Vec<usize>> {
+    pub(super) fn passes(&self, layer: usize, wanted: Vec<usize>) -> Vec<Vec<usize>> {
         let pool = &self.pools[layer];
         let slots = pool.slots.borrow();
-        wanted.sort_by_key(|e| (*e < pool.group.count, !slots.has(*e), *e));
-        let shared = wanted.iter().take_while(|e| **e >= pool.group.count).count();
-        let first = wanted.len().min(shared + slots.spare());
-        let rest = wanted.split_off(first);
-        std::iter::once(wanted).chain(rest.chunks(slots.spare()).map(<[usize]>::to_vec)).collect()
+        let (routed, mut first): (Vec<usize>, Vec<_>) = wanted.into_iter().partition(|e| *e < pool.group.count);
+        let (there, absent): (Vec<usize>, Vec<_>) = routed.into_iter().partition(|e| slots.has(*e));
+        let mut rest = [there, absent].concat().into_iter();
+        first.extend(rest.by_ref().take(slots.spare()));
+        std::iter::once(first).chain(rest.as_slice().chunks(slots.spare()).map(<[usize]>::to_vec)).collect()
     }
 
     /// Sees to it that these experts of a layer, which fit, are on the device.
@@ -234,17 +287,24 @@ impl Residency {
             return Ok(());
         }
         let _hold = self.hold();
-        let each = missing.iter().map(|(layer, expert, wanted)| self.bring(*layer, *expert, wanted));
-        let mut coming = stream::iter(each).buffer_unordered(LINES);
-        while let Some(done) = coming.next().await {
-            done?;
-        }
-        Ok(())
+        let left = RefCell::new(missing.iter());
+        let line = async || {
+            loop {
+                let next = left.borrow_mut().next();
+                let Some((layer, expert, wanted)) = next else { return Ok(()) };
+                self.bring(*layer, *expert, wanted).await?;
+            }
+        };
+        abreast(line).await
     }
 
     /// Fetches an expert and gives it a slot, though of none of those in `wanted`.
-    async fn bring(&self, layer: usize, expert: usize, wanted: &[usize]) -> Result<()> {
-        let Pool { group, experts, slots } = &self.pools[layer];
+    fn bring<'a>(&'a self, layer: usize, expert: usize, wanted: &'a [usize]) -> Boxed<'a, ()> {
+        Box::pin(self.brought(layer, expert, wanted))
+    }
+
+    async fn brought(&self, layer: usize, expert: usize, wanted: &[usize]) -> Result<()> {
+        let Pool { group, experts, slots, .. } = &self.pools[layer];
         let bytes = experts.layout.bytes();
         let record = self.tensors.record(group, expert, &experts.layout, &mut |_| {}).await?;
         self.count(|counts| counts.fetched += bytes);
@@ -265,4 +325,9 @@ impl Residency {
         change(&mut counts);
         self.counts.set(counts);
     }
+}
+
+/// Works on as many lines as records are fetched on at once.
+async fn abreast(line: impl AsyncFn() -> Result<()>) -> Result<()> {
+    try_join4(line(), line(), line(), line()).await.map(|_| ())
 }

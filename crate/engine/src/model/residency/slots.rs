@@ -41,6 +41,11 @@ impl Slots {
         self.of.iter().all(Option::is_some)
     }
 
+    /// Whether there is a slot for every expert.
+    pub(super) fn room(&self) -> bool {
+        self.held.len() == self.of.len()
+    }
+
     /// How many slots are empty beyond those that shared experts will have.
     pub(super) fn empties(&self) -> usize {
         let waiting = self.of[self.shared..].iter().filter(|slot| slot.is_none()).count();

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::gather::gather;
 use crate::session::template::Message;
 
 /// Thinking marks: an assistant's message keeps them, since templates cut old reasoning off by them.
@@ -54,13 +55,13 @@ impl Guard {
     /// Stand-ins for the first and last characters of `controls`, absent from `messages` and `template`.
     pub(super) fn new(controls: &[String], messages: &[Message], template: &str) -> Self {
         let ends = controls.iter().flat_map(|c| [c.chars().next(), c.chars().next_back()]).flatten();
-        let ends: BTreeSet<char> = ends.filter(|c| !c.is_whitespace()).collect();
+        let ends: BTreeSet<char> = gather(ends.filter(|c| !c.is_whitespace()));
         let texts = messages.iter().flat_map(|m| [Some(&m.content), m.reasoning_content.as_ref()]).flatten();
         let texts = texts.map(String::as_str).chain([template]);
-        let used: BTreeSet<char> = texts.flat_map(str::chars).filter(|c| *c >= '\u{F0000}').collect();
+        let used: BTreeSet<char> = gather(texts.flat_map(str::chars).filter(|c| *c >= '\u{F0000}'));
         // Two planes of private use hold 131,068 characters; control tokens have a handful of different ends.
         let free = ('\u{F0000}'..='\u{10FFFD}').filter(|c| !used.contains(c));
-        Guard { stand_ins: ends.into_iter().zip(free).collect() }
+        Guard { stand_ins: gather(ends.into_iter().zip(free)) }
     }
 
     /// `message` with stand-ins.
@@ -77,7 +78,7 @@ impl Guard {
     pub(super) fn prompt(self, guarded: String) -> Prompt {
         Prompt {
             guarded,
-            originals: self.stand_ins.into_iter().map(|(original, stand_in)| (stand_in, original)).collect(),
+            originals: gather(self.stand_ins.into_iter().map(|(original, stand_in)| (stand_in, original))),
         }
     }
 

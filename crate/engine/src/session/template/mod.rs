@@ -14,6 +14,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Value};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
+use crate::gather::gather;
 use crate::model::Files;
 
 pub use guard::Prompt;
@@ -169,7 +170,7 @@ fn default_template(config: &Json) -> Option<&str> {
 fn specials(config: &Json) -> BTreeMap<String, String> {
     let text = |value: &Json| value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned);
     let names = ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"];
-    names.into_iter().filter_map(|name| Some((name.to_owned(), text(config.get(name)?)?))).collect()
+    gather(names.into_iter().filter_map(|name| Some((name.to_owned(), text(config.get(name)?)?))))
 }
 
 /// A template error in one line, with its place.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::unsupported;
 use crate::error::{Error, Result};
+use crate::gather::gather;
 
 /// How a token's entry in the vocabulary becomes bytes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub(super) fn byte_table() -> BTreeMap<char, u8> {
     let plain = |b: u8| matches!(b, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let others = (0..=255u8).filter(|b| !plain(*b)).zip(256u32..);
     let others = others.filter_map(|(b, c)| Some((char::from_u32(c)?, b)));
-    (0..=255u8).filter(|b| plain(*b)).map(|b| (char::from(b), b)).chain(others).collect()
+    gather((0..=255u8).filter(|b| plain(*b)).map(|b| (char::from(b), b)).chain(others))
 }
 
 /// Bytes as they come, to text as soon as its characters are whole. What can never become a character is U+FFFD.

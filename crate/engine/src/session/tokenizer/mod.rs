@@ -18,6 +18,7 @@ use tokenizers::{
 };
 
 use crate::error::{Error, Result};
+use crate::gather::gather;
 use crate::session::Prompt;
 use added::{Added, Finder};
 
@@ -71,7 +72,7 @@ impl Tokenizer {
         let decoder = decode::Decoder::new(&json["decoder"])?;
         let bytes = all_bytes(&json["model"]["vocab"], &added, &decoder)?;
         let control_ids: BTreeMap<u32, String> =
-            added.iter().filter(|t| t.control()).map(|t| (t.id, t.content.clone())).collect();
+            gather(added.iter().filter(|t| t.control()).map(|t| (t.id, t.content.clone())));
         let controls: Vec<String> = control_ids.values().cloned().collect();
         let model: ModelWrapper = parse("model", check::model(json["model"].take(), &controls)?)?;
         check::normalizer(&json["normalizer"], 0)?;

@@ -1,0 +1,75 @@
+// A web host at the end of a line: so many bytes a second, what goes over it written down, and requests held or refused at will.
+
+import { readFileSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+
+import { ROOT } from '../../scripts/run.mjs';
+import { TYPES, listening } from './host.js';
+
+/** Bytes of a body that are written at once. */
+const PIECE = 16 << 10;
+
+/** @typedef {{path: string, start: number, end: number, sent: number, at: number}} Asked what was asked for, `sent` so far, and when */
+
+/**
+ * Serves the repository.
+ * @param {RegExp} model paths of what goes over the line; the rest is near
+ */
+export async function line(model) {
+  /** @type {Asked[]} */
+  const log = [];
+  /** @type {Set<() => void>} */
+  const held = new Set();
+  let free = 0;
+  const state = {
+    log,
+    /** Bytes a second. */
+    rate: Infinity,
+    /** Which requests wait for {@link release}. @type {(asked: Asked) => boolean} */
+    holds: () => false,
+    /** Which requests find nothing. @type {(asked: Asked) => boolean} */
+    lacks: () => false,
+    release() {
+      state.holds = () => false;
+      held.forEach((go) => go());
+      held.clear();
+    },
+    /** Requests that wait. */
+    held: () => held.size,
+    /** Bytes asked for until then. */
+    bytes: (until = Infinity) => log.filter(({ at }) => at <= until).reduce((sum, { start, end }) => sum + end - start, 0),
+  };
+  const server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const path = join(ROOT, normalize(`/${decodeURIComponent(pathname)}`));
+    const headers = { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream', 'cache-control': 'no-store' };
+    if (pathname === '/blank') return response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) return response.writeHead(404).end();
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+    const [start, end] = from === undefined ? [0, size] : [Number(from), Math.min(Number(to) + 1, size)];
+    const asked = { path: pathname, start, end, sent: 0, at: Date.now() };
+    const far = model.test(pathname);
+    if (far) {
+      if (state.lacks(asked)) return response.writeHead(404).end();
+      log.push(asked);
+      if (state.holds(asked)) await new Promise((resolve) => held.add(() => resolve(undefined)));
+    }
+    const span = from === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${size}` };
+    response.writeHead(from === undefined ? 200 : 206, { ...headers, ...span, 'content-length': end - start });
+    const body = readFileSync(path).subarray(start, end);
+    while (asked.sent < body.length && !response.destroyed) {
+      const piece = body.subarray(asked.sent, asked.sent + PIECE);
+      if (far && Number.isFinite(state.rate)) {
+        const now = Date.now();
+        free = Math.max(free, now) + (1000 * piece.length) / state.rate;
+        if (free - now > 1) await new Promise((resolve) => setTimeout(resolve, free - now));
+      }
+      response.write(piece);
+      asked.sent += piece.length;
+    }
+    return response.end();
+  });
+  return Object.assign(state, await listening(server));
+}

@@ -1,0 +1,275 @@
+// A model that answers before it is all there: what the first word takes, the same answers as of a model that is whole, little room, a
+// host that is slow, silent or away.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+
+import { ROOT } from '../../scripts/run.mjs';
+import { launch, open } from './harness.js';
+import { line } from './line.js';
+
+const MODEL = 'www/model/';
+const manifest = JSON.parse(readFileSync(join(ROOT, MODEL, 'moebius.json'), 'utf8'));
+/** Files of the model, and bytes of an expert. */
+const files = [...manifest.files, ...manifest.shards];
+const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+const tables = /** @type {{records: number[][], hidden: number, width: number}[]} */ (Object.values(manifest.experts));
+const [, first] = tables[0].records[0];
+const record = tables[0].records[1][1] - first;
+/** Experts of a layer that are routed: the last one is shared. */
+const routed = tables[0].records.length - 1;
+/** Whether a request is for a routed expert. */
+const expert = (/** @type {import('./line.js').Asked} */ { path, start, end }) => {
+  const shard = manifest.shards.findIndex((/** @type {{name: string}} */ { name }) => path.endsWith(name));
+  const at = (/** @type {number[]} */ [of, begin]) => of === shard && start < begin + record && begin < end;
+  return tables.some(({ records }) => records.slice(0, routed).some(at));
+};
+
+/** @type {Awaited<ReturnType<typeof line>>} */
+let site;
+/** @type {Record<'cpu' | 'gpu', Awaited<ReturnType<typeof launch>>>} */
+let browsers;
+before(async () => {
+  site = await line(/^\/www\/model\//);
+  browsers = { cpu: await launch({ webgpu: false }), gpu: await launch() };
+});
+after(async () => {
+  await browsers?.cpu.close();
+  await browsers?.gpu.close();
+  await site?.stop();
+});
+/** @type {Awaited<ReturnType<typeof open>>} */
+let page;
+afterEach(async () => {
+  site.release();
+  site.lacks = () => false;
+  site.rate = Infinity;
+  await page?.context().close();
+});
+
+/**
+ * A page with an engine in `window.engine`, and the progress it was told of in `window.told`.
+ * @param {'cpu' | 'gpu'} device
+ * @param {object} [options] of the engine
+ * @param {number[]} [prompt] what is asked the moment it can answer, for a single token
+ */
+async function start(device, options = {}, prompt = /** @type {number[]} */ ([])) {
+  page = await open(browsers[device]);
+  await page.goto(`${site.url}blank`);
+  site.log.length = 0;
+  return page.evaluate(
+    async ({ path, prompt, ...options }) => {
+      const { createEngine } = await import(path);
+      /** @type {any[]} */
+      const told = [];
+      const began = Date.now();
+      const engine = await createEngine({ ...options, onProgress: (/** @type {any} */ progress) => told.push(progress) });
+      Object.assign(window, { engine, told });
+      const [ready, info] = [Date.now(), engine.info];
+      if (prompt.length > 0) await engine.completions.create({ prompt, max_tokens: 1, temperature: 0, ignore_eos: true });
+      return { began, ready, info };
+    },
+    { path: '/www/engine.js', prompt, model: `/${MODEL}`, device, ...options },
+  );
+}
+
+/**
+ * Asks for a reply, token by token.
+ * @param {number[]} prompt
+ * @param {number} tokens
+ * @param {object} [more]
+ */
+function reply(prompt, tokens, more = {}) {
+  return page.evaluate(
+    async (body) => {
+      const { engine } = /** @type {{engine: import('../../www/engine.js').Engine}} */ (/** @type {any} */ (window));
+      let [first, code] = [0, ''];
+      const /** @type {string[]} */ texts = [], /** @type {number[][][]} */ routing = [];
+      try {
+        for await (const { choices } of engine.completions.create({ ...body, stream: true })) {
+          first ||= Date.now();
+          texts.push(choices[0].text);
+          routing.push(...(choices[0].routing ?? []));
+        }
+      } catch (error) {
+        code = /** @type {{code: string}} */ (error).code;
+      }
+      const map = await engine.experts();
+      return {
+        ...{ code, first, last: Date.now(), routing, text: texts.join('') },
+        map: { ...map, where: Array.from(map.where), uses: Array.from(map.uses) },
+        info: engine.info,
+      };
+    },
+    { prompt, max_tokens: tokens, temperature: 0, ignore_eos: true, ...more },
+  );
+}
+
+/** What is known of the experts. @returns {Promise<{layers: number, experts: number, active: number, where: number[], uses: number[]}>} */
+function experts() {
+  return page.evaluate(async () => {
+    const map = await /** @type {any} */ (window).engine.experts();
+    return { ...map, where: Array.from(map.where), uses: Array.from(map.uses) };
+  });
+}
+
+/** Waits until everything is there, and says what progress was told last. */
+async function arrives() {
+  await page.waitForFunction(() => /** @type {any} */ (window).engine.info?.streamed === false, null, { timeout: 60_000 });
+  return page.evaluate(() => /** @type {any} */ (window).told.at(-1));
+}
+
+/** Token ids of a text, cut into prompts. */
+let /** @type {number[]} */ ids = [];
+async function prompts() {
+  if (ids.length > 0) return;
+  const text = readFileSync(join(ROOT, 'tests/fixtures/heldout.txt'), 'utf8').slice(0, 4000);
+  ids = await page.evaluate((text) => /** @type {any} */ (window).engine.tokenize(text), text);
+}
+
+test('a first word takes what every token reads and the experts that it touches', async () => {
+  await start('cpu');
+  await prompts();
+  for (const length of [8, 32, 128]) {
+    await page.context().close();
+    const { ready, info } = await start('cpu', {}, ids.slice(0, length));
+    assert.equal(info.streamed, true);
+    const trunk = site.bytes(ready);
+    // The trunk's shard, the small files and each layer's shared expert.
+    const needed = total - manifest.shards[1].bytes + tables.length * record;
+    assert.ok(trunk <= 1.02 * (needed + readFileSync(join(ROOT, MODEL, 'moebius.json')).length), `${trunk} of ${needed}`);
+    const map = await experts();
+    const touched = map.uses.filter((uses) => uses > 0).length * record;
+    // All that was asked for until the last of what the word needs was.
+    const needs = (/** @type {import('./line.js').Asked} */ { path, start, end }) =>
+      tables.some(({ records }, layer) =>
+        records.slice(0, routed).some(([of, begin], i) => {
+          const here = path.endsWith(manifest.shards[of].name) && start < begin + record && begin < end;
+          return here && map.uses[layer * routed + i] > 0;
+        }),
+      );
+    const got = site.log.slice(0, site.log.findLastIndex(needs) + 1).reduce((sum, { start, end }) => sum + end - start, 0);
+    assert.ok(got <= 1.02 * (trunk + touched), `${got} bytes, ${trunk} + ${touched}`);
+    console.log(`${length} tokens: first word after ${((100 * got) / total).toFixed(1)} % of the model`);
+    assert.equal(map.layers, tables.length);
+    assert.equal(map.experts, routed);
+    assert.equal(map.where.length, map.layers * map.experts);
+    assert.ok(map.uses.every((uses, i) => uses === 0 || map.where[i] === 2), 'what was used is there');
+    assert.equal(map.uses.reduce((a, b) => a + b), length * map.layers * map.active);
+    const { loaded, total: all } = await arrives();
+    assert.equal(loaded, all);
+    assert.ok((await experts()).where.every((where) => where === 2));
+  }
+});
+
+for (const [device, tokens] of /** @type {['cpu' | 'gpu', number][]} */ ([['cpu', 48], ['gpu', 6]])) {
+  describe(`on the ${device}`, () => {
+    const prompt = () => ids.slice(300, 312);
+    /** @type {any} */
+    let whole;
+    /** Bits of the logits after the prompt. */
+    const logits = () =>
+      page.evaluate(async (prompt) => Array.from(await /** @type {any} */ (window).engine.logits(prompt)), prompt());
+
+    test('a model that is whole before it answers', async () => {
+      const { info } = await start(device, { stream: false });
+      await prompts();
+      assert.equal(info.streamed, false);
+      const { text, map, routing } = await reply(prompt(), tokens, { routing: true });
+      whole = { text, routing, logits: await logits() };
+      // A row of experts for each layer of each token.
+      assert.deepEqual([routing.length, routing[0].length, routing[0][0].length], [tokens, tables.length, map.active]);
+      assert.ok(map.where.every((/** @type {number} */ where) => where === 2));
+      assert.equal(map.misses, 0);
+      // Of what was read back with the tokens.
+      assert.equal(map.uses.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b), routing.flat(2).length);
+    });
+
+    test('answers the same while it arrives over a slow line, and before it is all there', async () => {
+      const rate = 4e6;
+      site.rate = rate;
+      const { began } = await start(device);
+      const streamed = await reply(prompt(), tokens, { routing: true });
+      assert.deepEqual({ text: streamed.text, routing: streamed.routing }, { text: whole.text, routing: whole.routing });
+      assert.deepEqual(await logits(), whole.logits);
+      const transfer = (1000 * site.bytes(streamed.first)) / rate;
+      console.log(`${device}: first word after ${streamed.first - began} ms, its bytes took ${transfer.toFixed(0)} ms of the line`);
+      site.rate = Infinity;
+      const { loaded, total: all } = await arrives();
+      assert.equal(loaded, all);
+      const again = await reply(prompt(), tokens, { routing: true });
+      assert.deepEqual({ text: again.text, routing: again.routing }, { text: whole.text, routing: whole.routing });
+      const bytes = site.bytes();
+      await reply(prompt(), tokens);
+      assert.equal(site.bytes(), bytes, 'what is there is not asked for again');
+    });
+
+    test('answers the same with room for half of its experts', async () => {
+      const budget = (tables.length * (routed / 2 + 1)) * record;
+      await start(device, { budget });
+      const { text, routing } = await reply(prompt(), tokens, { routing: true });
+      assert.deepEqual({ text, routing }, { text: whole.text, routing: whole.routing });
+      await arrives();
+      const { map, text: again } = await reply(prompt(), tokens);
+      assert.equal(again, whole.text);
+      assert.equal(map.where.filter((/** @type {number} */ where) => where === 2).length, (tables.length * routed) / 2);
+      assert.ok(map.misses > 0 && map.hits > map.misses, `${map.hits} found, ${map.misses} not`);
+    });
+  });
+}
+
+describe('a host that does not send experts', () => {
+  const prompt = () => ids.slice(300, 312);
+
+  test('holds up the reply that wants them, which can be stopped, and another is right once it sends', async () => {
+    site.holds = expert;
+    await start('cpu');
+    const stopped = page.evaluate(async (prompt) => {
+      const { engine } = /** @type {any} */ (window);
+      const stop = new AbortController();
+      const asked = engine.completions.create({ prompt, max_tokens: 4, temperature: 0 }, { signal: stop.signal });
+      Object.assign(window, { stop });
+      return asked.then(() => '', (/** @type {{code: string}} */ error) => error.code);
+    }, prompt());
+    while (site.held() === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    // Beside a reply that waits.
+    const map = await page.evaluate(() => /** @type {any} */ (window).engine.experts().then((/** @type {any} */ m) => m.misses));
+    assert.ok(map > 0);
+    await page.evaluate(() => /** @type {any} */ (window).stop.abort());
+    assert.equal(await stopped, 'aborted');
+    const next = reply(prompt(), 12);
+    site.release();
+    const { code, text } = await next;
+    assert.equal(code, '');
+    await arrives();
+    assert.equal((await reply(prompt(), 12)).text, text);
+  });
+
+  test('fails the reply that wants them with its name, and no other; when it sends again, all arrives', async () => {
+    site.lacks = expert;
+    await start('cpu');
+    assert.equal((await reply(prompt(), 4)).code, 'file');
+    assert.equal((await reply(prompt(), 4)).code, 'file', 'and once more');
+    site.lacks = () => false;
+    const { code, text } = await reply(prompt(), 12);
+    assert.equal(code, '');
+    // Those that the text has are there: nothing else is missed.
+    site.lacks = expert;
+    assert.deepEqual((({ code, text }) => ({ code, text }))(await reply(prompt(), 12)), { code: '', text });
+    site.lacks = () => false;
+    await arrives();
+  });
+
+  test('is asked for nothing more once the engine is unloaded', async () => {
+    site.holds = expert;
+    await start('cpu');
+    while (site.held() === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await page.evaluate(() => /** @type {any} */ (window).engine.unload());
+    site.release();
+    const asked = site.log.length;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(site.log.length, asked);
+  });
+});
