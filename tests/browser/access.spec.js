@@ -197,6 +197,22 @@ test('text from right to left stands on its side; no motion where none is wanted
   await page.context().close();
 });
 
+test('at 400 % nothing overlaps, and all of it can be scrolled to', async () => {
+  const page = await open(there.browser);
+  await page.setViewportSize({ width: 320, height: 256 });
+  await page.goto(`${there.site.url}index.html?model=${FIXTURE}`);
+  await reaches(page, 'ready');
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+  const boxes = await page.locator('header > *, moebius-chat, footer').evaluateAll((all) => all.filter((e) => e.getClientRects().length > 0).map((e) => e.getBoundingClientRect().toJSON()));
+  for (const [i, a] of boxes.entries()) {
+    for (const b of boxes.slice(i + 1)) {
+      const apart = a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+      assert.ok(apart, `${JSON.stringify(a)} and ${JSON.stringify(b)}`);
+    }
+  }
+  await page.context().close();
+});
+
 test('the policy holds: nothing it forbids was tried', async () => {
   const page = await open(there.browser);
   await page.addInitScript(() => {

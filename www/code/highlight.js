@@ -17,6 +17,13 @@ const BATCH = 1000;
 /** Browsers without this show code in one colour. */
 const able = typeof Highlight === 'function' && 'highlights' in CSS;
 
+/** Where a visitor has chosen the colours, ours are none. */
+const forced = matchMedia('(forced-colors: active)');
+if (able) forced.addEventListener('change', () => {
+  for (const name of [...CSS.highlights.keys()]) if (name.startsWith('moebius-')) CSS.highlights.delete(name);
+  painted.clear();
+});
+
 /** @type {Worker | null} */
 let worker = null;
 /** @type {Promise<void> | null} */
@@ -57,7 +64,7 @@ function stop() {
  * @param {string} language
  */
 export function colour(code, language) {
-  if (!able || language === '') return;
+  if (!able || forced.matches || language === '') return;
   waiting.set(code, language);
   clearTimeout(timer);
   timer = setTimeout(flush, REST_MS);
