@@ -14,8 +14,8 @@ const THREADS = 2;
  */
 
 /**
- * On vectors of the CPU inputs of products are rounded to 16 bits. That changes three golden tokens of 64 on `moe-s`: the models have
- * random weights, whose closest choices are 0.006 standard deviations of the logits apart, and a router's are closer.
+ * On vectors of the CPU inputs of products are rounded to 16 bits. That may change golden tokens, three of 64 on `moe-s` where sums were in
+ * another order: the models have random weights, whose closest choices are 0.006 standard deviations of the logits apart, and a router's are closer.
  */
 const ROUNDED = 1 / 16;
 

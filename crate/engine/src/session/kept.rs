@@ -14,7 +14,7 @@ use crate::session::token_loop::Answer;
 use crate::session::{Finish, Host, Recover, Report, Sampling};
 use crate::source::Source;
 
-/// Tokens of a prompt that are played at once.
+/// Tokens of a prompt that are played at once on a device that runs ahead; others take twice as many.
 pub const CHUNK: usize = 64;
 
 /// Two chunks, one waiting for the other, and tokens in flight may be in the cache beyond what is kept.

@@ -23,7 +23,9 @@ impl Rig {
         let (device, spec) = (model.device.as_ref(), &model.spec);
         let cache = Cache::new(device, spec, model.context, model.cache)?;
         let choice = Choice::new(device, spec.vocab)?;
-        let chunk = model.chunk(CHUNK.min(model.context));
+        // Where a play is done when it returns, chunks do not wait for each other, and more tokens have more of an expert in common.
+        let chunk = if device.limits().ahead > 1 { CHUNK } else { 2 * CHUNK };
+        let chunk = model.chunk(chunk.min(model.context));
         let prefill = Steps::new(model, &cache, chunk, Logits::Last)?;
         let decode = Steps::new(model, &cache, 1, Logits::Last)?;
         let first = choice.chooser(device, &cache, &prefill, &decode);

@@ -4,6 +4,7 @@
 //! offset, and the scales, each in the four lanes of its block. For other weights it is the floats.
 
 use super::math;
+use super::path::Norm;
 use super::vector::Vector;
 use super::weights::Weights;
 use crate::format::{BLOCK, Format};
@@ -32,20 +33,8 @@ pub(super) fn words<V: Vector>(format: Format, cols: usize) -> usize {
 
 /// Lays out `x` for weights of `format`; with a weight and an epsilon its norm. `row` is working space as long as `x`.
 #[inline(always)]
-pub(super) fn input<V: Vector>(
-    format: Format,
-    x: &[f32],
-    norm: Option<(&[f32], f32)>,
-    row: &mut [f32],
-    out: &mut [u32],
-) {
-    let x = match norm {
-        Some((weight, eps)) => {
-            math::norm::<V>(x, weight, eps, row);
-            row
-        }
-        None => x,
-    };
+pub(super) fn input<V: Vector>(format: Format, x: &[f32], norm: Norm<'_>, row: &mut [f32], out: &mut [u32]) {
+    let x = normed::<V>(x, norm, row);
     match format {
         Format::F32 => floats::<V>(x, 1, out),
         Format::F16 | Format::Bf16 => floats::<V>(x, 2, out),
@@ -53,6 +42,18 @@ pub(super) fn input<V: Vector>(
         Format::Q8 => whole::<V>(x, V::HALVES_UNIT, out, bytes::<V>),
         Format::Q4 => whole::<V>(x, V::HALVES_UNIT, out, nibbles::<V, 8>),
         Format::Mxfp4 => whole::<V>(x, 0.5, out, nibbles::<V, 0>),
+    }
+}
+
+/// `x`, or its norm in `row`.
+#[inline(always)]
+pub(super) fn normed<'a, V: Vector>(x: &'a [f32], norm: Norm<'_>, row: &'a mut [f32]) -> &'a [f32] {
+    match norm {
+        Some((weight, eps)) => {
+            math::norm::<V>(x, weight, eps, row);
+            row
+        }
+        None => x,
     }
 }
 
@@ -85,7 +86,7 @@ fn whole<V: Vector>(x: &[f32], unit: f32, out: &mut [u32], place: impl Fn(&[i32;
 
 /// A block's numbers, and the scale that makes them its values again.
 #[inline(always)]
-fn round<V: Vector>(x: &[f32]) -> ([i32; BLOCK], f32) {
+pub(super) fn round<V: Vector>(x: &[f32]) -> ([i32; BLOCK], f32) {
     let mut codes = [0; BLOCK];
     let (mut most, mut none) = (V::splat(0.0), V::splat(0.0));
     for part in x.chunks_exact(V::LANES) {

@@ -76,16 +76,6 @@ impl<V: Vector> Both<V> for AddSquare {
     }
 }
 
-/// `a · factor · b`.
-struct Scale(f32);
-
-impl<V: Vector> Both<V> for Scale {
-    #[inline(always)]
-    fn of(&self, a: V::F, b: V::F) -> V::F {
-        V::mul(V::mul(a, V::splat(self.0)), b)
-    }
-}
-
 /// `silu(a) · b`.
 struct Gate;
 
@@ -132,8 +122,18 @@ impl<V: Vector> Both<V> for AddExp {
 pub(super) fn norm<V: Vector>(x: &[f32], weight: &[f32], eps: f32, y: &mut [f32]) {
     let squares = V::sum(fold::<V>(x, 0.0, 0.0, AddSquare));
     let inverse = 1.0 / (squares / x.len() as f32 + eps).sqrt();
-    y[..x.len()].copy_from_slice(x);
-    update::<V>(&mut y[..x.len()], weight, Scale(inverse));
+    let (y, weight) = (&mut y[..x.len()], &weight[..x.len()]);
+    let whole = x.len() - x.len() % V::LANES;
+    for at in (0..whole).step_by(V::LANES) {
+        // SAFETY: all are as long, and have a vector at `at`.
+        unsafe {
+            let scaled = V::mul(V::load(x.as_ptr().add(at)), V::splat(inverse));
+            V::store(y.as_mut_ptr().add(at), V::mul(scaled, V::load(weight.as_ptr().add(at))));
+        }
+    }
+    for at in whole..x.len() {
+        y[at] = x[at] * inverse * weight[at];
+    }
 }
 
 /// `gate = silu(gate) · up`.

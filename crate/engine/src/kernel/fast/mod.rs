@@ -11,10 +11,12 @@ mod input;
 mod math;
 mod mix;
 mod multiply;
+mod pairs;
 mod path;
 #[cfg(not(target_arch = "wasm32"))]
 mod plain;
 mod products;
+mod quads;
 mod stream;
 mod vector;
 #[cfg(target_arch = "wasm32")]

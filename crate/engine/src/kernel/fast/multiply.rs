@@ -35,9 +35,9 @@ pub(super) fn multiply<V: Vector>(m: &Multiply<'_>, out: &mut [f32]) {
 
 /// Where a row is.
 #[derive(Clone, Copy)]
-struct Row {
-    weights: *const u32,
-    scales: *const u8,
+pub(super) struct Row {
+    pub(super) weights: *const u32,
+    pub(super) scales: *const u8,
 }
 
 /// The rows' sizes.
@@ -54,20 +54,14 @@ fn run<V: Vector, W: Weights<V>>(m: &Multiply<'_>, out: &mut [f32]) {
     if height == 0 || m.which.is_empty() {
         return;
     }
-    let (words, scales) = (m.format.row_words(m.cols), m.format.row_scales(m.cols as u64) as usize);
+    let rows = Rows::of(m);
+    let Rows { words, scales, .. } = rows;
     let stride = m.cols.div_ceil(W::COLS) * W::INPUT;
     let inputs = m.which.iter().max().map_or(0, |i| *i as usize + 1);
-    assert!(m.rows.end * words <= m.weights.len() && m.rows.end * scales <= 4 * m.scales.len(), "rows of a matrix");
     assert!(inputs * stride <= m.inputs.len() && m.which.len() * height <= out.len(), "inputs and products");
     let units = m.cols / W::COLS;
     let rest = || ((words - units * W::WORDS).min(W::WORDS), (scales - W::scale_offset(units)).min(W::SCALES));
     let shape = Shape { units, rest: (m.cols > units * W::COLS).then(rest) };
-    // SAFETY: all rows are inside the planes, as was just asserted.
-    let first = unsafe {
-        let scale_bytes = m.scales.as_ptr().cast::<u8>();
-        Row { weights: m.weights.as_ptr().add(m.rows.start * words), scales: scale_bytes.add(m.rows.start * scales) }
-    };
-    let rows = Rows { first, words, scales, count: height };
     let mut done = 0;
     while done < m.which.len() {
         let which = &m.which[done..];
@@ -88,7 +82,7 @@ fn run<V: Vector, W: Weights<V>>(m: &Multiply<'_>, out: &mut [f32]) {
 
 /// Rows that follow each other: how far each is from the one before, in words and bytes of scales.
 #[derive(Clone, Copy)]
-struct Rows {
+pub(super) struct Rows {
     first: Row,
     words: usize,
     scales: usize,
@@ -96,6 +90,33 @@ struct Rows {
 }
 
 impl Rows {
+    /// Those of a product, one at least.
+    #[inline(always)]
+    pub(super) fn of(m: &Multiply<'_>) -> Self {
+        let (words, scales) = (m.format.row_words(m.cols), m.format.row_scales(m.cols as u64) as usize);
+        assert!(m.rows.end * words <= m.weights.len() && m.rows.end * scales <= 4 * m.scales.len(), "rows of a matrix");
+        // SAFETY: all rows are inside the planes, as was just asserted.
+        let first = unsafe {
+            let scale_bytes = m.scales.as_ptr().cast::<u8>();
+            Row {
+                weights: m.weights.as_ptr().add(m.rows.start * words),
+                scales: scale_bytes.add(m.rows.start * scales),
+            }
+        };
+        Rows { first, words, scales, count: m.rows.len() }
+    }
+
+    /// Four rows from `first` on, the last one for those that are not there.
+    #[inline(always)]
+    pub(super) fn four(&self, first: usize) -> [Row; 4] {
+        [0, 1, 2, 3].map(|i: usize| {
+            let i = (first + i).min(self.count - 1);
+            let Row { weights, scales } = self.first;
+            // SAFETY: there are as many rows.
+            unsafe { Row { weights: weights.add(i * self.words), scales: scales.add(i * self.scales) } }
+        })
+    }
+
     /// The first row, which is taken off unless it is the last.
     #[inline(always)]
     unsafe fn next(&mut self) -> Row {

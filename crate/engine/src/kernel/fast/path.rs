@@ -3,7 +3,10 @@
 use super::attend::{self, Attend};
 use super::input;
 use super::math;
-use super::multiply::{self, Multiply};
+#[cfg(target_arch = "x86_64")]
+use super::multiply;
+use super::multiply::Multiply;
+use super::{pairs, quads};
 use crate::format::Format;
 
 /// An input's norm: its weight and epsilon.
@@ -33,15 +36,15 @@ pub struct Path {
 
 /// A path of vectors `$v`, in functions with the features that they need.
 macro_rules! path {
-    ($name:literal, $v:ty $(, $features:literal)?) => {{
+    ($name:literal, $v:ty, $input:path, $multiply:path $(, $features:literal)?) => {{
         type V = $v;
         $(#[target_feature(enable = $features)])?
         fn of_input(format: Format, x: &[f32], norm: Norm<'_>, row: &mut [f32], out: &mut [u32]) {
-            input::input::<V>(format, x, norm, row, out);
+            $input(format, x, norm, row, out);
         }
         $(#[target_feature(enable = $features)])?
         fn of_multiply(m: &Multiply<'_>, out: &mut [f32]) {
-            multiply::multiply::<V>(m, out);
+            $multiply(m, out);
         }
         $(#[target_feature(enable = $features)])?
         fn of_attend(a: &mut Attend<'_>) {
@@ -97,16 +100,22 @@ impl Path {
                 is_x86_feature_detected!("avx512vl"),
                 is_x86_feature_detected!("avx512vnni"),
             ]) {
-                paths.push(path!("AVX-512 VNNI", Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma"));
+                paths.push(path!(
+                    "AVX-512 VNNI",
+                    Avx512,
+                    input::input::<V>,
+                    multiply::multiply::<V>,
+                    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma"
+                ));
             }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
-                paths.push(path!("AVX2", Avx2, "avx2,fma,f16c"));
+                paths.push(path!("AVX2", Avx2, input::input::<V>, multiply::multiply::<V>, "avx2,fma,f16c"));
             }
         }
         #[cfg(target_arch = "wasm32")]
-        paths.push(path!("SIMD128", super::wasm::Simd128));
+        paths.push(path!("SIMD128", super::wasm::Simd128, pairs::input::<V>, quads::multiply::<V>));
         #[cfg(not(target_arch = "wasm32"))]
-        paths.push(path!("plain vectors", super::plain::Plain));
+        paths.push(path!("plain vectors", super::plain::Plain, pairs::input::<V>, quads::multiply::<V>));
         paths
     }
 }

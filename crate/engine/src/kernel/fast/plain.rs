@@ -1,5 +1,6 @@
 //! Vectors without instructions of their own: for CPUs that have no path, and as what the others are compared with.
 
+use super::quads::Quads;
 use super::vector::{HALF_UNIT, Vector};
 
 /// Four lanes of plain arithmetic.
@@ -160,5 +161,59 @@ impl Vector for Plain {
     #[inline(always)]
     fn sums(v: [[f32; 4]; 4]) -> [f32; 4] {
         v.map(|v| (v[0] + v[2]) + (v[1] + v[3]))
+    }
+}
+
+impl Quads for Plain {
+    #[inline(always)]
+    fn sub_words(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        each(a, b, u32::wrapping_sub)
+    }
+    #[inline(always)]
+    fn narrow(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        Self::lower(a, b)
+    }
+    #[inline(always)]
+    fn lower(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        let two = |v: [u32; 4], i: usize| join([split(v[i])[0], split(v[i + 1])[0]]);
+        [two(a, 0), two(a, 2), two(b, 0), two(b, 2)]
+    }
+    #[inline(always)]
+    fn upper(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        let two = |v: [u32; 4], i: usize| join([split(v[i])[1], split(v[i + 1])[1]]);
+        [two(a, 0), two(a, 2), two(b, 0), two(b, 2)]
+    }
+    #[inline(always)]
+    fn sub_halves(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        each(a, b, |a, b| {
+            let ([a, c], [b, d]) = (split(a), split(b));
+            join([a.wrapping_sub(b), c.wrapping_sub(d)])
+        })
+    }
+    #[inline(always)]
+    fn zip_low(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        [a[0], b[0], a[1], b[1]]
+    }
+    #[inline(always)]
+    fn zip_high(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        [a[2], b[2], a[3], b[3]]
+    }
+    #[inline(always)]
+    fn join_low(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        [a[0], a[1], b[0], b[1]]
+    }
+    #[inline(always)]
+    fn join_high(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        [a[2], a[3], b[2], b[3]]
+    }
+    #[inline(always)]
+    unsafe fn four_halves(p: [*const u16; 4]) -> [f32; 4] {
+        // SAFETY: the caller's.
+        p.map(|p| unsafe { Self::halves(p) }[0])
+    }
+    #[inline(always)]
+    unsafe fn splat_at(p: *const u32) -> [u32; 4] {
+        // SAFETY: the caller's.
+        [unsafe { p.read_unaligned() }; 4]
     }
 }

@@ -2,6 +2,7 @@
 
 use core::arch::wasm32::*;
 
+use super::quads::Quads;
 use super::vector::{HALF_UNIT, Vector};
 
 /// Four lanes of SIMD128.
@@ -147,5 +148,61 @@ impl Vector for Simd128 {
         let cd = f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(c, d), i32x4_shuffle::<2, 6, 3, 7>(c, d));
         let v = f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd));
         [f32x4_extract_lane::<0>(v), f32x4_extract_lane::<1>(v), f32x4_extract_lane::<2>(v), f32x4_extract_lane::<3>(v)]
+    }
+}
+
+impl Quads for Simd128 {
+    #[inline(always)]
+    fn sub_words(a: v128, b: v128) -> v128 {
+        i32x4_sub(a, b)
+    }
+    #[inline(always)]
+    fn narrow(a: v128, b: v128) -> v128 {
+        i16x8_narrow_i32x4(a, b)
+    }
+    #[inline(always)]
+    fn lower(a: v128, b: v128) -> v128 {
+        i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(a, b)
+    }
+    #[inline(always)]
+    fn upper(a: v128, b: v128) -> v128 {
+        i16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(a, b)
+    }
+    #[inline(always)]
+    fn sub_halves(a: v128, b: v128) -> v128 {
+        i16x8_sub(a, b)
+    }
+    #[inline(always)]
+    fn zip_low(a: v128, b: v128) -> v128 {
+        i32x4_shuffle::<0, 4, 1, 5>(a, b)
+    }
+    #[inline(always)]
+    fn zip_high(a: v128, b: v128) -> v128 {
+        i32x4_shuffle::<2, 6, 3, 7>(a, b)
+    }
+    #[inline(always)]
+    fn join_low(a: v128, b: v128) -> v128 {
+        i64x2_shuffle::<0, 2>(a, b)
+    }
+    #[inline(always)]
+    fn join_high(a: v128, b: v128) -> v128 {
+        i64x2_shuffle::<1, 3>(a, b)
+    }
+    #[inline(always)]
+    unsafe fn four_halves([a, b, c, d]: [*const u16; 4]) -> v128 {
+        // Upper halves of lanes, as in `halves`.
+        // SAFETY: the caller's.
+        let v = unsafe {
+            let v = v128_load16_lane::<1>(u32x4_splat(0), a);
+            let v = v128_load16_lane::<3>(v, b);
+            let v = v128_load16_lane::<5>(v, c);
+            v128_load16_lane::<7>(v, d)
+        };
+        v128_and(i32x4_shr(v, 3), u32x4_splat(0x8FFF_E000))
+    }
+    #[inline(always)]
+    unsafe fn splat_at(p: *const u32) -> v128 {
+        // SAFETY: the caller's.
+        unsafe { v128_load32_splat(p) }
     }
 }

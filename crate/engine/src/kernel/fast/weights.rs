@@ -81,14 +81,7 @@ impl<V: Vector> Weights<V> for Q4 {
     unsafe fn unit(weights: *const u32, scales: *const u8) -> Whole<V> {
         // SAFETY: the caller's.
         let (raw, scale) = unsafe { (V::load_words(weights), V::halves(scales.cast())) };
-        let low = V::splat_words(0x000F_000F);
-        let pairs = [
-            V::and(raw, low),
-            V::and(V::shr::<4>(raw), low),
-            V::and(V::shr::<8>(raw), low),
-            V::and(V::shr::<12>(raw), low),
-        ];
-        Whole { pairs, scale }
+        Whole { pairs: nibbles::<V>(raw), scale }
     }
 
     #[inline(always)]
@@ -125,10 +118,34 @@ impl<V: Vector> Weights<V> for Q8 {
     }
 }
 
+/// Of words the nibbles that lie four bits further left each time, two at a time.
+#[inline(always)]
+pub(super) fn nibbles<V: Vector>(raw: V::I) -> [V::I; 4] {
+    let low = V::splat_words(0x000F_000F);
+    [V::and(raw, low), V::and(V::shr::<4>(raw), low), V::and(V::shr::<8>(raw), low), V::and(V::shr::<12>(raw), low)]
+}
+
 /// The even and the odd bytes of words, as signed halves.
 #[inline(always)]
-fn bytes<V: Vector>(raw: V::I) -> [V::I; 2] {
+pub(super) fn bytes<V: Vector>(raw: V::I) -> [V::I; 2] {
     [V::sar_halves::<8>(V::shl_halves::<8>(raw)), V::sar_halves::<8>(raw)]
+}
+
+/// Of words of small floats twice their values, two at a time as [`nibbles`].
+#[inline(always)]
+pub(super) fn fours<V: Vector>(raw: V::I) -> [V::I; 4] {
+    let low = V::splat_words(0x0F0F_0F0F);
+    let table = V::quarters([0x0302_0100, 0x0C08_0604, 0xFDFE_FF00, 0xF4F8_FAFC]);
+    let [even, odd] = bytes::<V>(V::lookup(table, V::and(raw, low)));
+    let [even_high, odd_high] = bytes::<V>(V::lookup(table, V::and(V::shr::<4>(raw), low)));
+    [even, even_high, odd, odd_high]
+}
+
+/// Two to the power of what is 127 less.
+#[inline(always)]
+pub(super) fn power_of_two<V: Vector>(power: V::I) -> V::F {
+    // A byte of 0 means half of what that of 1 does, which the shift alone would lose; see `format/mxfp4.rs`.
+    V::max(V::of_bits(V::shl::<23>(power)), V::of_bits(V::splat_words(1 << 22)))
 }
 
 /// As q4, through a table of twice the values; an input's scale is half as large.
@@ -145,13 +162,7 @@ impl<V: Vector> Weights<V> for Mxfp4 {
     unsafe fn unit(weights: *const u32, scales: *const u8) -> Whole<V> {
         // SAFETY: the caller's.
         let (raw, power) = unsafe { (V::load_words(weights), V::bytes(scales)) };
-        let low = V::splat_words(0x0F0F_0F0F);
-        let table = V::quarters([0x0302_0100, 0x0C08_0604, 0xFDFE_FF00, 0xF4F8_FAFC]);
-        let [even, odd] = bytes::<V>(V::lookup(table, V::and(raw, low)));
-        let [even_high, odd_high] = bytes::<V>(V::lookup(table, V::and(V::shr::<4>(raw), low)));
-        // A byte of 0 means half of what that of 1 does, which the shift alone would lose; see `format/mxfp4.rs`.
-        let scale = V::max(V::of_bits(V::shl::<23>(power)), V::of_bits(V::splat_words(1 << 22)));
-        Whole { pairs: [even, even_high, odd, odd_high], scale }
+        Whole { pairs: fours::<V>(raw), scale: power_of_two::<V>(power) }
     }
 
     #[inline(always)]

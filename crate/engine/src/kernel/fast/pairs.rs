@@ -1,0 +1,247 @@
+//! Whole numbers as pairs of 16 bits, which every instruction set multiplies and adds up: see `quads.rs`.
+
+use core::hint::black_box;
+
+use super::input;
+use super::multiply::Row;
+use super::path::Norm;
+use super::quads::{self, Quads, scaled};
+use super::weights::{Mxfp4, Q4, Q8, bytes, fours, nibbles, power_of_two};
+use crate::format::{BLOCK, Format};
+
+/// Whole-number weights in blocks of 32.
+trait Whole<V: Quads> {
+    /// Words of a block.
+    const WORDS: usize;
+    /// Bytes of a block's scale.
+    const SCALE: usize;
+    /// What pairs are too large by.
+    const OFFSET: u32;
+    /// Pairs of columns in each word, of which inputs have the first of all lanes, then the second, ...; as many as count are in use.
+    fn pairs(raw: V::I) -> [V::I; 4];
+    /// The scales of four rows.
+    unsafe fn scales(p: [*const u8; 4]) -> V::F;
+}
+
+impl<V: Quads> Whole<V> for Q4 {
+    const WORDS: usize = 4;
+    const SCALE: usize = 2;
+    const OFFSET: u32 = 8;
+
+    #[inline(always)]
+    fn pairs(raw: V::I) -> [V::I; 4] {
+        nibbles::<V>(raw)
+    }
+    #[inline(always)]
+    unsafe fn scales(p: [*const u8; 4]) -> V::F {
+        // SAFETY: the caller's.
+        unsafe { V::four_halves([p[0].cast(), p[1].cast(), p[2].cast(), p[3].cast()]) }
+    }
+}
+
+impl<V: Quads> Whole<V> for Q8 {
+    const WORDS: usize = 8;
+    const SCALE: usize = 2;
+    const OFFSET: u32 = 0;
+
+    #[inline(always)]
+    fn pairs(raw: V::I) -> [V::I; 4] {
+        let [even, odd] = bytes::<V>(raw);
+        [even, odd, even, odd]
+    }
+    #[inline(always)]
+    unsafe fn scales(p: [*const u8; 4]) -> V::F {
+        // SAFETY: the caller's.
+        unsafe { V::four_halves([p[0].cast(), p[1].cast(), p[2].cast(), p[3].cast()]) }
+    }
+}
+
+impl<V: Quads> Whole<V> for Mxfp4 {
+    const WORDS: usize = 4;
+    const SCALE: usize = 1;
+    const OFFSET: u32 = 0;
+
+    #[inline(always)]
+    fn pairs(raw: V::I) -> [V::I; 4] {
+        fours::<V>(raw)
+    }
+    #[inline(always)]
+    unsafe fn scales(p: [*const u8; 4]) -> V::F {
+        // SAFETY: the caller's.
+        let powers = unsafe { [u32::from(*p[0]), u32::from(*p[1]), u32::from(*p[2]), u32::from(*p[3])] };
+        power_of_two::<V>(V::quarters(powers))
+    }
+}
+
+/// Words of a block of an input: sixteen of numbers, what makes up for the weights' offset, and the scale, four times each.
+pub(super) const INPUT: usize = 24;
+/// Lays out `x` as `input.rs` does, for vectors of four lanes.
+#[inline(always)]
+pub(super) fn input<V: Quads>(format: Format, x: &[f32], norm: Norm<'_>, row: &mut [f32], out: &mut [u32]) {
+    let (offset, unit) = match format {
+        Format::Q4 => (8, V::HALVES_UNIT),
+        Format::Q8 => (0, V::HALVES_UNIT),
+        Format::Mxfp4 => (0, 0.5),
+        _ => return input::input::<V>(format, x, norm, row, out),
+    };
+    let x = input::normed::<V>(x, norm, row);
+    for (x, out) in x.chunks_exact(BLOCK).zip(out.chunks_exact_mut(INPUT)) {
+        let (codes, scale) = input::round::<V>(x);
+        let mut sum = V::splat_words(0);
+        let out = out.as_mut_ptr();
+        // Bytes are words that follow each other; the second half of a block's nibbles is in the same words as the first.
+        let places = if format == Format::Q8 { [0, 4, 8, 12] } else { [0, 8, 4, 12] };
+        for half in 0..2 {
+            let codes: *const u32 = codes[16 * half..].as_ptr().cast();
+            // SAFETY: half a block is four vectors, and a block of an input six.
+            unsafe {
+                let (a, b) = (V::load_words(codes), V::load_words(codes.add(4)));
+                let (c, d) = (V::load_words(codes.add(8)), V::load_words(codes.add(12)));
+                sum = V::add_words(sum, V::add_words(V::add_words(a, b), V::add_words(c, d)));
+                let (ab, cd) = (V::narrow(a, b), V::narrow(c, d));
+                V::store_words(out.add(places[2 * half]), V::lower(ab, cd));
+                V::store_words(out.add(places[2 * half + 1]), V::upper(ab, cd));
+            }
+        }
+        // The lanes' sums, not each word's: what a block adds up to is the same.
+        let sum = if offset == 8 { V::sub_words(V::splat_words(0), V::shl::<3>(sum)) } else { V::splat_words(0) };
+        // SAFETY: the same.
+        unsafe {
+            V::store_words(out.add(16), sum);
+            V::store(out.add(20).cast(), V::splat(scale * unit));
+        }
+    }
+}
+
+/// Words of eight rows' block in a panel: sixteen pairs, and the scale.
+pub(super) const UNIT: usize = 8 * 17;
+
+/// Four rows with one input, of `units` blocks.
+#[inline(always)]
+pub(super) unsafe fn one<V: Quads>(format: Format, rows: [Row; 4], input: *const u32, units: usize) -> V::F {
+    // SAFETY: the caller's.
+    unsafe {
+        match format {
+            Format::Q4 => rows_with::<V, Q4>(rows, input, units),
+            Format::Mxfp4 => rows_with::<V, Mxfp4>(rows, input, units),
+            _ => rows_with::<V, Q8>(rows, input, units),
+        }
+    }
+}
+
+/// Unpacks `count` blocks of four rows, from block `from` on, into every second vector of a panel.
+#[inline(always)]
+pub(super) unsafe fn fill<V: Quads>(format: Format, rows: [Row; 4], from: usize, count: usize, panel: *mut u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        match format {
+            Format::Q4 => unpack::<V, Q4>(rows, from, count, panel),
+            Format::Mxfp4 => unpack::<V, Mxfp4>(rows, from, count, panel),
+            _ => unpack::<V, Q8>(rows, from, count, panel),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn rows_with<V: Quads, W: Whole<V>>(rows: [Row; 4], input: *const u32, units: usize) -> V::F {
+    let mut sum = V::splat(0.0);
+    // SAFETY: rows and the input have that many blocks.
+    unsafe {
+        for u in 0..units {
+            let at = input.add(u * INPUT);
+            let x = [V::load_words(at), V::load_words(at.add(4)), V::load_words(at.add(8)), V::load_words(at.add(12))];
+            let first = if W::OFFSET > 0 { V::load_words(at.add(16)) } else { V::splat_words(0) };
+            // No closure: it would be a function of its own, without the features of whoever calls.
+            macro_rules! row {
+                ($r:literal) => {{
+                    let weights = rows[$r].weights.add(u * W::WORDS);
+                    let [a, b, mut c, mut d] = W::pairs(V::load_words(weights));
+                    if W::WORDS == 8 {
+                        [c, d, ..] = W::pairs(V::load_words(weights.add(4)));
+                    }
+                    V::dot(V::dot(V::dot(V::dot(first, a, x[0]), b, x[1]), c, x[2]), d, x[3])
+                }};
+            }
+            let (a, b, c, d) = (row!(0), row!(1), row!(2), row!(3));
+            let total = quads::totals::<V>(a, b, c, d);
+            let scales = [0, 1, 2, 3].map(|r: usize| rows[r].scales.add(u * W::SCALE));
+            sum = scaled::<V>(total, W::scales(scales), at, sum);
+        }
+    }
+    sum
+}
+
+#[inline(always)]
+unsafe fn unpack<V: Quads, W: Whole<V>>(rows: [Row; 4], from: usize, count: usize, panel: *mut u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        for u in 0..count {
+            let (unit, u) = (panel.add(u * UNIT), from + u);
+            for part in 0..W::WORDS / 4 {
+                let words = quads::turned::<V>(&rows, u * W::WORDS + 4 * part);
+                // Written out, as a loop over vectors in an array keeps them in memory.
+                macro_rules! word {
+                    ($j:literal) => {{
+                        let count = 16 / W::WORDS;
+                        let offset = V::splat_words(W::OFFSET << 16 | W::OFFSET);
+                        for (k, pair) in W::pairs(words[$j]).into_iter().enumerate().take(count) {
+                            let pair = if W::OFFSET > 0 { V::sub_halves(pair, offset) } else { pair };
+                            V::store_words(unit.add(8 * (4 * (count * part + k) + $j)), pair);
+                        }
+                    }};
+                }
+                word!(0);
+                word!(1);
+                word!(2);
+                word!(3);
+            }
+            let scales = [0, 1, 2, 3].map(|r: usize| rows[r].scales.add(u * W::SCALE));
+            V::store_words(unit.add(8 * 16), V::bits(W::scales(scales)));
+        }
+    }
+}
+
+/// A panel's blocks with some inputs, added to `sums`; two take less together. Written out, as loops over vectors in arrays keep
+/// them in memory.
+macro_rules! meet {
+    ($name:ident, $count:literal: $($t:literal)*) => {
+        #[inline(always)]
+        pub(super) unsafe fn $name<V: Quads>(
+            panel: *const u32,
+            inputs: [*const u32; $count],
+            count: usize,
+            mut sums: [[V::F; 2]; $count],
+        ) -> [[V::F; 2]; $count] {
+            // Not a number that the compiler knows: unrolled, more vectors would be in use than there are registers.
+            let pairs = black_box(16);
+            // SAFETY: the panel and the inputs have as many blocks.
+            unsafe {
+                for u in 0..count {
+                    let unit = panel.add(u * UNIT);
+                    let mut totals = [[V::splat_words(0); 2]; $count];
+                    let mut q = 0;
+                    while q < pairs {
+                        meet!(@pair totals, unit, inputs, u, q, ($($t)*));
+                        meet!(@pair totals, unit, inputs, u, q + 1, ($($t)*));
+                        q += 2;
+                    }
+                    let scales = V::of_bits(V::load_words(unit.add(8 * 16)));
+                    $(sums[$t][0] = scaled::<V>(totals[$t][0], scales, inputs[$t].add(u * INPUT), sums[$t][0]);)*
+                    let scales = V::of_bits(V::load_words(unit.add(8 * 16 + 4)));
+                    $(sums[$t][1] = scaled::<V>(totals[$t][1], scales, inputs[$t].add(u * INPUT), sums[$t][1]);)*
+                }
+            }
+            sums
+        }
+    };
+    (@pair $totals:ident, $unit:ident, $inputs:ident, $u:ident, $q:expr, ($($t:literal)*)) => {
+        let pairs = [V::load_words($unit.add(8 * ($q))), V::load_words($unit.add(8 * ($q) + 4))];
+        $(
+            let x = V::splat_at($inputs[$t].add($u * INPUT + $q));
+            $totals[$t] = [V::dot($totals[$t][0], pairs[0], x), V::dot($totals[$t][1], pairs[1], x)];
+        )*
+    };
+}
+
+meet!(meet, 1: 0);
+meet!(meet_two, 2: 0 1);
