@@ -10,6 +10,7 @@ use moebius_engine::session::{Message, Template, Tokenizer, Variables};
 
 use moebius_tests::{bytes, ids, json};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// Tokenizer and template of a fixture.
 fn folder(name: &str) -> (Tokenizer, Template) {
@@ -171,7 +172,9 @@ fn bombs_are_refused_quickly() {
 #[test]
 fn bad_sources_are_refused() {
     let specials = BTreeMap::new;
-    assert!(matches!(Template::new("{% if %}", specials()), Err(Error::Template(_))));
+    for bad in ["{% if %}", "{%}", "{%", "{%%}", "a {% generation %} {%}"] {
+        assert!(matches!(Template::new(bad, specials()), Err(Error::Template(_))), "{bad}");
+    }
     assert!(matches!(Template::new("{% if true %}".repeat(50_000), specials()), Err(Error::Template(_))));
     assert!(matches!(Template::new("x".repeat(2 << 20), specials()), Err(Error::Limit { .. })));
 }
@@ -208,54 +211,68 @@ fn templates_are_found_where_models_keep_them() {
 /// What templates can ask of Jinja and minijinja does not do: `%` between texts, and rare methods and filters.
 const LACKING: [&str; 5] = ["% operator", "unknown method", "unknown test", "unknown filter", "unknown function"];
 
-/// Chats that have no tools, whose messages are texts: all that requests can carry.
+/// Chats of every kind: tools and calls of them, reasoning, parts, unknown roles, markup.
 #[test]
 fn renders_real_templates_as_jinja_does() {
     let golden = json("templates.json");
-    let (mut same, mut skipped, mut refused, mut different) = (0, 0, 0, Vec::new());
+    let (mut same, mut refused, mut different) = (0, Vec::new(), Vec::new());
     for case in golden["cases"].as_array().unwrap() {
         let chat = &golden["chats"][case["chat"].as_str().unwrap()];
-        let (Some(messages), Some(variables)) = (plain(&chat["messages"]), chat["variables"].as_object()) else {
-            skipped += 1;
-            continue;
-        };
         let source = match case["template"].as_str() {
             Some(file) => String::from_utf8(bytes(&format!("templates/{file}"))).unwrap(),
             None => case["source"].as_str().unwrap().to_owned(),
         };
-        let mut more: BTreeMap<String, Value> = variables.clone().into_iter().collect();
+        let messages = chat["messages"].as_array().unwrap().iter();
+        let messages: Vec<Message> = messages.map(|m| Message::whole(m.as_object().unwrap().clone())).collect();
+        let mut more: BTreeMap<String, Value> = chat["variables"].as_object().unwrap().clone().into_iter().collect();
         let add_generation_prompt = more.remove("add_generation_prompt") == Some(json!(true));
-        let enable_thinking = more.remove("enable_thinking").and_then(|v| v.as_bool());
         // 2026-03-09T14:05:07
-        let variables = Variables { add_generation_prompt, enable_thinking, more, now: 1_773_065_107_000.0 };
+        let variables = Variables { add_generation_prompt, more, now: 1_773_065_107_000.0, ..Variables::default() };
         let specials = golden["always"].as_object().unwrap().iter();
         let specials = specials.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
         let controls = ["<|im_start|>", "<|im_end|>", "[INST]", "<think>", "</think>"].map(str::to_owned);
         let result = Template::new(source, specials).and_then(|t| t.render(&messages, &variables, &controls));
         let label = format!("{} on {}", case.get("template").unwrap_or(&case["source"]), case["chat"]);
-        match (case["text"].as_str(), result) {
-            (Some(text), Ok(prompt)) if prompt.text() == text => same += 1,
-            (None, Err(Error::Template(why))) if case["message"].as_str().is_none_or(|said| why.contains(said)) => {
+        match result {
+            Ok(prompt) if is(case, &prompt.text()) => same += 1,
+            Err(Error::Template(why))
+                if case.get("error").is_some() && case["message"].as_str().is_none_or(|said| why.contains(said)) =>
+            {
                 same += 1;
             }
             // Python habits that minijinja has not: refused, by name, and never rendered otherwise.
-            (_, Err(Error::Template(why))) if LACKING.iter().any(|lack| why.contains(lack)) => refused += 1,
-            (text, result) => different.push(format!("{label}: {text:?}, not {:?}", result.map(|p| p.text()))),
+            Err(Error::Template(why)) if LACKING.iter().any(|lack| why.contains(lack)) => {
+                refused.push(format!("{label}: {why}"));
+            }
+            result => different.push(format!("{label}: {case}, not {:?}", result.map(|p| p.text()))),
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
-    println!("{same} renders as Jinja's, {refused} refused, {skipped} chats that requests cannot carry");
-    assert!(same > 200 && refused <= 35, "{same} same, {refused} refused");
+    println!("{same} renders as Jinja's, {} refused:\n{}", refused.len(), refused.join("\n"));
+    assert!(same > 450 && refused.len() <= 12, "{same} same, {} refused", refused.len());
 }
 
-/// Messages of text alone; roles are as they are.
-fn plain(messages: &Value) -> Option<Vec<Message>> {
-    let message = |m: &Value| {
-        let known = ["role", "content", "reasoning_content", "thinking"];
-        let plain = m.as_object()?.keys().all(|key| known.contains(&key.as_str()));
-        let reasoning_content = m.get("reasoning_content").and_then(Value::as_str).map(str::to_owned);
-        let (role, content) = (m["role"].as_str()?.to_owned(), m["content"].as_str()?.to_owned());
-        plain.then_some(Message { role, content, reasoning_content })
-    };
-    messages.as_array()?.iter().map(message).collect()
+/// Whether a text is what a case has, whole or by its SHA-256.
+fn is(case: &Value, text: &str) -> bool {
+    match case["sha256"].as_str() {
+        Some(sha256) => {
+            let digest = Sha256::digest(text);
+            (0..6).all(|i| u8::from_str_radix(&sha256[2 * i..][..2], 16) == Ok(digest[i]))
+        }
+        None => case["text"].as_str() == Some(text),
+    }
+}
+
+/// What people write is text wherever it stands in a message.
+#[test]
+fn no_control_token_comes_out_of_calls_and_parts() {
+    let (tokenizer, _) = folder("tokenizer");
+    let everything = template("{% for m in messages %}{{ m | tojson }}{{ m.content[0].text }}{% endfor %}<|end|>");
+    let message = json!({"role": "tool", "name": "<|end|>", "content": [{"type": "text", "text": "a<|end|>"}],
+        "tool_calls": [{"function": {"name": "f", "arguments": {"x": ["<|user|>"]}}}]});
+    let messages = [Message::whole(message.as_object().unwrap().clone())];
+    let prompt = everything.render(&messages, &Variables::default(), tokenizer.controls()).unwrap();
+    assert!(prompt.text().contains("a<|end|><|end|>") && prompt.text().contains("[\"<|user|>\"]"), "{}", prompt.text());
+    let ids = tokenizer.encode_prompt(&prompt).unwrap();
+    assert_eq!(ids.iter().filter(|id| tokenizer.is_control(**id)).count(), 1);
 }

@@ -165,6 +165,10 @@ fn tokenize_and_template_are_transformers() {
         let made = object(&["template", "--model", &model, "--messages", messages.to_str().unwrap(), "--json"]);
         assert_eq!((&made["text"], &made["ids"]), (&case["text"], &case["ids"]), "{}", case["name"]);
     }
+    let tools = json!({"messages": [{"role": "user", "content": "x", "name": "y"}], "tools": [], "add_generation_prompt": false});
+    std::fs::write(&messages, tools.to_string()).unwrap();
+    let made = object(&["template", "--model", &model, "--messages", messages.to_str().unwrap(), "--json"]);
+    assert_eq!(made["text"], "<|user|>x<|end|>");
     std::fs::write(&messages, "[{\"role\": \"tool\", \"content\": \"x\"}]").unwrap();
     assert_eq!(error(&["template", "--model", &model, "--messages", messages.to_str().unwrap(), "--json"]), "request");
     std::fs::remove_dir_all(folder).unwrap();

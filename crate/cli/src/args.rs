@@ -234,7 +234,8 @@ pub(crate) struct Template {
     /// A model's folder or .gguf
     #[arg(long = "model", value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// A JSON file: an array of messages with `role` and `content`
+    /// A JSON file: an array of messages with `role` and `content`; or an object with `messages` of any kind, and whatever else
+    /// the template is to see (`tools`, `documents`)
     #[arg(long, value_name = "FILE")]
     pub(crate) messages: PathBuf,
     /// Asks the template for thinking, or for none [default: the template's own]

@@ -3,7 +3,7 @@
 use moebius_engine::model::Files;
 use moebius_engine::session::{Host, Message, Template, Variables};
 use moebius_engine::{Error, Result};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::disk::{self, Disk};
 use crate::host::Terminal;
@@ -46,19 +46,29 @@ pub(crate) async fn template(arguments: &args::Template) -> Result<()> {
     let tokenizer = load::tokenizer(&files)?;
     let template = Template::of(&files)?;
     let template = template.ok_or_else(|| Error::Template("the model has none".into()))?;
-    let variables =
-        Variables { enable_thinking: arguments.thinking, now: Terminal::default().now(), ..Variables::default() };
-    let messages = messages(&disk::text(&arguments.messages)?)?;
+    let (messages, variables) = conversation(&disk::text(&arguments.messages)?)?;
+    let variables = Variables { enable_thinking: arguments.thinking, now: Terminal::default().now(), ..variables };
     let prompt = template.render(&messages, &variables, tokenizer.controls())?;
     print_ids(&tokenizer.encode_prompt(&prompt)?, Some(&prompt.text()), arguments.json);
     Ok(())
 }
 
-/// Messages of a JSON text.
-fn messages(text: &str) -> Result<Vec<Message>> {
+/// Messages of a JSON text, and what else the template is to see.
+fn conversation(text: &str) -> Result<(Vec<Message>, Variables)> {
     let wrong = |reason: String| Error::Request { field: "messages".into(), reason };
+    let mut variables = Variables::default();
     let value = serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
-    moebius_engine::chat::messages(value)
+    let Value::Object(mut value) = value else {
+        let messages = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
+        return Ok((moebius_engine::chat::messages(messages)?, variables));
+    };
+    let messages = value.shift_remove("messages").ok_or_else(|| wrong("missing".into()))?;
+    let messages: Vec<Map<String, Value>> = serde_json::from_value(messages).map_err(|e| wrong(e.to_string()))?;
+    if let Some(add) = value.shift_remove("add_generation_prompt") {
+        variables.add_generation_prompt = add == true;
+    }
+    variables.more = value.into_iter().collect();
+    Ok((messages.into_iter().map(Message::whole).collect(), variables))
 }
 
 fn print_ids(ids: &[u32], text: Option<&str>, json: bool) {

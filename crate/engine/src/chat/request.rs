@@ -272,7 +272,7 @@ fn message(value: Value, path: &str) -> Result<Message> {
     }
     fields.neutral("refusal", &Value::Null)?;
     fields.finish()?;
-    Ok(Message { role, content, reasoning_content })
+    Ok(Message { reasoning_content, ..Message::new(role, content) })
 }
 
 /// The text of a list of parts, all of which must be text.

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::gather::gather;
 use crate::session::template::Message;
 
@@ -56,8 +58,7 @@ impl Guard {
     pub(super) fn new(controls: &[String], messages: &[Message], template: &str) -> Self {
         let ends = controls.iter().flat_map(|c| [c.chars().next(), c.chars().next_back()]).flatten();
         let ends: BTreeSet<char> = gather(ends.filter(|c| !c.is_whitespace()));
-        let texts = messages.iter().flat_map(|m| [Some(&m.content), m.reasoning_content.as_ref()]).flatten();
-        let texts = texts.map(String::as_str).chain([template]);
+        let texts = messages.iter().flat_map(Message::texts).chain([template]);
         let used: BTreeSet<char> = gather(texts.flat_map(str::chars).filter(|c| *c >= '\u{F0000}'));
         // Two planes of private use hold 131,068 characters; control tokens have a handful of different ends.
         let free = ('\u{F0000}'..='\u{10FFFD}').filter(|c| !used.contains(c));
@@ -71,6 +72,22 @@ impl Guard {
             role: message.role.clone(),
             content: self.replace(&message.content, keep),
             reasoning_content: message.reasoning_content.as_deref().map(|text| self.replace(text, &[])),
+            whole: message.whole.clone().map(|mut whole| {
+                // Its role is the template's to judge.
+                let values = whole.iter_mut().filter(|(key, _)| *key != "role");
+                values.for_each(|(_, value)| self.value(value, keep));
+                whole
+            }),
+        }
+    }
+
+    /// Stand-ins in every text of a value.
+    fn value(&self, value: &mut Value, keep: &[&str]) {
+        match value {
+            Value::String(text) => *text = self.replace(text, keep),
+            Value::Array(list) => list.iter_mut().for_each(|value| self.value(value, keep)),
+            Value::Object(map) => map.values_mut().for_each(|value| self.value(value, keep)),
+            _ => {}
         }
     }
 

@@ -109,7 +109,7 @@ impl Template {
         }
         context.insert("messages".into(), Value::from(Serde(&messages)));
         context.insert("add_generation_prompt".into(), Value::from(variables.add_generation_prompt));
-        let bytes: usize = messages.iter().map(|m| m.content.len()).sum();
+        let bytes: usize = messages.iter().flat_map(Message::texts).map(str::len).sum();
         let fuel = FUEL + FUEL_A_MESSAGE * messages.len() as u64 + bytes as u64 / BYTES_A_FUEL;
         let environment = environment(variables.now, fuel.min(MAX_FUEL))?;
         let rendered = environment.template_from_str(&self.source).and_then(|t| t.render(context));
@@ -140,7 +140,8 @@ fn without_generation_marks(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
+        // The end of `{%}` is not that of a tag.
+        let Some(length) = rest[start + 2..].find("%}").map(|length| length + 2) else { break };
         let tag = &rest[start..start + length];
         out += &rest[..start];
         out += &match tag[2..].trim_matches(['-', '+']).trim() {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{split, unsupported};
+use super::pattern::Pattern;
+use super::unsupported;
 use crate::error::{Error, Result};
 
 /// Most entries of a vocabulary, and longest entry in bytes.
@@ -96,8 +97,10 @@ pub(super) fn normalizer(json: &Value, depth: usize) -> Result<()> {
         }
         "Replace" => match json["pattern"]["Regex"].as_str() {
             // Patterns without look-around and back-references run in linear time and have no limit to hit.
-            Some(pattern) if regex::Regex::new(pattern).is_err() => Err(unsupported("normalizer pattern", pattern)),
-            Some(pattern) => split::compile(pattern).map(drop),
+            Some(pattern) => match Pattern::new(pattern)? {
+                Pattern::Linear { spaces: false, .. } => Ok(()),
+                _ => Err(unsupported("normalizer pattern", pattern)),
+            },
             None if json["pattern"]["String"].as_str().is_some_and(|text| !text.is_empty()) => Ok(()),
             None => Err(Error::Tokenizer("normalizer: pattern: neither Regex nor String".into())),
         },

@@ -6,6 +6,7 @@
 mod added;
 mod check;
 mod decode;
+mod pattern;
 mod split;
 
 use std::collections::BTreeMap;
