@@ -1,10 +1,12 @@
-// Token embedding: x[t] = scale · table[tokens[t]]. An invocation decodes a block of 32 columns.
+// Token embedding: x[t] = scale · table[tokens[t]], of tokens that the table has. An invocation decodes a block of 32 columns.
 #import format
 #import planes
 
 struct Params {
     width: u32,
     scale: f32,
+    first: u32,
+    rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -16,10 +18,11 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let b = id.x;
-    if (32u * b >= params.width) {
+    // Of a token before the first row this is more than there are rows.
+    let row = tokens[id.y] - params.first;
+    if (32u * b >= params.width || row >= params.rows) {
         return;
     }
-    let row = tokens[id.y];
     let scale = block_scale(row, b, params.width);
     let v = weight_block(row, b, params.width);
     let at = id.y * params.width + 32u * b;

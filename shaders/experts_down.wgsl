@@ -16,6 +16,8 @@ struct Params {
     weights: u32,
     scales: u32,
     bias: u32,
+    outputs: u32,
+    first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,7 +25,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> chosen: array<vec2<u32>>; // [T, k]: expert, bits of its weight
 @group(0) @binding(3) var<storage, read> slots: array<u32>; // [E]
 @group(0) @binding(4) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, H]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [T, outputs]
 
 // Nothing is normed here.
 fn norm_pair(b: u32, j: u32) -> Pair {
@@ -64,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (lane_of(local) != 0u) {
         return;
     }
-    let dest = group.y * params.hidden;
+    let dest = group.y * params.outputs + params.first;
     for (var i = 0u; i < 4u && first + i < params.hidden; i++) {
         y[dest + first + i] += total[i];
     }

@@ -17,6 +17,8 @@ struct Params {
     eps: f32,
     bias: u32,
     limit: f32,
+    outputs: u32,
+    first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,7 +27,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> sorted: array<u32>; // [E + 1 + T·k]: see experts_sort
 @group(0) @binding(4) var<storage, read> slots: array<u32>; // [E]
 @group(0) @binding(5) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
-@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, k, N or N/2]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, k, outputs]
 
 override NORM: bool = false;
 override GATED: bool = false;
@@ -42,9 +44,9 @@ fn put_gated(dest: u32, row: u32, gate: f32, up: f32) {
     }
 }
 
-// Where the outputs of a pair start.
+// Where the outputs of a pair start that are made here.
 fn dest_of(pair: u32) -> u32 {
-    return pair * select(params.rows, params.rows >> 1u, GATED);
+    return pair * params.outputs + params.first;
 }
 
 #ifdef subgroups

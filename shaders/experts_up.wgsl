@@ -19,6 +19,8 @@ struct Params {
     norm: u32,
     bias: u32,
     limit: f32,
+    outputs: u32,
+    first: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -27,7 +29,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> chosen: array<vec2<u32>>; // [T, k]: expert, bits of its weight
 @group(0) @binding(4) var<storage, read> slots: array<u32>; // [E]
 @group(0) @binding(5) var<storage, read> pool: array<vec4<u32>>; // records of `stride` words
-@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, k, I]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [T, k, outputs]
 
 override NORM: bool = false;
 
@@ -50,7 +52,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (lane_of(local) != 0u) {
         return;
     }
-    let dest = pair * params.width;
+    let dest = pair * params.outputs + params.first;
     if (first < params.width) {
         y[dest + first] = swiglu(total.x + bias_at(gate0), total.y + bias_at(gate0 + 1u), params.limit);
     }

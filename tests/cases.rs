@@ -139,9 +139,13 @@ fn widths(format: Format, whole: &[usize], any: &[usize]) -> Vec<usize> {
 fn embed(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for width in widths(format, &[32, 256, 2080], &[1, 31, 33, 66]) {
-        let p = kernel::Embed { width: width as u32, scale: if width == 33 { 0.75 } else { 1.0 } };
-        let case = Case::new(&kernel::EMBED, &p, 4, format!("width {width}")).format(format).words(&[4, 0, 10, 4]);
-        cases.push(case.matrix(r, 11, width).output(4 * width));
+        // Of a table of its own, and of rows 2 to 12 of a larger one.
+        for first in [0, 2] {
+            let scale = if width == 33 { 0.75 } else { 1.0 };
+            let p = kernel::Embed { width: width as u32, scale, first, rows: 11 };
+            let case = Case::new(&kernel::EMBED, &p, 4, format!("width {width} from {first}")).format(format);
+            cases.push(case.words(&[4, first, 12, 1]).matrix(r, 11, width).output(4 * width));
+        }
     }
     if format.row_scales(256) > 0 {
         cases.push(every_code(format, r));
@@ -161,7 +165,8 @@ fn every_code(format: Format, r: &mut Random) -> Case {
         let powers: Vec<u8> = (0..88).map(|i| 2 + (i * 250 / 87) as u8).collect();
         scales = powers.chunks(4).map(|p| u32::from_le_bytes([p[0], p[1], p[2], p[3]])).collect();
     }
-    let case = Case::new(&kernel::EMBED, &kernel::Embed { width: 256, scale: 1.0 }, 4, "every code").format(format);
+    let p = kernel::Embed { width: 256, scale: 1.0, first: 0, rows: 11 };
+    let case = Case::new(&kernel::EMBED, &p, 4, "every code").format(format);
     case.words(&[4, 0, 10, 4]).words(&words).words(&scales).output(4 * 256)
 }
 

@@ -45,7 +45,7 @@ impl Device for Untouched {
     }
 
     fn limits(&self) -> Limits {
-        Limits { binding: self.binding, workgroups: 1, ahead: 1, cache: Format::F32 }
+        Limits { binding: self.binding, workgroups: 1, chunk: 64, ahead: 1, cache: Format::F32 }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer, Error> {
@@ -88,11 +88,16 @@ fn models() -> Vec<String> {
 
 #[test]
 fn what_no_buffer_holds_is_refused_before_any_is_made() {
-    match refuse(&folder("qwen3_moe"), 10_000) {
-        Error::Limit { what, limit: 10_000, value } => {
-            assert!(what.contains("model.embed_tokens.weight") && value == 320 * 96 * 2, "{what}: {value}");
+    // Not even a few rows of the embedding; then of the experts, whose rows are few, no share.
+    for (binding, name, bytes) in
+        [(100, "model.embed_tokens.weight", 320 * 96 * 2), (10_000, "layers.0.mlp.experts", 12_288)]
+    {
+        match refuse(&folder("qwen3_moe"), binding) {
+            Error::Limit { what, limit, value } => {
+                assert!(what.contains(name) && limit == binding && value == bytes, "{what}: {value}");
+            }
+            other => panic!("{other}"),
         }
-        other => panic!("{other}"),
     }
 }
 

@@ -135,6 +135,30 @@ fn the_gpu_agrees_with_transformers() {
     table::check(MODELS.map(row).into());
 }
 
+/// A GPU of its own takes more of a prompt at once, and shares attention out: neither is to be seen in what it says.
+#[test]
+fn a_gpu_of_its_own_reads_longer_chunks() {
+    let Some(mut gpu) = adapter::gpu("a_gpu_of_its_own_reads_longer_chunks") else { return };
+    gpu.software = true;
+    let before = gpu.limits().chunk;
+    gpu.software = false;
+    let chunk = gpu.limits().chunk;
+    assert!(chunk > before);
+    let (cpu, gpu): (Rc<dyn Device>, Rc<dyn Device>) = (Rc::new(Cpu), Rc::new(gpu));
+    for name in ["qwen3_moe", "deepseek_v3_lite"] {
+        let text = ids(&json(&format!("{name}/golden.json"))["excerpt"]["ids"]);
+        let text: Vec<u32> = text.iter().copied().cycle().take(chunk).collect();
+        let last = |device: &Rc<dyn Device>, chunk| {
+            let mut run = Run::new(load(&folder(name), device.clone(), Precision::Stored), chunk);
+            run.play(&text).pop().unwrap()
+        };
+        let want: Vec<f64> = last(&cpu, 16).into_iter().map(f64::from).collect();
+        let apart = difference(&want, &last(&gpu, chunk));
+        println!("{name}: {apart:.1e} deviations in chunks of {chunk}");
+        assert!(apart <= LOGITS, "{name}: {apart}");
+    }
+}
+
 /// What keys and values in f16 may change: they are rounded to 11 bits.
 const CACHE: f64 = 2e-2;
 

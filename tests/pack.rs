@@ -48,7 +48,8 @@ fn large() -> Memory {
 
 /// Both planes of a matrix.
 fn planes(model: &Model, matrix: &Matrix) -> [Vec<u8>; 2] {
-    [&matrix.weights, &matrix.scales].map(|b| pollster::block_on(model.device.read(b, 0, b.bytes())).unwrap())
+    let slab = matrix.whole();
+    [&slab.weights, &slab.scales].map(|b| pollster::block_on(model.device.read(b, 0, b.bytes())).unwrap())
 }
 
 /// Checks what the manifest's documentation promises of files. Bytes of each tensor of the shards.

@@ -1,5 +1,6 @@
 //! Runs a loaded model over tokens: the logits of every position, in chunks of any size.
 
+use moebius_engine::Result;
 use moebius_engine::model::{Cache, Forward, Logits, Model};
 
 /// A model with its cache and forward pass.
@@ -14,11 +15,15 @@ pub(crate) struct Run {
 impl Run {
     /// Compiles `model` for chunks of up to `chunk` tokens.
     pub(crate) fn new(model: Model, chunk: usize) -> Self {
+        Run::compile(model, chunk).unwrap()
+    }
+
+    /// The same, if it can be.
+    pub(crate) fn compile(model: Model, chunk: usize) -> Result<Self> {
         let device = model.device.clone();
-        let cache = Cache::new(device.as_ref(), &model.spec, model.context, model.cache).unwrap();
-        let forward = Forward::compile(&model, &cache, chunk, Logits::All);
-        let forward = pollster::block_on(forward).unwrap();
-        Run { model, cache, forward, position: 0 }
+        let cache = Cache::new(device.as_ref(), &model.spec, model.context, model.cache)?;
+        let forward = pollster::block_on(Forward::compile(&model, &cache, chunk, Logits::All))?;
+        Ok(Run { model, cache, forward, position: 0 })
     }
 
     /// Goes back to the start: the next tokens are the first.

@@ -39,7 +39,7 @@ const SLIPS: [(&str, &str); 8] = [
     ("total +=", "total ="),
     ("(*sums)[0] +=", "(*sums)[0] ="),
     ("s.at[i] =", "s.at[0] ="),
-    ("at += firsts", "at = firsts"),
+    ("at += lower", "at = lower"),
     ("x[at + c + n] =", "x[at + c] ="),
     ("y[id.x] =", "y[id.x + 1u] ="),
 ];

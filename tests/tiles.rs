@@ -32,7 +32,8 @@ fn load(source: &dyn Source) -> Model {
 
 /// Both planes of a matrix.
 fn planes(model: &Model, matrix: &Matrix) -> [Vec<u8>; 2] {
-    [&matrix.weights, &matrix.scales].map(|b| pollster::block_on(model.device.read(b, 0, b.bytes())).unwrap())
+    let slab = matrix.whole();
+    [&slab.weights, &slab.scales].map(|b| pollster::block_on(model.device.read(b, 0, b.bytes())).unwrap())
 }
 
 /// The fixture with other tensors and another configuration.

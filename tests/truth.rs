@@ -161,13 +161,17 @@ fn experts_have_biases_and_limits() {
         norm: 0,
         bias: 4,
         limit: 2.0,
+        outputs: 1,
+        first: 0,
     };
     let chosen = vec![0, 0.5f32.to_bits()];
     let buffers = [words(&[1.5, -2.0]), vec![0; 2], chosen.clone(), vec![0], record.clone(), vec![0]];
     let got = last(&kernel::EXPERTS_UP, Some(Format::F32), &up, 1, &buffers);
     near(&got, &[2.0 / (1.0 + (-1.702f64 * 2.0).exp()) * (-2.0 + 1.0)], 1e-6);
 
-    let down = kernel::ExpertsDown { hidden: 2, width: 1, chosen: 1, stride: 12, weights: 0, scales: 4, bias: 8 };
+    let (hidden, outputs, first) = (2, 2, 0);
+    let down =
+        kernel::ExpertsDown { hidden, width: 1, chosen: 1, stride: 12, weights: 0, scales: 4, bias: 8, outputs, first };
     let buffers = [words(&[1.5]), chosen, vec![0], record, words(&[1.0, 1.0])];
     let got = last(&kernel::EXPERTS_DOWN, Some(Format::F32), &down, 1, &buffers);
     near(&got, &[1.0 + 0.5 * (3.0 + 3.0), 1.0 + 0.5 * 0.25], 1e-6);

@@ -36,6 +36,7 @@
  * @property {boolean} thinking whether its template can switch visible reasoning on and off
  * @property {number} bytes weights on the device
  * @property {boolean} streamed not everything has arrived yet: experts come while it answers
+ * @property {number} bytesPerToken those of them that a token reads
  * @property {{family: string, attention: 'latent' | 'grouped', layers: number, hidden: number, vocab: number,
  *   experts: number, active: number}} spec `experts` a layer and how many of them are `active` for a token; both 0 for a
  *   dense model
@@ -91,7 +92,7 @@
 
 /**
  * Every code a {@link MoebiusError} can have, and whether trying the same thing again can help.
- * The first twelve are the engine's own; the others belong to the page.
+ * The first thirteen are the engine's own; the others belong to the page.
  */
 export const CODES = Object.freeze({
   file: true,
@@ -104,6 +105,7 @@ export const CODES = Object.freeze({
   template: false,
   tokenizer: false,
   request: false,
+  memory: true,
   device: true,
   device_lost: true,
   aborted: true,

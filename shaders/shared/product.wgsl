@@ -17,6 +17,7 @@ struct Params {
     y_step: u32,
     bias: u32,
     scale: f32,
+    first: u32,
 }
 
 override BIAS: bool = false;
@@ -28,10 +29,11 @@ fn put_one(dest: u32, row: u32, v: f32) {
     }
     var value = v;
     if (BIAS) {
-        value += bias[row];
+        value += bias[params.first + row];
     }
     value *= params.scale;
-    y[dest + row] = select(value, y[dest + row] + value, params.accumulate == 1u);
+    let at = dest + params.first + row;
+    y[at] = select(value, y[at] + value, params.accumulate == 1u);
 }
 
 // The output of a gate and its up, likewise.

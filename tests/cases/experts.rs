@@ -35,6 +35,11 @@ fn expert_sizes(format: Format) -> Vec<(usize, usize, usize)> {
     sizes
 }
 
+/// Outputs that another launch makes: none, or some before and some behind.
+fn spare(tokens: usize) -> usize {
+    if tokens.is_multiple_of(2) { 6 } else { 0 }
+}
+
 const SLOTS: [u32; 6] = [3, 0, 5, 1, 4, 2];
 
 fn chosen(tokens: usize, r: &mut Random) -> Vec<u32> {
@@ -47,6 +52,7 @@ fn chosen(tokens: usize, r: &mut Random) -> Vec<u32> {
 pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (hidden, width, tokens) in expert_sizes(format) {
+        let spare = spare(tokens);
         let layout = ExpertLayout::new(format, format, hidden, width, true).unwrap_or_else(|e| panic!("{e}"));
         let p = kernel::ExpertsUp {
             hidden: hidden as u32,
@@ -59,12 +65,14 @@ pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
             norm: u32::from(tokens != 2),
             bias: if tokens == 2 { layout.up_bias as u32 } else { 0 },
             limit: if tokens == 2 { 3.0 } else { 0.0 },
+            outputs: (width + spare) as u32,
+            first: spare as u32 / 2,
         };
         let name = format!("hidden {hidden} width {width} tokens {tokens}");
         let case = Case::new(&kernel::EXPERTS_UP, &p, tokens, name).format(format);
         let case = case.floats(&r.floats(tokens * hidden, 1.0)).floats(&r.floats(hidden, 1.0));
         let case = case.words(&chosen(tokens, r)).words(&SLOTS);
-        cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(tokens * 3 * width));
+        cases.push(case.words(&pool(format, &layout, hidden, width, &SLOTS, r)).output(tokens * 3 * (width + spare)));
     }
     cases
 }
@@ -76,6 +84,8 @@ pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
         let layout = ExpertLayout::new(format, format, hidden, width, true).unwrap_or_else(|e| panic!("{e}"));
         for up in [true, false] {
             let (rows, cols) = if up { (2 * width, hidden) } else { (hidden, width) };
+            let spare = spare(tokens);
+            let (inputs, outputs) = if up { (tokens, width + spare) } else { (3 * tokens, hidden + spare) };
             let p = kernel::ExpertsMatmul {
                 rows: rows as u32,
                 cols: cols as u32,
@@ -89,9 +99,10 @@ pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
                 eps: 1e-5,
                 bias: if tokens == 1 { 0 } else { [layout.down_bias, layout.up_bias][usize::from(up)] as u32 },
                 limit: if tokens == 2 { 3.0 } else { 0.0 },
+                outputs: outputs as u32,
+                first: spare as u32 / 2,
             };
             let name = format!("hidden {hidden} width {width} tokens {tokens} up {up}");
-            let (inputs, outputs) = if up { (tokens, width) } else { (3 * tokens, hidden) };
             let case = Case::new(&kernel::EXPERTS_MATMUL, &p, tokens, name).format(format);
             let case = case.floats(&r.floats(inputs * cols, 1.0)).floats(&r.floats(cols, 1.0));
             let case = case.words(&sorted(&chosen(tokens, r))).words(&SLOTS);
@@ -136,6 +147,7 @@ pub(super) fn combine(r: &mut Random) -> Vec<Case> {
 pub(super) fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (hidden, width, tokens) in expert_sizes(format) {
+        let spare = spare(tokens);
         let layout = ExpertLayout::new(format, format, hidden, width, true).unwrap_or_else(|e| panic!("{e}"));
         let p = kernel::ExpertsDown {
             hidden: hidden as u32,
@@ -145,12 +157,14 @@ pub(super) fn experts_down(format: Format, r: &mut Random) -> Vec<Case> {
             weights: layout.down_weights as u32,
             scales: layout.down_scales as u32,
             bias: if tokens == 2 { layout.down_bias as u32 } else { 0 },
+            outputs: (hidden + spare) as u32,
+            first: spare as u32 / 2,
         };
         let name = format!("hidden {hidden} width {width} tokens {tokens}");
         let case = Case::new(&kernel::EXPERTS_DOWN, &p, tokens, name).format(format);
         let case = case.floats(&r.floats(tokens * 3 * width, 1.0)).words(&chosen(tokens, r)).words(&SLOTS);
         let case = case.words(&pool(format, &layout, hidden, width, &SLOTS, r));
-        cases.push(case.updated(&r.floats(tokens * hidden, 1.0)));
+        cases.push(case.updated(&r.floats(tokens * (hidden + spare), 1.0)));
     }
     cases
 }

@@ -45,6 +45,8 @@ fn products(
         for &(rows, tokens, accumulate, spare, norm, gated) in shapes {
             // One sum of hundreds may all but cancel, and bounds follow the largest: more rows, and one is large.
             let rows = if cols > 100 { rows + 8 } else { rows };
+            // Where tokens lie apart, other launches make what is between.
+            let first = spare / 2;
             let (x_stride, y_stride) = (cols + spare, (rows >> gated) + spare);
             let p = kernel::Matmul {
                 x_stride: x_stride as u32,
@@ -55,6 +57,7 @@ fn products(
                 gated,
                 bias: u32::from(gated == 0 && accumulate == 0),
                 scale: if spare > 0 { 0.25 } else { 1.0 },
+                first: first as u32,
                 ..kernel::Matmul::plain(rows as u32, cols as u32)
             };
             let name = format!(
@@ -66,7 +69,7 @@ fn products(
             }
             case = case.floats(&r.floats(x_stride * tokens, 1.0)).floats(&r.floats(cols, 1.0));
             case = case.matrix(r, rows, cols).updated(&r.floats(y_stride * tokens, 1.0));
-            cases.push(case.floats(&r.floats(rows, 1.0)));
+            cases.push(case.floats(&r.floats(first + rows, 1.0)));
         }
         cases.extend([(1, 4, 9, 1), (3, 5, 17, 2), (2, 66, 40, 37)].map(|sizes| batch(kernel, format, cols, sizes, r)));
     }

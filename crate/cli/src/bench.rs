@@ -5,8 +5,8 @@ mod probe;
 
 use moebius_engine::Result;
 use moebius_engine::device::Traffic;
-use moebius_engine::model::{Counts, Experts, FfnWeights, Model};
-use moebius_engine::session::{CHUNK, Next, Request, Sampling, Session};
+use moebius_engine::model::Counts;
+use moebius_engine::session::{Next, Request, Sampling, Session};
 use serde_json::{Value, json};
 
 use crate::host::Terminal;
@@ -25,7 +25,7 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
         None => None,
     };
     let probe = probe(model.device.as_ref()).await?;
-    let (device, bytes) = (model.device.name(), bytes_a_token(&model));
+    let (device, bytes) = (model.device.name(), model.bytes_per_token());
     let mut session = Session::new(model).await?;
     let text = text.as_deref();
     let mut runs = Vec::new();
@@ -52,7 +52,7 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
     }
     // Of a token, and of the chunk of a prompt that is read at once.
     let mut tables = Vec::new();
-    for tokens in [1, CHUNK].into_iter().filter(|_| arguments.kernels) {
+    for tokens in [1, session.chunk()].into_iter().filter(|_| arguments.kernels) {
         tables.push((tokens, kernels::kernels(&session.model, arguments.prompt[0], tokens).await?));
     }
     let (launches, traffic) = (session.launches(), traffic(&mut session, arguments.prompt[0]).await?);
@@ -141,25 +141,4 @@ async fn traffic(session: &mut Session, prompt: usize) -> Result<Traffic> {
     let [one, more] = seen;
     let each = |one: u64, more: u64| (more - one).div_ceil(TOKENS);
     Ok(Traffic { submissions: each(one.submissions, more.submissions), read: each(one.read, more.read) })
-}
-
-/// Bytes of weights that one token reads: all but the embedding table's other rows and the experts not chosen.
-fn bytes_a_token(model: &Model) -> u64 {
-    let row = model.weights.embed.weights.bytes() / model.weights.embed.rows as u64;
-    let table = model.weights.embed.weights.bytes() + model.weights.embed.scales.bytes();
-    let unread = if model.spec.tied { 0 } else { table - row };
-    let idle = |experts: &Experts, chosen: u64| {
-        let each = experts.layout.bytes();
-        experts.pool.bytes().saturating_sub(each * chosen)
-    };
-    let layers = model.weights.layers.iter().zip(&model.spec.layers);
-    let idle: u64 = layers
-        .map(|(layer, spec)| match (&layer.ffn, &spec.ffn) {
-            (FfnWeights::Moe { experts, .. }, moebius_engine::model::Ffn::Moe(moe)) => {
-                idle(experts, (moe.chosen + moe.shared) as u64)
-            }
-            _ => 0,
-        })
-        .sum();
-    model.bytes.saturating_sub(unread).saturating_sub(idle)
 }

@@ -86,7 +86,15 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// The device refused an operation or ran out of memory.
+    /// There is no memory for something.
+    #[error("no memory for {what}: {bytes} bytes")]
+    Memory {
+        /// A tensor, or what else it is.
+        what: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The device refused an operation.
     #[error("device: {0}")]
     Device(String),
     /// The device is gone for good, with all that was on it; another one may do.
@@ -109,6 +117,7 @@ impl Error {
             Error::Template(_) => "template",
             Error::Tokenizer(_) => "tokenizer",
             Error::Request { .. } => "request",
+            Error::Memory { .. } => "memory",
             Error::Device(_) => "device",
             Error::Lost(_) => "device_lost",
         }

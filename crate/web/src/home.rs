@@ -57,7 +57,9 @@ impl Home {
         let mut place = Place::choose(&self.choice, &self.crew).await?;
         let session = loop {
             match self.session_on(&place).await {
-                Err(error @ (Error::Device(_) | Error::Lost(_))) if self.choice == "auto" && place.why.is_empty() => {
+                Err(error @ (Error::Memory { .. } | Error::Device(_) | Error::Lost(_)))
+                    if self.choice == "auto" && place.why.is_empty() =>
+                {
                     place = Place::cpu(format!("the GPU failed: {}", reason(error)), &self.crew).await;
                 }
                 done => break done?,

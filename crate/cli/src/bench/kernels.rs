@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use moebius_engine::Result;
 use moebius_engine::device::{Buffer, Device, Plan, Step};
+use moebius_engine::kernel::{ExpertsDown, ExpertsUp};
 use moebius_engine::model::{Cache, Logits, Model, Steps};
 use serde_json::{Value, json};
 
@@ -92,14 +93,20 @@ fn bytes(step: &Step, tokens: u32) -> Option<u64> {
     };
     match step.kernel.name {
         "matvec" | "matmul" | "router" => Some(bound("weights")? + bound("scales").unwrap_or(0)),
-        // Of a record two thirds are gate and up, a third is down.
-        name @ ("experts_up" | "experts_down") if tokens == 1 => {
-            let thirds = if name == "experts_up" { 2 } else { 1 };
-            let (each, chosen) = (bound("pool")? / (bound("slots")? / 4), bound("chosen")? / 8);
-            Some(each * chosen * thirds / 3)
-        }
+        "experts_up" if tokens == 1 => record::<ExpertsUp>(step).map(|p| 2 * thirds(p.stride, p.chosen)),
+        "experts_down" if tokens == 1 => record::<ExpertsDown>(step).map(|p| thirds(p.stride, p.chosen)),
         _ => None,
     }
+}
+
+/// A kernel's parameters.
+fn record<P: bytemuck::AnyBitPattern>(step: &Step) -> Option<P> {
+    bytemuck::try_pod_read_unaligned(&step.params).ok()
+}
+
+/// Of records of so many words two thirds are gate and up, a third is down.
+fn thirds(stride: u32, chosen: u32) -> u64 {
+    4 * u64::from(stride) * u64::from(chosen) / 3
 }
 
 /// Milliseconds of `plays` plays of a plan.

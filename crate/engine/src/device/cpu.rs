@@ -105,11 +105,11 @@ impl Device for Cpu {
     }
 
     fn limits(&self) -> Limits {
-        Limits { binding: u64::from(u32::MAX), workgroups: 1, ahead: 1, cache: Format::F32 }
+        Limits { binding: u64::from(u32::MAX), workgroups: 1, chunk: 128, ahead: 1, cache: Format::F32 }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {
-        let short = || Error::Device(format!("no memory for {label}: {bytes} bytes"));
+        let short = || Error::Memory { what: label.into(), bytes };
         let count = usize::try_from(bytes.div_ceil(4)).map_err(|_| short())?;
         // As zeros, not filled with them: what is never written, as a context that is never full, then takes no memory.
         let words = bytemuck::try_zeroed_slice_box(count).map_err(|()| short())?.into_vec();

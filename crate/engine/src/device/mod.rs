@@ -79,6 +79,8 @@ pub struct Limits {
     pub binding: u64,
     /// Workgroups that keep it busy: a step of fewer is worth splitting.
     pub workgroups: u32,
+    /// Tokens of a prompt that are best played at once: more share what is read of an expert, and are waited for longer.
+    pub chunk: usize,
     /// Tokens that may be in flight: 1 where a play is done when it returns.
     pub ahead: usize,
     /// What keys and values are best kept in: f16 where memory is short and bytes are what a token waits for.
@@ -107,8 +109,8 @@ pub trait Device {
     /// What the device grants.
     fn limits(&self) -> Limits;
 
-    /// A zeroed buffer of at least `bytes`. [`crate::Error::Limit`] above the limits, [`crate::Error::Device`] when
-    /// memory is short.
+    /// A zeroed buffer of at least `bytes`. [`crate::Error::Limit`] above the limits, [`crate::Error::Memory`] when
+    /// there is none.
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer>;
 
     /// Copies `data` into `buffer` at byte `offset`; both are multiples of four.

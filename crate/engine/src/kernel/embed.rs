@@ -1,4 +1,4 @@
-//! Token embedding: `x[t] = scale · table[tokens[t]]`.
+//! Token embedding: `x[t] = scale · table[tokens[t]]`, of tokens that the table has.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,6 +13,10 @@ pub struct Params {
     pub width: u32,
     /// Factor of the embeddings (config `embedding_multiplier`).
     pub scale: f32,
+    /// The token of the table's first row.
+    pub first: u32,
+    /// Its rows: other tokens are another launch's.
+    pub rows: u32,
 }
 
 /// `tokens [T]`, table planes `[V, H]`, `x [T, H]`. Grid: floats by 2,048, tokens.
@@ -36,7 +40,10 @@ fn cpu(args: &Args<'_>) {
     let (tokens, weights, scales) = (args.u32(1), args.u32(2), args.u32(3));
     let mut x = args.f32_mut(4);
     for (row, token) in x.chunks_exact_mut(width).zip(&tokens[..args.tokens()]) {
-        args.format().decode_row(&weights, &scales, *token as usize, row);
-        row.iter_mut().for_each(|v| *v *= p.scale);
+        let at = token.wrapping_sub(p.first);
+        if at < p.rows {
+            args.format().decode_row(&weights, &scales, at as usize, row);
+            row.iter_mut().for_each(|v| *v *= p.scale);
+        }
     }
 }

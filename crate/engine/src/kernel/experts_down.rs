@@ -9,7 +9,7 @@ use crate::device::{Args, Profile};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Params {
-    /// Outputs: the hidden size, `H`.
+    /// Outputs made here: the hidden size, `H`, unless records are shared out.
     pub hidden: u32,
     /// Columns: the expert width, `I`.
     pub width: u32,
@@ -23,9 +23,13 @@ pub struct Params {
     pub scales: u32,
     /// Word of a record where the biases `[H]` start; 0: there are none.
     pub bias: u32,
+    /// Outputs of a token in `y`: more than those made here where records are shared out.
+    pub outputs: u32,
+    /// First of those made here.
+    pub first: u32,
 }
 
-/// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, H]`. Grid: rows by four a group of lanes, tokens.
+/// `x [T, k, I]`, `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, outputs]`. Grid: rows by four a group of lanes, tokens.
 pub static EXPERTS_DOWN: Kernel = Kernel {
     name: "experts_down",
     per_format: true,
@@ -51,7 +55,7 @@ fn cpu(args: &Args<'_>) {
     let mut y = args.f32_mut(5);
     let (hidden, width, k) = (p.hidden as usize, p.width as usize, p.chosen as usize);
     for t in 0..args.tokens() {
-        let y = &mut y[t * hidden..][..hidden];
+        let y = &mut y[t * p.outputs as usize + p.first as usize..][..hidden];
         for j in t * k..(t + 1) * k {
             let weight = f32::from_bits(chosen[2 * j + 1]);
             let record = arithmetic::record(&pool, &slots, chosen[2 * j], p.stride);

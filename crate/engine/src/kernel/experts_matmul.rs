@@ -9,7 +9,7 @@ use crate::device::{Args, Dim, Profile};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Params {
-    /// Rows of an expert's matrix, `N`.
+    /// Rows of an expert's matrix here, `N`.
     pub rows: u32,
     /// Its columns, `K`.
     pub cols: u32,
@@ -33,10 +33,14 @@ pub struct Params {
     pub bias: u32,
     /// Limit of gates and ups (config `swiglu_limit`), see `swiglu`; 0: none.
     pub limit: f32,
+    /// Outputs of a pair in `y`: more than those made here where records are shared out.
+    pub outputs: u32,
+    /// First of those made here.
+    pub first: u32,
 }
 
 /// `x [T·k/sharing, K]`, `norm [K]` (anything when unused), `sorted` (see `experts_sort`), `slots [E]`, `pool` (records),
-/// `y [T, k, N or N/2]`. Grid: row tiles or strips as `matmul`, experts.
+/// `y [T, k, outputs]`. Grid: row tiles or strips as `matmul`, experts.
 pub static EXPERTS_MATMUL: Kernel = Kernel {
     name: "experts_matmul",
     per_format: true,
@@ -59,7 +63,7 @@ fn cpu(args: &Args<'_>) {
     let (x, weight) = (args.f32(1), args.f32(2));
     let (sorted, slots, pool) = (args.u32(3), args.u32(4), args.u32(5));
     let mut y = args.f32_mut(6);
-    let (cols, outputs, experts) = (p.cols as usize, (p.rows >> p.gated) as usize, p.experts as usize);
+    let (cols, made, experts) = (p.cols as usize, (p.rows >> p.gated) as usize, p.experts as usize);
     let (firsts, pairs) = sorted.split_at(experts + 1);
     for e in 0..experts {
         let record = arithmetic::record(&pool, &slots, e as u32, p.stride);
@@ -68,7 +72,8 @@ fn cpu(args: &Args<'_>) {
             let x = &x[(pair / p.sharing) as usize * cols..][..cols];
             let x = arithmetic::input(x, (p.norm == 1).then_some((&weight, p.eps)));
             let product = |row| args.format().dot(weights, scales, row, &x) + arithmetic::bias(record, p.bias, row);
-            for (i, y) in y[*pair as usize * outputs..][..outputs].iter_mut().enumerate() {
+            let start = (pair * p.outputs + p.first) as usize;
+            for (i, y) in y[start..][..made].iter_mut().enumerate() {
                 *y = match p.gated {
                     1 => arithmetic::swiglu(product(2 * i), product(2 * i + 1), p.limit),
                     _ => product(i),

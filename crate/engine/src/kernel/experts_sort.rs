@@ -2,8 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Kernel, Launch, ONE, STATE, of, read, room, write};
-use crate::device::{Args, Profile};
+use super::{Kernel, Launch, ONE, STATE, of, read, write};
+use crate::device::{Args, Dim, Profile};
 
 /// Parameters.
 #[repr(C)]
@@ -16,7 +16,7 @@ pub struct Params {
 }
 
 /// `state`, `chosen [T, k, 2]`, `sorted [E + 1 + T·k]`: where each expert's pairs start, where the last one's end, and the
-/// pairs, `t·k + j` each. Grid: 1.
+/// pairs, `t·k + j` each. Grid: experts.
 pub static EXPERTS_SORT: Kernel = Kernel {
     name: "experts_sort",
     per_format: false,
@@ -26,8 +26,10 @@ pub static EXPERTS_SORT: Kernel = Kernel {
     fast: None,
 };
 
-fn launch(params: &[u8], _: &Profile) -> Launch {
-    Launch::from([ONE; 3]).with(vec![room(of::<Params>(params).experts)])
+fn launch(params: &[u8], profile: &Profile) -> Launch {
+    let threads = if profile.software() { 4 } else { 64 };
+    let grid = [Dim::Fixed(of::<Params>(params).experts), ONE, ONE];
+    Launch::from(grid).with(vec![("THREADS", threads)])
 }
 
 fn cpu(args: &Args<'_>) {

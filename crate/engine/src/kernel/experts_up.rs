@@ -13,7 +13,7 @@ use crate::device::{Args, Dim, Profile};
 pub struct Params {
     /// Columns: the hidden size, `H`.
     pub hidden: u32,
-    /// Outputs: the expert width, `I`.
+    /// Outputs made here: the expert width, `I`, unless records are shared out.
     pub width: u32,
     /// Experts chosen for a token, `k`.
     pub chosen: u32,
@@ -31,9 +31,13 @@ pub struct Params {
     pub bias: u32,
     /// Limit of gates and ups (config `swiglu_limit`), see `swiglu`; 0: none.
     pub limit: f32,
+    /// Outputs of a pair in `y`: more than those made here where records are shared out.
+    pub outputs: u32,
+    /// First of those made here.
+    pub first: u32,
 }
 
-/// `x [T, H]`, `norm [H]` (anything when unused), `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, I]`. Grid: outputs by two a group of lanes, chosen, tokens.
+/// `x [T, H]`, `norm [H]` (anything when unused), `chosen [T, k, 2]`, `slots [E]`, `pool` (records), `y [T, k, outputs]`. Grid: outputs by two a group of lanes, chosen, tokens.
 pub static EXPERTS_UP: Kernel = Kernel {
     name: "experts_up",
     per_format: true,
@@ -61,7 +65,7 @@ fn cpu(args: &Args<'_>) {
             let record = arithmetic::record(&pool, &slots, chosen[2 * j], p.stride);
             let (weights, scales) = (&record[p.weights as usize..], &record[p.scales as usize..]);
             let dot = |row| args.format().dot(weights, scales, row, &x) + arithmetic::bias(record, p.bias, row);
-            for (i, y) in y[j * width..][..width].iter_mut().enumerate() {
+            for (i, y) in y[j * p.outputs as usize + p.first as usize..][..width].iter_mut().enumerate() {
                 *y = arithmetic::swiglu(dot(2 * i), dot(2 * i + 1), p.limit);
             }
         }

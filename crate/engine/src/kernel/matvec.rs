@@ -42,6 +42,9 @@ pub struct Params {
     pub bias: u32,
     /// Factor of the outputs (config `residual_multiplier`, `logits_scaling`).
     pub scale: f32,
+    /// Where the outputs start in those of a token, and their biases: above 0 where rows of a larger matrix are in a buffer of
+    /// their own.
+    pub first: u32,
 }
 
 impl Params {
@@ -73,7 +76,7 @@ impl Params {
     }
 }
 
-/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[at least N, K]`, `y [T, y_stride]`, `bias [N]`
+/// `x [T, x_stride]`, `norm [K]` (anything when unused), planes `[at least N, K]`, `y [T, y_stride]`, `bias [first + N]`
 /// (likewise). Grid: outputs by four or two a group of lanes, tokens, batch.
 pub static MATVEC: Kernel = Kernel {
     name: "matvec",
@@ -104,13 +107,14 @@ pub(super) fn run(args: &Args<'_>, first: usize) {
     for (t, i) in (0..args.tokens()).flat_map(|t| (0..p.batch as usize).map(move |i| (t, i))) {
         let x = &x[t * p.x_stride as usize + i * p.x_step as usize..][..cols];
         let x = arithmetic::input(x, (p.norm == 1).then_some((&weight, p.eps)));
-        let y = &mut y[t * p.y_stride as usize + i * p.y_step as usize..][..p.outputs() as usize];
+        let start = t * p.y_stride as usize + i * p.y_step as usize + p.first as usize;
+        let y = &mut y[start..][..p.outputs() as usize];
         let first = p.row_first as usize + i * p.row_step as usize;
         let product = |row| format.dot(&weights, &scales, first + row, &x);
         for (row, y) in y.iter_mut().enumerate() {
             let value =
                 if p.gated == 1 { arithmetic::silu(product(row)) * product(row + rows / 2) } else { product(row) };
-            let value = p.scale * if p.bias == 1 { value + bias[row] } else { value };
+            let value = p.scale * if p.bias == 1 { value + bias[p.first as usize + row] } else { value };
             *y = if p.accumulate == 1 { *y + value } else { value };
         }
     }

@@ -121,8 +121,8 @@ pub(crate) fn probe(kernel: &Kernel, format: Option<Format>, like: &[u8]) -> Pro
             probe.floats(8 * 70).out(TOKENS * 70)
         }
         "embed" => {
-            let p = Embed { width: COLS as u32, scale: 0.75 };
-            Probe::new(&p, 2).words(&[4, 1]).matrix(format, 5, COLS).out(2 * COLS)
+            let p = Embed { width: COLS as u32, scale: 0.75, first: 2, rows: 5 };
+            Probe::new(&p, 3).words(&[4, 1, 6]).matrix(format, 5, COLS).out(3 * COLS)
         }
         "experts_down" => experts_down(format, of(like)),
         "experts_matmul" => experts_matmul(format, of(like)),
@@ -210,10 +210,12 @@ fn experts_up(format: Format, like: ExpertsUp) -> Probe {
         weights: 0,
         scales: scales as u32,
         bias: biased(like.bias, biases),
+        outputs: width as u32 + 3,
+        first: 2,
         ..like
     };
     let probe = Probe::new(&p, TOKENS).floats(TOKENS * hidden).floats(hidden).words(&chosen());
-    probe.pool(format, 2 * width, hidden, stride, scales).out(TOKENS * k * width)
+    probe.pool(format, 2 * width, hidden, stride, scales).out(TOKENS * k * (width + 3))
 }
 
 fn experts_down(format: Format, like: ExpertsDown) -> Probe {
@@ -230,9 +232,11 @@ fn experts_down(format: Format, like: ExpertsDown) -> Probe {
         weights: 0,
         scales: scales as u32,
         bias: biased(like.bias, biases),
+        outputs: hidden as u32 + 3,
+        first: 2,
     };
     let probe = Probe::new(&p, TOKENS).floats(TOKENS * k * width).words(&chosen());
-    probe.pool(format, hidden, width, stride, scales).floats(TOKENS * hidden)
+    probe.pool(format, hidden, width, stride, scales).floats(TOKENS * (hidden + 3))
 }
 
 fn experts_matmul(format: Format, like: ExpertsMatmul) -> Probe {
@@ -250,11 +254,13 @@ fn experts_matmul(format: Format, like: ExpertsMatmul) -> Probe {
         weights: 0,
         scales: scales as u32,
         bias: biased(like.bias, biases),
+        outputs: (rows as u32 >> gated) + 3,
+        first: 2,
         ..like
     };
     let inputs = if gated == 1 { TOKENS } else { TOKENS * k };
     let probe = Probe::new(&p, TOKENS).floats(inputs * cols).floats(cols).words(&sorted());
-    probe.pool(format, rows, cols, stride, scales).out(TOKENS * k * (rows >> gated))
+    probe.pool(format, rows, cols, stride, scales).out(TOKENS * k * ((rows >> gated) + 3))
 }
 
 fn heads(like: Heads) -> Probe {
@@ -282,12 +288,12 @@ fn product(format: Format, like: Matmul, state: bool) -> Probe {
     // Where a token starts decides between the kernel's variants: at a quad or between.
     let x_stride = cols as u32 + ((like.x_stride | like.x_step) & 3);
     let (gated, outputs) = (like.gated, 38 >> like.gated);
-    let plain = Matmul { x_stride, y_stride: outputs, accumulate: 1 - gated, ..Matmul::plain(38, cols as u32) };
-    let p = Matmul { norm: like.norm, eps: like.eps, gated, bias: like.bias, scale: 0.75, ..plain };
+    let plain = Matmul { x_stride, y_stride: outputs + 3, accumulate: 1 - gated, ..Matmul::plain(38, cols as u32) };
+    let p = Matmul { norm: like.norm, eps: like.eps, gated, bias: like.bias, scale: 0.75, first: 2, ..plain };
     let probe = Probe::new(&p, TOKENS);
     let probe = if state { probe.state(4) } else { probe };
     let probe = probe.floats(TOKENS * x_stride as usize).floats(cols).matrix(format, 38, cols);
-    probe.floats(TOKENS * outputs as usize).floats(38)
+    probe.floats(TOKENS * (outputs as usize + 3)).floats(40)
 }
 
 fn mla_query(format: Format, like: MlaQuery) -> Probe {

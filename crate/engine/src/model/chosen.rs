@@ -5,14 +5,14 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::model::Room;
 use crate::model::needs::{Need, own_name};
-use crate::weights::{ExpertLayout, Group, Index, Precision};
+use crate::weights::{ExpertLayout, Group, Index, Precision, Share, Split, heights, plane_bytes};
 
 /// A need that the files meet, and the format it becomes.
 pub(crate) enum Chosen {
     /// A vector in f32, of tensors behind each other: their names and lengths.
     Vector { parts: Vec<(String, usize)> },
     /// A matrix, of tensors above each other: their names and rows.
-    Matrix { parts: Vec<(String, usize)>, cols: usize, format: Format },
+    Matrix { parts: Vec<(String, usize)>, cols: usize, format: Format, split: Split },
     /// The experts of a layer, and how many records its pool holds.
     Experts { group: Group, layout: ExpertLayout, slots: usize },
 }
@@ -68,9 +68,9 @@ impl Choice {
                 for (name, rows) in &parts {
                     self.stored += index.tensor(name, &[*rows, cols])?.0.bytes();
                 }
-                Chosen::Matrix { parts, cols, format: Format::F32 }
+                Chosen::Matrix { parts, cols, format: Format::F32, split: Split::No }
             }
-            Need::Matrix { parts, cols } => {
+            Need::Matrix { parts, cols, split } => {
                 let mut common = None;
                 for (name, rows) in &parts {
                     let (stored, format) = index.tensor(name, &[*rows, cols])?;
@@ -81,7 +81,7 @@ impl Choice {
                 for (name, _) in &parts {
                     self.note(name, precision, format, cols);
                 }
-                Chosen::Matrix { parts, cols, format }
+                Chosen::Matrix { parts, cols, format, split }
             }
             Need::Experts(group) => {
                 let layout = self.experts(index, &group, precision)?;
@@ -176,7 +176,7 @@ impl Choice {
 
     /// Refuses a model with a buffer that the device cannot bind.
     pub(crate) fn fits(&self, limits: Limits) -> Result<()> {
-        for (name, bytes) in self.list.iter().flat_map(Chosen::planes) {
+        for (name, bytes) in self.list.iter().flat_map(|chosen| chosen.planes(limits.binding)) {
             if bytes > limits.binding {
                 let what = format!("size of {name} on this device in bytes");
                 return Err(Error::Limit { what, value: bytes, limit: limits.binding });
@@ -188,22 +188,26 @@ impl Choice {
 
 impl Chosen {
     fn bytes(&self) -> u64 {
-        self.planes().iter().map(|(_, bytes)| bytes).sum()
+        self.planes(u64::MAX).iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// Names and sizes in bytes of its buffers.
-    fn planes(&self) -> Vec<(&str, u64)> {
+    /// Names and sizes in bytes of its buffers on a device that binds so many bytes.
+    fn planes(&self, binding: u64) -> Vec<(&str, u64)> {
         match self {
             Chosen::Vector { parts } => {
                 vec![(own_name(parts), parts.iter().map(|(_, len)| 4 * *len as u64).sum())]
             }
-            Chosen::Matrix { parts, cols, format } => {
-                let rows = parts.iter().map(|(_, rows)| rows).sum();
-                let (weights, scales) = crate::weights::plane_bytes(*format, rows, *cols);
-                let name = own_name(parts);
-                vec![(name, weights), (name, scales)]
+            Chosen::Matrix { parts, cols, format, split } => {
+                let (name, rows) = (own_name(parts), parts.iter().map(|(_, rows)| rows).sum());
+                let slabs = heights(*format, [rows, *cols], *split, binding).into_iter();
+                let planes = |rows: usize| <[u64; 2]>::from(plane_bytes(*format, rows, *cols));
+                slabs.flat_map(planes).map(|bytes| (name, bytes)).collect()
             }
-            Chosen::Experts { group, layout, slots } => vec![(&group.prefix, layout.bytes() * *slots as u64)],
+            Chosen::Experts { group, layout, slots } => {
+                let shares = layout.shares(group, *slots, binding).into_iter();
+                let bytes = |share: Share| share.layout.bytes().saturating_mul(*slots as u64);
+                shares.map(|share| (group.prefix.as_str(), bytes(share))).collect()
+            }
         }
     }
 }

@@ -216,10 +216,9 @@ impl Pending<'_> {
                     self.tensors.matrix(device, parts, matrix, &mut on_read).await?;
                 }
                 (Chosen::Experts { group, .. }, Place::Experts(experts)) => {
-                    let Experts { pool, layout, .. } = experts;
                     for i in 0..group.all() {
-                        let record = self.tensors.record(group, i, layout, &mut on_read).await?;
-                        device.write(pool, layout.bytes() * i as u64, &record)?;
+                        let record = self.tensors.record(group, i, &experts.layout, &mut on_read).await?;
+                        experts.put(device, group, i, &record)?;
                     }
                 }
                 _ => unreachable!("a place is made for what goes there"),
@@ -287,22 +286,16 @@ impl Reserved {
                 self.vectors.insert(name.to_owned(), vector.clone());
                 Place::Vector(vector)
             }
-            Chosen::Matrix { parts, cols, format } => {
+            Chosen::Matrix { parts, cols, format, split } => {
                 let name = own_name(parts);
                 let rows = parts.iter().map(|(_, rows)| rows).sum();
-                let matrix = Matrix::reserve(device, name, *format, rows, *cols)?;
+                let matrix = Matrix::reserve(device, name, *format, [rows, *cols], *split)?;
                 self.matrices.insert(name.to_owned(), matrix.clone());
                 Place::Matrix(matrix)
             }
             Chosen::Experts { group, layout, slots } => {
-                let (prefix, all, held) = (&group.prefix, group.all(), *slots);
-                let pool = device.buffer(prefix, layout.bytes() * held as u64)?;
-                let slots = device.buffer(&format!("{prefix}.slots"), 4 * all as u64)?;
-                // Where there are fewer slots, the first for experts that have none: a kernel never reads past the pool.
-                let every: Vec<u32> = (0..all).map(|e| if e < held { e as u32 } else { 0 }).collect();
-                device.write(&slots, 0, bytemuck::cast_slice(&every))?;
-                let experts = Experts { slots, pool, layout: *layout };
-                self.experts.insert(prefix.clone(), experts.clone());
+                let experts = Experts::reserve(device, group, *layout, *slots)?;
+                self.experts.insert(group.prefix.clone(), experts.clone());
                 Place::Experts(experts)
             }
         })

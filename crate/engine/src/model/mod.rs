@@ -47,6 +47,6 @@ pub use pack::pack;
 pub use residency::{Counts, Heat, Map, Residency, Room, Routes};
 pub use rope::rope_table;
 pub use spec::{Attention, Conv, Ffn, Gqa, LayerSpec, Mla, ModelSpec, Moe, QkNorm, Rope, RopeScaling};
-pub use weights::{AttentionWeights, Experts, FfnWeights, LatentQueries, Layer, Mlp, Norm, Weights};
+pub use weights::{AttentionWeights, Experts, FfnWeights, LatentQueries, Layer, Mlp, Norm, Pool, Weights};
 
-pub use crate::weights::{ExpertLayout, Matrix};
+pub use crate::weights::{ExpertLayout, Matrix, Share, Slab};

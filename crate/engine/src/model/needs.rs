@@ -1,7 +1,7 @@
 //! Every tensor that a spec needs, by its public name and shape: the list that is checked, loaded and packed.
 
 use crate::model::{Attention, Ffn, Gqa, Mla, ModelSpec, Moe, Names, QkNorm, Stacks};
-use crate::weights::{Bias, Group, View};
+use crate::weights::{Bias, Group, Split, View};
 
 /// One tensor, or one layer's experts. Parts stand above or behind each other, each a name and its rows or length; the first
 /// one's name is the need's own.
@@ -12,7 +12,7 @@ pub(crate) enum Need {
     /// A matrix kept in f32: a router.
     Router { parts: Vec<(String, usize)>, cols: usize },
     /// A matrix in any format.
-    Matrix { parts: Vec<(String, usize)>, cols: usize },
+    Matrix { parts: Vec<(String, usize)>, cols: usize, split: Split },
     /// The experts of a layer.
     Experts(Group),
 }
@@ -22,7 +22,7 @@ impl Need {
     pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let group = match self {
             Need::Vector { parts } => return parts.iter().map(|(name, len)| (name.clone(), vec![*len])).collect(),
-            Need::Router { parts, cols } | Need::Matrix { parts, cols } => {
+            Need::Router { parts, cols } | Need::Matrix { parts, cols, .. } => {
                 return parts.iter().map(|(name, rows)| (name.clone(), vec![*rows, *cols])).collect();
             }
             Need::Experts(group) => group,
@@ -168,7 +168,7 @@ fn group(spec: &ModelSpec, i: usize, moe: &Moe) -> Group {
 fn grouped(list: &mut Vec<Need>, names: &Names, gqa: &Gqa, h: usize, name: &dyn Fn(&str) -> String) {
     let (q, kv) = (gqa.heads * gqa.head, gqa.kv_heads * gqa.head);
     let of = |end: &str| [("q", q), ("k", kv), ("v", kv)].map(|(p, n)| (name(&format!("self_attn.{p}_proj.{end}")), n));
-    list.push(Need::Matrix { parts: of("weight").into(), cols: h });
+    list.push(Need::Matrix { parts: of("weight").into(), cols: h, split: Split::Rows });
     if gqa.bias {
         list.push(Need::Vector { parts: of("bias").into() });
     }
@@ -196,13 +196,15 @@ fn latent(list: &mut Vec<Need>, m: &Mla, h: usize, name: &dyn Fn(&str) -> String
         None => (name("self_attn.q_proj.weight"), queries),
     };
     let kv_a = (name("self_attn.kv_a_proj_with_mqa.weight"), m.rank + m.rope);
-    list.push(Need::Matrix { parts: vec![down, kv_a], cols: h });
+    list.push(Need::Matrix { parts: vec![down, kv_a], cols: h, split: Split::Rows });
     if let Some(rank) = m.q_rank {
         list.push(vector(name("self_attn.q_a_layernorm.weight"), rank));
         list.push(matrix(name("self_attn.q_b_proj.weight"), queries, rank));
     }
     list.push(vector(name("self_attn.kv_a_layernorm.weight"), m.rank));
-    list.push(matrix(name("self_attn.kv_b_proj.weight"), m.heads * (m.nope + m.value), m.rank));
+    // Of this one keys and values are read by heads.
+    let kv_b = vec![(name("self_attn.kv_b_proj.weight"), m.heads * (m.nope + m.value))];
+    list.push(Need::Matrix { parts: kv_b, cols: m.rank, split: Split::No });
     list.push(matrix(name("self_attn.o_proj.weight"), h, m.heads * m.value));
 }
 
@@ -219,11 +221,11 @@ fn vector(name: String, len: usize) -> Need {
 }
 
 fn matrix(name: String, rows: usize, cols: usize) -> Need {
-    Need::Matrix { parts: vec![(name, rows)], cols }
+    Need::Matrix { parts: vec![(name, rows)], cols, split: Split::Rows }
 }
 
 fn mlp(list: &mut Vec<Need>, names: &Names, at: &str, width: usize, hidden: usize) {
     let parts = names.ups.iter().map(|p| (format!("{at}.{p}.weight"), width)).collect();
-    list.push(Need::Matrix { parts, cols: hidden });
+    list.push(Need::Matrix { parts, cols: hidden, split: Split::Gated });
     list.push(matrix(format!("{at}.{}.weight", names.down), hidden, width));
 }

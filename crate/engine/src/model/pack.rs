@@ -189,7 +189,7 @@ fn items(chosen: &Chosen) -> Vec<Item<'_>> {
             parts.iter().flat_map(|(name, len)| runs(&plain(name, *len))).collect()
         }
         // Tensors keep their own names and places, whatever stands above what on a device.
-        Chosen::Matrix { parts, cols, format } => {
+        Chosen::Matrix { parts, cols, format, .. } => {
             let cols = *cols;
             let plain = |name, rows| Plain { name, shape: vec![rows, cols], rows, cols, format: *format };
             parts.iter().flat_map(|(name, rows)| runs(&plain(name, *rows))).collect()

@@ -81,8 +81,10 @@ impl Lot {
 
     fn matrix(&mut self, device: &dyn Device, matrix: &Matrix) -> Result<()> {
         let planes = self.planes(matrix.format, matrix.cols);
-        fill(device, &matrix.weights, &planes.0)?;
-        if planes.1.is_empty() { Ok(()) } else { fill(device, &matrix.scales, &planes.1) }
+        matrix.slabs.iter().try_for_each(|slab| {
+            fill(device, &slab.weights, &planes.0)?;
+            if planes.1.is_empty() { Ok(()) } else { fill(device, &slab.scales, &planes.1) }
+        })
     }
 
     /// All experts of a layer are alike, but lie apart.
@@ -97,7 +99,7 @@ impl Lot {
         put(layout.up_scales, layout.down_weights, &up.1);
         put(layout.down_weights, layout.down_scales, &down.0);
         put(layout.down_scales, layout.planes(), &down.1);
-        fill(device, &experts.pool, &record)
+        (0..experts.held).try_for_each(|slot| experts.put(device, group, slot, bytemuck::cast_slice(&record)))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::session::token_loop::Answer;
 use crate::session::{Finish, Host, Recover, Report, Sampling};
 use crate::source::Source;
 
-/// Tokens of a prompt that are played at once on a device that runs ahead; others take twice as many.
+/// Tokens of a prompt that are played at once, at most where a model has convolutions and its device runs ahead.
 pub const CHUNK: usize = 64;
 
 /// Two chunks, one waiting for the other, and tokens in flight may be in the cache beyond what is kept.
@@ -116,6 +116,12 @@ impl Session {
     #[must_use]
     pub fn launches(&self) -> usize {
         self.rig.decode.0.steps + 1
+    }
+
+    /// Tokens of a prompt that are played at once.
+    #[must_use]
+    pub fn chunk(&self) -> usize {
+        self.rig.prefill.0.chunk
     }
 
     /// Forgets the conversation.

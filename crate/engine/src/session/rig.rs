@@ -3,7 +3,7 @@
 use futures_util::future::try_join;
 
 use crate::error::Result;
-use crate::model::{Cache, Forward, Logits, Model, Steps};
+use crate::model::{Attention, Cache, Forward, Logits, Model, Steps};
 use crate::session::choose::{Choice, Chooser};
 use crate::session::kept::CHUNK;
 
@@ -23,9 +23,11 @@ impl Rig {
         let (device, spec) = (model.device.as_ref(), &model.spec);
         let cache = Cache::new(device, spec, model.context, model.cache)?;
         let choice = Choice::new(device, spec.vocab)?;
-        // Where a play is done when it returns, chunks do not wait for each other, and more tokens have more of an expert in common.
-        let chunk = if device.limits().ahead > 1 { CHUNK } else { 2 * CHUNK };
-        let chunk = model.chunk(chunk.min(model.context));
+        let rings = spec.layers.iter().any(|layer| matches!(layer.attention, Attention::Conv(_)));
+        // Where a play is done when it returns, chunks do not wait for each other: rings hold a longer one.
+        let limits = device.limits();
+        let most = if rings && limits.ahead > 1 { CHUNK } else { limits.chunk };
+        let chunk = model.chunk(most.min(model.context));
         let prefill = Steps::new(model, &cache, chunk, Logits::Last)?;
         let decode = Steps::new(model, &cache, 1, Logits::Last)?;
         let first = choice.chooser(device, &cache, &prefill, &decode);

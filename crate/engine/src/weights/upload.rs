@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::source::Source;
 use crate::weights::planes::{Planes, convert, finite};
-use crate::weights::{Bias, ExpertLayout, Group, Matrix, Tensors};
+use crate::weights::{Bias, ExpertLayout, Group, Matrix, Slab, Tensors};
 
 /// Told how many bytes of the files were used.
 pub(crate) type OnRead<'a> = &'a mut dyn FnMut(u64);
@@ -23,32 +23,31 @@ impl Tensors<'_> {
         matrix: &Matrix,
         on_read: OnRead<'_>,
     ) -> Result<()> {
-        let Matrix { format: target, cols, weights, scales, .. } = matrix;
-        let (target, cols) = (*target, *cols);
+        let (target, cols) = (matrix.format, matrix.cols);
         let row_scales = target.row_scales(cols as u64) as usize;
-        // Scales are parts of words: what does not fill one waits for the next rows.
-        let (mut weights_at, mut scales_at, mut waiting) = (0, 0, Vec::new());
+        let mut slabs: Vec<_> = matrix.slabs.iter().map(Filling::of).collect();
+        let mut at = 0;
         for (name, rows) in parts {
             let (stored, _) = self.index.tensor(name, &[*rows, cols])?;
             let mut row = 0;
             while row < *rows as u64 {
                 let planes = self.rows(name, stored, row, u64::MAX, target).await?;
-                device.write(weights, weights_at, &planes.weights)?;
-                weights_at += planes.weights.len() as u64;
-                waiting.extend_from_slice(&planes.scales[..planes.rows * row_scales]);
-                let whole = waiting.len() / 4 * 4;
-                device.write(scales, scales_at, &waiting[..whole])?;
-                scales_at += whole as u64;
-                waiting.drain(..whole);
+                let (mut left, line) = (planes.rows, planes.weights.len() / planes.rows.max(1));
+                let (mut weights, mut scales) = (planes.weights.as_slice(), planes.scales.as_slice());
+                while left > 0 {
+                    let (slab, room) = matrix.place(at);
+                    let count = left.min(room);
+                    let (mine, mine_scales);
+                    (mine, weights) = weights.split_at(count * line);
+                    (mine_scales, scales) = scales.split_at(count * row_scales);
+                    slabs[slab].append(device, mine, mine_scales)?;
+                    (at, left) = (at + count, left - count);
+                }
                 on_read(stored.bytes_of(row..row + planes.rows as u64));
                 row += planes.rows as u64;
             }
         }
-        if !waiting.is_empty() {
-            waiting.resize(4, 0);
-            device.write(scales, scales_at, &waiting)?;
-        }
-        Ok(())
+        slabs.into_iter().try_for_each(|slab| slab.end(device))
     }
 
     /// Fills a vector of tensors behind each other, each a name and its length, in f32.
@@ -96,7 +95,7 @@ impl Tensors<'_> {
             return Ok(record);
         }
         let mut record = Vec::new();
-        let short = |_| Error::Device(format!("no memory for {prefix}.{i}: {} bytes", layout.bytes()));
+        let short = |_| Error::Memory { what: format!("{prefix}.{i}"), bytes: layout.bytes() };
         record.try_reserve_exact(layout.bytes() as usize).map_err(short)?;
         record.resize(layout.bytes() as usize, 0);
         let (up, down) = (layout.up_format, layout.down_format);
@@ -173,6 +172,40 @@ impl Tensors<'_> {
             row += planes.rows;
         }
         Ok(stored.bytes())
+    }
+}
+
+/// A slab that rows come to one after another.
+struct Filling<'a> {
+    slab: &'a Slab,
+    weights_at: u64,
+    scales_at: u64,
+    /// Scales are parts of words: what does not fill one waits for the next rows.
+    waiting: Vec<u8>,
+}
+
+impl<'a> Filling<'a> {
+    fn of(slab: &'a Slab) -> Self {
+        Filling { slab, weights_at: 0, scales_at: 0, waiting: Vec::new() }
+    }
+
+    fn append(&mut self, device: &dyn Device, weights: &[u8], scales: &[u8]) -> Result<()> {
+        device.write(&self.slab.weights, self.weights_at, weights)?;
+        self.weights_at += weights.len() as u64;
+        self.waiting.extend_from_slice(scales);
+        let whole = self.waiting.len() / 4 * 4;
+        device.write(&self.slab.scales, self.scales_at, &self.waiting[..whole])?;
+        self.scales_at += whole as u64;
+        self.waiting.drain(..whole);
+        Ok(())
+    }
+
+    fn end(mut self, device: &dyn Device) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.waiting.resize(4, 0);
+        device.write(&self.slab.scales, self.scales_at, &self.waiting)
     }
 }
 

@@ -39,7 +39,7 @@ impl Gpu {
             let size = 8 * u64::from(count);
             let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
             let descriptor = wgpu::BufferDescriptor { label: Some("clock"), size, usage, mapped_at_creation: false };
-            let ticks = self.faults.scoped("clock", || Memory(self.device.create_buffer(&descriptor)))?;
+            let ticks = self.faults.taken("clock", size, || Memory(self.device.create_buffer(&descriptor)))?;
             encoder.resolve_query_set(&queries, 0..count, &ticks.0, 0);
             self.submit(Some(encoder.finish()));
             let bytes = self.fetch(&[(&ticks.0, 0, size)], size)?.await?;

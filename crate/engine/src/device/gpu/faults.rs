@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 /// A popped error scope: what it was around, and its answer to come.
 struct Scope {
     label: String,
+    /// Bytes of memory that are taken there.
+    bytes: Option<u64>,
     answer: Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>,
 }
 
@@ -76,23 +78,28 @@ impl Faults {
     /// Does `work` inside scopes for validation and memory. Errors known at once (natively, all) are returned; others
     /// wait for [`Faults::settle`].
     pub(super) fn scoped<T>(&self, label: &str, work: impl FnOnce() -> T) -> Result<T> {
+        self.scope(label, None, work)
+    }
+
+    /// The same of work that takes memory.
+    pub(super) fn taken<T>(&self, label: &str, bytes: u64, work: impl FnOnce() -> T) -> Result<T> {
+        self.scope(label, Some(bytes), work)
+    }
+
+    fn scope<T>(&self, label: &str, bytes: Option<u64>, work: impl FnOnce() -> T) -> Result<T> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = work();
-        self.keep(label, Box::pin(validation.pop()))?;
-        self.keep(label, Box::pin(memory.pop()))?;
-        Ok(made)
-    }
-
-    fn keep(&self, label: &str, mut answer: Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>) -> Result<()> {
-        match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(None) => Ok(()),
-            Poll::Ready(Some(e)) => Err(self.blame(scope_error(label, &e))),
-            Poll::Pending => {
-                self.scopes.borrow_mut().push(Scope { label: label.to_owned(), answer });
-                Ok(())
+        let answers: [Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>; 2] =
+            [Box::pin(validation.pop()), Box::pin(memory.pop())];
+        for mut answer in answers {
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(e)) => return Err(self.blame(scope_error(label, bytes, &e))),
+                Poll::Pending => self.scopes.borrow_mut().push(Scope { label: label.to_owned(), bytes, answer }),
             }
         }
+        Ok(made)
     }
 
     /// Waits for all scopes and gives the first error. The device is asked too: a browser's scope that ends with the
@@ -100,9 +107,9 @@ impl Faults {
     pub(super) async fn settle(&self) -> Result<()> {
         let scopes = std::mem::take(&mut *self.scopes.borrow_mut());
         let mut first = None;
-        for Scope { label, answer } in scopes {
+        for Scope { label, bytes, answer } in scopes {
             if let Some(e) = answer.await {
-                first.get_or_insert(scope_error(&label, &e));
+                first.get_or_insert(scope_error(&label, bytes, &e));
             }
         }
         match first {
@@ -112,11 +119,20 @@ impl Faults {
     }
 }
 
-fn scope_error(label: &str, e: &wgpu::Error) -> Error {
-    match e {
-        wgpu::Error::OutOfMemory { .. } => Error::Device(format!("{label}: out of memory")),
-        other => Error::Device(format!("{label}: {other}")),
+fn scope_error(label: &str, bytes: Option<u64>, e: &wgpu::Error) -> Error {
+    match (e, bytes) {
+        (wgpu::Error::OutOfMemory { .. }, Some(bytes)) => Error::Memory { what: label.into(), bytes },
+        (wgpu::Error::OutOfMemory { .. }, None) => Error::Device(format!("{label}: out of memory")),
+        (other, _) => Error::Device(format!("{label}: {other}")),
     }
+}
+
+#[test]
+fn an_error_of_memory_names_what_it_was_for_and_its_size() {
+    let none = wgpu::Error::OutOfMemory { source: "no more".into() };
+    let said = scope_error("model.embed_tokens.weight", Some(1 << 40), &none);
+    assert_eq!(said, Error::Memory { what: "model.embed_tokens.weight".into(), bytes: 1 << 40 });
+    assert_eq!(said.to_string(), "no memory for model.embed_tokens.weight: 1099511627776 bytes");
 }
 
 fn lock(notes: &Mutex<Notes>) -> std::sync::MutexGuard<'_, Notes> {

@@ -27,6 +27,9 @@ const HELD: u64 = 64 << 20;
 /// Workgroups that keep a GPU busy. WebGPU does not tell how many cores there are; this is a small laptop's worth.
 const WORKGROUPS: u32 = 256;
 
+/// Tokens of a prompt at once on a GPU of its own: of 128, eight of 64 experts each have 16, half a tile.
+const CHUNK: usize = 128;
+
 /// Tokens in flight. A browser takes a millisecond or two to say that one is done; the next ones run meanwhile.
 const AHEAD: usize = 4;
 
@@ -154,7 +157,7 @@ impl Gpu {
         let usage = usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let size = bytes.next_multiple_of(16).max(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-        self.faults.scoped(label, || Rc::new(Memory(self.device.create_buffer(&descriptor))))
+        self.faults.taken(label, size, || Rc::new(Memory(self.device.create_buffer(&descriptor))))
     }
 
     fn submit(&self, commands: Option<wgpu::CommandBuffer>) -> wgpu::SubmissionIndex {
@@ -179,8 +182,9 @@ impl Device for Gpu {
         let limits = self.device.limits();
         // A multiple of 16, so that a buffer rounded up to whole quads still fits.
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) & !15;
-        let (workgroups, cache) = if self.software { (1, Format::F32) } else { (WORKGROUPS, Format::F16) };
-        Limits { binding, workgroups, ahead: AHEAD, cache }
+        let (workgroups, chunk, cache) =
+            if self.software { (1, 64, Format::F32) } else { (WORKGROUPS, CHUNK, Format::F16) };
+        Limits { binding, workgroups, chunk, ahead: AHEAD, cache }
     }
 
     fn buffer(&self, label: &str, bytes: u64) -> Result<Buffer> {

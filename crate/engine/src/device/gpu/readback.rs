@@ -68,10 +68,11 @@ impl Gpu {
         if let Some(fit) = spare.iter().position(|b| b.size() >= bytes) {
             return Ok(spare.swap_remove(fit));
         }
-        self.faults.scoped("staging", || {
+        let size = bytes.next_power_of_two().max(16);
+        self.faults.taken("staging", size, || {
             self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("staging"),
-                size: bytes.next_power_of_two().max(16),
+                size,
                 usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })

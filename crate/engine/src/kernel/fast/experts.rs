@@ -23,7 +23,7 @@ pub(in crate::kernel) fn experts_up(call: &Call<'_>, scratch: &mut Scratch) {
         let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
         let products = multiply(call, &matrix, rows.clone(), &scratch.inputs, &[(j / k) as u32], &mut scratch.products);
         // SAFETY: these rows are this part's.
-        let y = unsafe { y.f32(j * width + share.start, share.len()) };
+        let y = unsafe { y.f32(j * p.outputs as usize + p.first as usize + share.start, share.len()) };
         gate(call, products, p.limit, &mut scratch.row, y);
     }
 }
@@ -84,7 +84,7 @@ pub(in crate::kernel) fn experts_down(call: &Call<'_>, scratch: &mut Scratch) {
         let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
         let products = multiply(call, &matrix, share.clone(), &scratch.inputs, &[j as u32], &mut scratch.products);
         // SAFETY: these rows are this part's.
-        let y = unsafe { y.f32(j / k * hidden + share.start, share.len()) };
+        let y = unsafe { y.f32(j / k * p.outputs as usize + p.first as usize + share.start, share.len()) };
         (call.path.add_scaled)(y, weight, products);
     }
 }
@@ -94,8 +94,7 @@ pub(in crate::kernel) fn experts_matmul(call: &Call<'_>, scratch: &mut Scratch) 
     let (x, norm) = (call.f32(1), call.f32(2));
     let (sorted, slots, pool, y) = (call.u32(3), call.u32(4), call.u32(5), call.out(6));
     let (cols, format) = (p.cols as usize, call.format());
-    let outputs = (p.rows >> p.gated) as usize;
-    let share = call.share(outputs, GRAIN);
+    let share = call.share((p.rows >> p.gated) as usize, GRAIN);
     let rows = share.start << p.gated..share.end << p.gated;
     let (firsts, pairs) = sorted.split_at(p.experts as usize + 1);
     // As many as the list names: it may be of some experts alone.
@@ -112,7 +111,7 @@ pub(in crate::kernel) fn experts_matmul(call: &Call<'_>, scratch: &mut Scratch) 
         let products = multiply(call, &matrix, rows.clone(), &scratch.inputs, &scratch.which, &mut scratch.products);
         for (pair, products) in pairs.iter().zip(products.chunks_exact(rows.len().max(1))) {
             // SAFETY: these rows are this part's, and a pair is of one expert.
-            let y = unsafe { y.f32(*pair as usize * outputs + share.start, share.len()) };
+            let y = unsafe { y.f32((pair * p.outputs + p.first) as usize + share.start, share.len()) };
             if p.gated == 1 {
                 gate(call, products, p.limit, &mut scratch.row, y);
             } else {

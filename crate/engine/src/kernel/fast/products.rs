@@ -41,12 +41,12 @@ fn run(call: &Call<'_>, scratch: &mut Scratch, first: usize) {
             (call.path.gate)(products, ups);
         }
         for t in 0..tokens {
-            let start = t * p.y_stride as usize + i * p.y_step as usize + share.start;
+            let start = t * p.y_stride as usize + i * p.y_step as usize + p.first as usize + share.start;
             // SAFETY: these rows are this part's.
             let y = unsafe { y.f32(start, count) };
             let made = &mut products[t * count..][..count];
             if p.bias == 1 {
-                (call.path.add_scaled)(made, 1.0, &bias[share.clone()]);
+                (call.path.add_scaled)(made, 1.0, &bias[p.first as usize..][share.clone()]);
             }
             if p.accumulate == 0 {
                 y.fill(0.0);

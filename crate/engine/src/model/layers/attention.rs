@@ -6,6 +6,7 @@ use crate::format::Format;
 use crate::kernel;
 use crate::model::layers::{Builder, product};
 use crate::model::{AttentionWeights, Cache, Conv, Gqa, Layer, Mla, QkNorm};
+use crate::weights::Slab;
 
 /// Epsilon of the norms inside latent attention, whatever the configuration says of the others.
 const LATENT_EPS: f32 = 1e-6;
@@ -126,7 +127,7 @@ impl Builder<'_> {
         let n = self.normed(&format!("layers.{i}.conv"), x, &layer.attention_norm)?;
         self.linear(format!("layers.{i}.conv.in"), (input, None), &n, &gated);
         let params = kernel::Conv { width: output.cols as u32, taps: s.taps as u32, ring: Cache::RING as u32 };
-        let bindings = [&self.cache.state, &gated, &taps.weights, &self.cache.layers[i].0, &mixed];
+        let bindings = [&self.cache.state, &gated, &taps.whole().weights, &self.cache.layers[i].0, &mixed];
         self.step(format!("layers.{i}.conv"), &kernel::CONV, None, &params, &bindings);
         self.add(format!("layers.{i}.conv.out"), (output, None), &mixed, x);
         Ok(())
@@ -165,7 +166,8 @@ impl Builder<'_> {
         };
         let absorbed = self.scratch("absorbed", s.heads * cached)?;
         let (state, turns, cache) = (&self.cache.state, &self.cache.rope, &self.cache.layers[i].0);
-        let bindings = [state, turns, &q, &down, kv_norm, &kv_b.weights, &kv_b.scales, &absorbed, cache];
+        let Slab { weights: kv, scales: kv_scales, .. } = kv_b.whole();
+        let bindings = [state, turns, &q, &down, kv_norm, kv, kv_scales, &absorbed, cache];
         self.step(format!("layers.{i}.mla_query"), &kernel::MLA_QUERY, Some(kv_b.format), &sizes, &bindings);
         let params = kernel::Attention {
             heads: sizes.heads,
@@ -184,7 +186,7 @@ impl Builder<'_> {
         if self.chunk == 1 && self.splits(&params) == 1 {
             let params = kernel::Attention { value: sizes.value, row_first, row_step, ..params };
             let unused = self.unused.clone();
-            let bindings = [state, &absorbed, cache, cache, &latents, &unused, &kv_b.weights, &kv_b.scales, &mixed];
+            let bindings = [state, &absorbed, cache, cache, &latents, &unused, kv, kv_scales, &mixed];
             self.step(format!("layers.{i}.attention"), &kernel::MLA_ATTENTION, Some(kv_b.format), &params, &bindings);
         } else {
             self.attend(i, params, None, &absorbed, &latents)?;
@@ -199,7 +201,7 @@ impl Builder<'_> {
                 y_step: sizes.value,
                 ..product(kv_b)
             };
-            self.product(format!("layers.{i}.values"), (kv_b, None), params, &latents, &kv_b.weights, &mixed);
+            self.product(format!("layers.{i}.values"), (kv_b, None), params, &latents, &latents, &mixed);
         }
         self.add(format!("layers.{i}.o"), (o, None), &mixed, x);
         Ok(())

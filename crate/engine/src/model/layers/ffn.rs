@@ -5,7 +5,8 @@ use crate::error::Result;
 use crate::kernel;
 use crate::model::layers::{Builder, Input, MATVEC_TOKENS, Product, product};
 use crate::model::stages::Cut;
-use crate::model::{Experts, Mlp, Moe};
+use crate::model::{Experts, Mlp, Moe, Pool};
+use crate::weights::{Share, Slab};
 
 impl Builder<'_> {
     /// Inside of a gated MLP: `silu(W_gate·n) ⊙ (W_up·n)`.
@@ -50,7 +51,8 @@ impl Builder<'_> {
         };
         let routes = logit_bias.is_none() && kernel::routes(router.rows, router.cols, self.chunk);
         if let Some(norm) = n.norm.as_ref().filter(|_| routes) {
-            let bindings = [&n.x, norm, &router.weights, &router.scales, bias, &chosen];
+            let Slab { weights, scales, .. } = router.whole();
+            let bindings = [&n.x, norm, weights, scales, bias, &chosen];
             self.step(format!("layers.{i}.router"), &kernel::ROUTER, None, &params, &bindings);
         } else {
             let logits = self.scratch("router", router.rows)?;
@@ -76,33 +78,48 @@ impl Builder<'_> {
 
     /// The chosen experts for few tokens: each reads its own.
     fn few_experts(&mut self, r: &Routed<'_>) {
-        let (i, layout) = (r.i, &r.experts.layout);
-        let [chosen, slots, pool] = [r.chosen, &r.experts.slots, &r.experts.pool];
-        let up = kernel::ExpertsUp {
-            hidden: self.spec.hidden as u32,
-            width: r.moe.width as u32,
-            chosen: r.at_work as u32,
-            stride: layout.stride as u32,
-            weights: 0,
-            scales: layout.up_scales as u32,
-            eps: self.spec.eps,
-            norm: r.n.normed(),
-            bias: layout.up_bias as u32,
-            limit: r.moe.limit,
-        };
-        let bindings = [&r.n.x, r.n.weight(), chosen, slots, pool, r.inner];
-        self.step(format!("layers.{i}.up"), &kernel::EXPERTS_UP, Some(layout.up_format), &up, &bindings);
-        let kernel::ExpertsUp { hidden, width, chosen: k, stride, .. } = up;
-        let (weights, scales) = (layout.down_weights as u32, layout.down_scales as u32);
-        let bias = layout.down_bias as u32;
-        let down = kernel::ExpertsDown { hidden, width, chosen: k, stride, weights, scales, bias };
-        let bindings = [r.inner, chosen, slots, pool, r.x];
-        self.step(format!("layers.{i}.down"), &kernel::EXPERTS_DOWN, Some(layout.down_format), &down, &bindings);
+        let (i, experts, hidden, width) = (r.i, r.experts, self.spec.hidden as u32, r.moe.width as u32);
+        let (chosen, k) = (r.chosen, r.at_work as u32);
+        for Pool { records, share } in experts.pools.iter().filter(|pool| !pool.share.ups.is_empty()) {
+            let layout = &share.layout;
+            let up = kernel::ExpertsUp {
+                hidden,
+                width: share.ups.len() as u32,
+                chosen: k,
+                stride: layout.stride as u32,
+                weights: 0,
+                scales: layout.up_scales as u32,
+                eps: self.spec.eps,
+                norm: r.n.normed(),
+                bias: layout.up_bias as u32,
+                limit: r.moe.limit,
+                outputs: width,
+                first: share.ups.start as u32,
+            };
+            let bindings = [&r.n.x, r.n.weight(), chosen, &experts.slots, records, r.inner];
+            self.step(format!("layers.{i}.up"), &kernel::EXPERTS_UP, Some(layout.up_format), &up, &bindings);
+        }
+        for Pool { records, share } in experts.pools.iter().filter(|pool| !pool.share.downs.is_empty()) {
+            let layout = &share.layout;
+            let down = kernel::ExpertsDown {
+                hidden: share.downs.len() as u32,
+                width,
+                chosen: k,
+                stride: layout.stride as u32,
+                weights: layout.down_weights as u32,
+                scales: layout.down_scales as u32,
+                bias: layout.down_bias as u32,
+                outputs: hidden,
+                first: share.downs.start as u32,
+            };
+            let bindings = [r.inner, chosen, &experts.slots, records, r.x];
+            self.step(format!("layers.{i}.down"), &kernel::EXPERTS_DOWN, Some(layout.down_format), &down, &bindings);
+        }
     }
 
     /// The chosen experts for many tokens: each expert is read once for all that chose it.
     fn many_experts(&mut self, r: &Routed<'_>) -> Result<()> {
-        let (i, moe, layout, hidden) = (r.i, r.moe, &r.experts.layout, self.spec.hidden);
+        let (i, moe, hidden) = (r.i, r.moe, self.spec.hidden);
         let experts = moe.experts + moe.shared;
         let made = self.scratch("made", r.at_work * hidden)?;
         let sorted = self.words("sorted", experts + 1 + self.chunk * r.at_work)?;
@@ -115,36 +132,37 @@ impl Builder<'_> {
             &sort,
             &[&self.cache.state, r.chosen, &sorted],
         );
-        let up = kernel::ExpertsMatmul {
-            rows: 2 * moe.width as u32,
-            cols: hidden as u32,
-            experts: experts as u32,
-            sharing: r.at_work as u32,
-            stride: layout.stride as u32,
-            weights: 0,
-            scales: layout.up_scales as u32,
-            gated: 1,
-            norm: r.n.normed(),
-            eps: self.spec.eps,
-            bias: layout.up_bias as u32,
-            limit: moe.limit,
-        };
-        let down = kernel::ExpertsMatmul {
-            rows: hidden as u32,
-            cols: moe.width as u32,
-            sharing: 1,
-            weights: layout.down_weights as u32,
-            scales: layout.down_scales as u32,
-            gated: 0,
-            norm: 0,
-            bias: layout.down_bias as u32,
-            ..up
-        };
-        for (part, format, params, x, y) in
-            [("up", layout.up_format, up, &r.n.x, r.inner), ("down", layout.down_format, down, r.inner, &made)]
-        {
-            let bindings = [x, r.n.weight(), &sorted, &r.experts.slots, &r.experts.pool, y];
-            self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
+        for up in [true, false] {
+            let (part, x, y) = if up { ("up", &r.n.x, r.inner) } else { ("down", r.inner, &made) };
+            let (cols, outputs) = if up { (hidden, moe.width) } else { (moe.width, hidden) };
+            for Pool { records, share: Share { layout, ups, downs } } in &r.experts.pools {
+                let of = if up { ups } else { downs };
+                if of.is_empty() {
+                    continue;
+                }
+                let (format, weights, scales, bias) = match up {
+                    true => (layout.up_format, 0, layout.up_scales, layout.up_bias),
+                    false => (layout.down_format, layout.down_weights, layout.down_scales, layout.down_bias),
+                };
+                let params = kernel::ExpertsMatmul {
+                    rows: (of.len() as u32) << u32::from(up),
+                    cols: cols as u32,
+                    experts: experts as u32,
+                    sharing: if up { r.at_work as u32 } else { 1 },
+                    stride: layout.stride as u32,
+                    weights: weights as u32,
+                    scales: scales as u32,
+                    gated: u32::from(up),
+                    norm: if up { r.n.normed() } else { 0 },
+                    eps: self.spec.eps,
+                    bias: bias as u32,
+                    limit: moe.limit,
+                    outputs: outputs as u32,
+                    first: of.start as u32,
+                };
+                let bindings = [x, r.n.weight(), &sorted, &r.experts.slots, records, y];
+                self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
+            }
         }
         self.cut(r, before, before + 1, Some(sorted));
         let combine = kernel::Combine { hidden: hidden as u32, chosen: r.at_work as u32 };

@@ -13,6 +13,7 @@ use crate::format::Format;
 use crate::kernel::{self, Kernel};
 use crate::model::stages::Cut;
 use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Norm, Weights};
+use crate::weights::Slab;
 
 /// Tokens up to which `matvec` is used; above it `matmul`'s tiles.
 pub(super) const MATVEC_TOKENS: usize = 4;
@@ -103,9 +104,12 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn embed(&mut self, table: &Matrix, tokens: &Buffer, x: &Buffer) {
-        let params = kernel::Embed { width: table.cols as u32, scale: self.spec.embed_scale };
-        let bindings = [tokens, &table.weights, &table.scales, x];
-        self.step("embed".into(), &kernel::EMBED, Some(table.format), &params, &bindings);
+        for Slab { first, rows, weights, scales } in &table.slabs {
+            let (first, rows) = (*first as u32, *rows as u32);
+            let params = kernel::Embed { width: table.cols as u32, scale: self.spec.embed_scale, first, rows };
+            let bindings = [tokens, weights, scales, x];
+            self.step("embed".into(), &kernel::EMBED, Some(table.format), &params, &bindings);
+        }
     }
 
     /// The last token of `x`.
@@ -120,7 +124,7 @@ impl<'a> Builder<'a> {
     /// `x += r·(W·y + b)`, `r` the factor of residuals.
     fn add(&mut self, label: String, product: Product<'_>, y: &Buffer, x: &Buffer) {
         let params = kernel::Matmul { accumulate: 1, scale: self.spec.residual_scale, ..self::product(product.0) };
-        self.product(label, product, params, y, &product.0.weights, x);
+        self.product(label, product, params, y, y, x);
     }
 
     /// What products read of `x` under a norm: RMSNorm is theirs to make, LayerNorm is made first.
@@ -151,6 +155,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// A product of all rows of a matrix, or of some of one that is not told apart.
     fn product(
         &mut self,
         label: String,
@@ -160,13 +165,18 @@ impl<'a> Builder<'a> {
         norm: &Buffer,
         y: &Buffer,
     ) {
-        let params = kernel::Matmul { bias: u32::from(bias.is_some()), ..params };
         let unused = self.unused.clone();
-        let bindings = [&self.cache.state, x, norm, &m.weights, &m.scales, y, bias.unwrap_or(&unused)];
-        if self.chunk <= MATVEC_TOKENS {
-            self.step(label, &kernel::MATVEC, Some(m.format), &params, &bindings[1..]);
-        } else {
-            self.step(label, &kernel::MATMUL, Some(m.format), &params, &bindings);
+        for slab in &m.slabs {
+            // A product of some rows of a matrix says itself how many.
+            let rows = if m.slabs.len() == 1 { params.rows } else { slab.rows as u32 };
+            let params = kernel::Matmul { rows, bias: u32::from(bias.is_some()), first: slab.first as u32, ..params };
+            let Slab { weights, scales, .. } = slab;
+            let bindings = [&self.cache.state, x, norm, weights, scales, y, bias.unwrap_or(&unused)];
+            if self.chunk <= MATVEC_TOKENS {
+                self.step(label.clone(), &kernel::MATVEC, Some(m.format), &params, &bindings[1..]);
+            } else {
+                self.step(label.clone(), &kernel::MATMUL, Some(m.format), &params, &bindings);
+            }
         }
     }
 

@@ -108,7 +108,7 @@ impl Residency {
         layers: impl IntoIterator<Item = (Group, Experts)>,
     ) -> Self {
         let pool = |(group, experts): (Group, Experts)| {
-            let slots = (experts.pool.bytes() / experts.layout.bytes()) as usize;
+            let slots = experts.held;
             let uses = RefCell::new(vec![0; group.count]);
             Pool { slots: RefCell::new(Slots::new(group.all(), group.count, slots)), uses, group, experts }
         };
@@ -200,7 +200,7 @@ impl Residency {
             self.tensors.files.expect(true);
         }
         let bytes = |pool: &Pool| pool.experts.layout.bytes();
-        let total: u64 = self.pools.iter().map(|pool| pool.experts.pool.bytes()).sum();
+        let total: u64 = self.pools.iter().map(|pool| bytes(pool) * pool.experts.held as u64).sum();
         let empty: u64 = self.pools.iter().map(|pool| bytes(pool) * pool.slots.borrow().empties() as u64).sum();
         let left = RefCell::new(self.left());
         let told = RefCell::new((total - empty, progress));
@@ -316,7 +316,7 @@ impl Residency {
         let (value, limit) = (wanted.len() as u64, slots.spare() as u64);
         let full = || Error::Limit { what: format!("experts of {} at once", group.prefix), value, limit };
         let slot = slots.place(expert, wanted).ok_or_else(full)?;
-        self.device.write(&experts.pool, bytes * u64::from(slot), &record)?;
+        experts.put(self.device.as_ref(), group, slot as usize, &record)?;
         self.device.write(&experts.slots, 4 * expert as u64, bytemuck::bytes_of(&slot))
     }
 
