@@ -26,6 +26,7 @@ export { CODES, MoebiusError } from './protocol.js';
  * @property {(device: import('./protocol.js').Device) => void} [onMoved] called when the GPU was lost and the model was loaded
  *   again elsewhere; what was running goes on
  * @property {AbortSignal} [signal] stops the loading
+ * @property {string} [worker] another module of this folder that imports the engine's worker, to watch it
  * @property {number} [silence] seconds without a sign of life after which a busy worker is given up; default 30
  */
 
@@ -204,7 +205,7 @@ export class Engine {
 
   /** Starts a worker and loads the model into it. @returns {Promise<Info>} */
   async #start() {
-    const worker = startWorker('./worker.js', 'moebius');
+    const worker = startWorker(this.#options.worker ?? './worker.js', 'moebius');
     this.#worker = worker;
     if (this.#paused) this.#send({ type: 'pause', paused: true });
     worker.addEventListener('message', (event) => {
