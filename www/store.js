@@ -55,8 +55,13 @@ export function remove(id) {
   return ask('remove', { id });
 }
 
-/** Removes all models. @returns {Promise<void>} */
+/** Removes all models, and what is remembered of where they are. @returns {Promise<void>} */
 export function clear() {
+  try {
+    localStorage.removeItem('moebius-places');
+  } catch {
+    // nothing is remembered where there is none
+  }
   return ask('clear');
 }
 

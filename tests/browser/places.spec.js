@@ -82,6 +82,29 @@ test("a hub's repository, at one commit, from another origin", async () => {
   assert.ok(models.log.every(({ authorization }) => !authorization));
 });
 
+test('what was loaded from a hub loads again without it', async () => {
+  const { prompt, logits } = golden('qwen3_moe_yarn');
+  const page = await open(there.browser);
+  await page.goto(`${there.site.url}as/blank/`);
+  const visit = () =>
+    page.evaluate(
+      async ({ hub, prompt }) => {
+        const path = '/www/engine.js';
+        const { createEngine } = await import(path);
+        const engine = await createEngine({ model: 'hf:tiny/qwen3_moe_yarn', hub, context: 64 });
+        const logits = Array.from(await engine.logits(prompt));
+        engine.unload();
+        return logits;
+      },
+      { hub: models.url, prompt },
+    );
+  near(await visit(), logits);
+  models.log.length = 0;
+  near(await visit(), logits);
+  assert.deepEqual(models.log, []);
+  await page.context().close();
+});
+
 test('a gated repository, with a token that goes to the hub alone', async () => {
   const { prompt, logits } = ofGguf('llama', 'Q4_0');
   const model = 'hf:gated/gguf/llama-q4_0.gguf';

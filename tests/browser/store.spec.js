@@ -240,3 +240,32 @@ test('models are listed, taken out, removed while they are in use, and brought i
   await page.evaluate(() => /** @type {any} */ (window).store.clear());
   assert.deepEqual(await page.evaluate(() => /** @type {any} */ (window).store.list()), []);
 });
+
+test("the page's own model is renewed when the page is, and only what changed is fetched", async () => {
+  const url = `${there.site.url}own/`;
+  let now = new Map(files);
+  let sent = 0;
+  await page.context().route('**/own/*', (route) => {
+    const bytes = now.get(String(route.request().url().split('/').pop()));
+    const range = /^bytes=(\d+)-(\d+)$/.exec(route.request().headers().range ?? '');
+    if (!bytes) return route.fulfill({ status: 404 });
+    const body = range ? bytes.subarray(Number(range[1]), Number(range[2]) + 1) : bytes;
+    sent += body.length;
+    /** @type {Record<string, string>} */
+    const headers = range ? { 'content-range': `bytes ${range[1]}-${Number(range[1]) + body.length - 1}/${bytes.length}` } : {};
+    return route.fulfill({ status: range ? 206 : 200, headers, body });
+  });
+  await right(url);
+  const next = pack(Array(16).fill(CHUNK), 1);
+  const manifest = JSON.parse(String(files.get('moebius.json')));
+  const [changed] = JSON.parse(String(next.get('moebius.json'))).shards[0].chunks;
+  manifest.shards[0].chunks[0] = changed;
+  const shard = Buffer.concat([next.get('model-00001.safetensors')?.subarray(0, CHUNK) ?? Buffer.of(), now.get('model-00001.safetensors')?.subarray(CHUNK) ?? Buffer.of()]);
+  now = new Map(files).set('moebius.json', Buffer.from(JSON.stringify(manifest))).set('model-00001.safetensors', shard);
+  sent = 0;
+  await right(url, now);
+  assert.ok(sent <= CHUNK + 3 * JSON.stringify(manifest).length, `${sent} bytes`);
+  now = new Map(); // the host is gone
+  await load(url).then(({ hashes: found }) => assert.equal(Object.keys(found).length, files.size));
+  await page.context().unroute('**/own/*');
+});

@@ -10,6 +10,8 @@ import { entries, line, weigh } from './journal.js';
 export const FOLDER = 'moebius';
 /** Name of a model's journal. */
 export const JOURNAL = 'journal';
+/** In milliseconds. */
+const DAY = 86_400_000;
 /** How long a handle that a dead worker had may take to come free, in milliseconds. */
 const PATIENCE = 30_000;
 
@@ -25,6 +27,7 @@ export class Disk {
   #end = 0;
   #next = 0;
   #total = 0;
+  #asked = 0;
   /** Whether the model was here as a whole when the store was opened. */
   #complete = false;
 
@@ -51,13 +54,17 @@ export class Disk {
   async #read(about) {
     const text = new Uint8Array(this.#journal.getSize());
     this.#journal.read(text, { at: 0 });
-    const { known, absent, end, fresh, total } = entries(text);
+    const { known, absent, end, fresh, total, asked } = entries(text);
+    this.#asked = asked;
     [this.#known, this.#absent, this.#end, this.#total] = [known, absent, end, total];
     const [here, all] = weigh([...known.values()], total);
     this.#complete = here > 0 && here >= all;
     // What follows the last whole line was being written when a worker died.
     this.#journal.truncate(end);
-    if (fresh) this.#write({ about });
+    if (fresh) {
+      this.#write({ about });
+      this.due();
+    }
     this.#write({ used: Date.now() });
     for (const { number, name } of known.values()) {
       this.#next = Math.max(this.#next, number + 1);
@@ -96,6 +103,13 @@ export class Disk {
   whole(total) {
     if (total !== this.#total) this.#write({ total });
     this.#total = total;
+  }
+
+  /** Whether it is a day since the host was asked for news; it is then taken to be asked. */
+  due() {
+    if (Date.now() - this.#asked < DAY) return false;
+    this.#asked = Date.now();
+    return this.#write({ asked: this.#asked });
   }
 
   /** Whether the host had no such file, which is believed of a model that is here as a whole. @param {string} name */

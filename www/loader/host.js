@@ -4,6 +4,8 @@
 const PAUSES = [300, 1000, 3000, 8000];
 /** A connection that brings less than this many bytes in so many milliseconds is given up. */
 const STALL = { bytes: 1024, after: 20_000 };
+/** How long an answer is waited for without which it goes on as well, in milliseconds. */
+const SOON = 1000;
 /** The longest wait that a host can ask for, in milliseconds. */
 const LONGEST = 120_000;
 
@@ -232,6 +234,19 @@ export class Host {
     const options = /** @type {const} */ ({ mode: 'no-cors', method: 'HEAD', cache: 'no-store' });
     const answers = await fetch(url, { ...options, signal: AbortSignal.timeout(5000) }).then(() => true, () => false);
     return answers ? 'the host does not let other sites read this file (CORS)' : reason;
+  }
+
+  /** Whether the host has other bytes by now, if it says so soon. @param {string} file @param {Uint8Array} bytes */
+  async newer(file, bytes) {
+    try {
+      const headers = this.token ? { authorization: `Bearer ${this.token}` } : undefined;
+      const answer = await fetch(this.url(file), { headers, cache: 'no-cache', signal: AbortSignal.timeout(SOON) });
+      if (answer.status !== 200 || answer.headers.get('content-type')?.startsWith('text/html')) return false;
+      const now = new Uint8Array(await answer.arrayBuffer());
+      return now.length !== bytes.length || now.some((byte, i) => byte !== bytes[i]);
+    } catch {
+      return false;
+    }
   }
 
   /** The size that the answer to HEAD gives: for hosts that hide `Content-Range` from other origins. @param {string} file */

@@ -173,6 +173,7 @@ export class Model {
   async #look(name) {
     if (name !== MANIFEST && !this.gguf) await this.#learn(MANIFEST).catch(() => {});
     const known = this.files.get(name);
+    if (known?.size != null && name === MANIFEST) await this.#renew(known);
     if (known?.size != null) {
       if (name === MANIFEST) await this.#list(known);
       return known;
@@ -190,6 +191,23 @@ export class Model {
     }
     if (name === MANIFEST) await this.#list(file);
     return file;
+  }
+
+  /**
+   * Looks whether the host has another manifest than the one that is kept: at every visit where that is the page's own host, which is
+   * then waited for, else once a day for the next visit. A hub's files are pinned.
+   * @param {File} manifest
+   */
+  async #renew(manifest) {
+    const own = new URL(this.host.base).origin === location.origin;
+    if (!this.disk || (!own && !this.disk.due())) return;
+    const newer = this.host.newer(MANIFEST, await this.#read(manifest, 0, /** @type {number} */ (manifest.size), true));
+    const drop = () => this.disk?.forget(manifest);
+    if (!own) return void newer.then((newer) => newer && drop());
+    if (!(await newer)) return;
+    drop();
+    manifest.forget();
+    this.recent.clear();
   }
 
   /** Takes what a manifest says of its files. @param {File} manifest */

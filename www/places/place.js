@@ -20,6 +20,9 @@ const HUB = 'https://huggingface.co';
 const REPOSITORY = /^hf:([\w.-]+\/[\w.-]+)(?:\/([^@]+\.gguf)|:([\w.-]+))?(?:@([\w./-]+))?$/i;
 /** Kinds of GGUFs, the first of which is taken where a repository has several. */
 const KINDS = ['Q4_K_M', 'Q4_0', 'Q8_0', 'MXFP4', 'Q4_K_S', 'Q5_K_M', 'Q6_K', 'BF16', 'F16'];
+/** Where it is remembered what repositories' revisions are, and for how long that is believed, in milliseconds. */
+const PLACES = 'moebius-places';
+const DAY = 86_400_000;
 /** Most pages of a list of files. */
 const PAGES = 20;
 
@@ -30,8 +33,7 @@ const PAGES = 20;
  */
 export async function place({ model, token, format, hub = HUB, signal }) {
   if (typeof model === 'string' && /^hf:/i.test(model)) {
-    const { at, path, files } = await repository({ model, hub, token, signal });
-    return { url: at + path.split('/').map(encodeURIComponent).join('/'), token, format, tree: weights(files, path) };
+    return { ...(await pinned({ model, hub, token, signal })), token, format };
   }
   if (typeof model === 'string' || model instanceof URL) return { url: folder(model), format };
   const files = model instanceof File ? [model] : [...model];
@@ -39,6 +41,40 @@ export async function place({ model, token, format, hub = HUB, signal }) {
     throw new MoebiusError('request', 'model: is neither a URL, nor hf:owner/name, nor a File or several.');
   }
   return { files: files.sort((a, b) => (a.name < b.name ? -1 : 1)), format };
+}
+
+/** @typedef {{url: string, tree: {name: string, size: number, sha256: string}[]}} Pinned */
+
+/**
+ * Where a repository's model is, at a commit. That is remembered: for a day, and for longer while the hub is not to be reached, so that
+ * what is kept loads without asking.
+ * @param {{model: string, token?: string, hub: string | URL, signal?: AbortSignal}} options
+ * @returns {Promise<Pinned>}
+ */
+async function pinned(options) {
+  const name = `${options.hub} ${options.model}`;
+  /** @type {Record<string, Pinned & {at: number}>} */
+  let all = {};
+  try {
+    all = JSON.parse(localStorage.getItem(PLACES) ?? '{}');
+  } catch {
+    // there is nothing to remember with
+  }
+  const known = Object.hasOwn(all, name) ? all[name] : undefined;
+  if (known && Date.now() - known.at < DAY) return known;
+  const found = await repository(options).catch((error) => {
+    if (known && navigator.onLine === false) return null;
+    throw error;
+  });
+  if (known && !found) return known;
+  const { at, path, files } = /** @type {NonNullable<typeof found>} */ (found);
+  const place = { url: at + path.split('/').map(encodeURIComponent).join('/'), tree: weights(files, path) };
+  try {
+    localStorage.setItem(PLACES, JSON.stringify({ ...all, [name]: { ...place, at: Date.now() } }));
+  } catch {
+    // it is asked again next time
+  }
+  return place;
 }
 
 /** @param {string | URL} model the URL of a folder or of a .gguf, relative to the page */
