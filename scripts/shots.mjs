@@ -1,5 +1,5 @@
 // Takes the pictures in docs/: the default model's page on a desktop and on a phone, light and dark; and every state that a visitor may meet.
-// `npm run build` first.
+// `npm run build` first. A state's name takes the pictures of that one alone.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -45,11 +45,11 @@ async function replies(browser) {
   await site.stop();
 }
 
-/** What else there is to see. @param {Browser} browser */
-async function states(browser) {
+/** What else there is to see. @param {Browser} browser @param {string} [only] */
+async function states(browser, only) {
   const [site, models] = [await host(), await hub()];
   mkdirSync(join(ROOT, 'docs/states'), { recursive: true });
-  for (const state of STATES) {
+  for (const state of STATES.filter(({ name }) => !only || name === only)) {
     for (const [size, scheme] of /** @type {const} */ ([['desktop', 'light'], ['phone', 'dark']])) {
       const page = await open(browser, { size, scheme });
       await state.reach(page, { site, models });
@@ -63,8 +63,9 @@ async function states(browser) {
 program(import.meta.url, async () => {
   const browser = await launch({ webgpu: false });
   try {
-    if (process.argv[2] !== 'states') await replies(browser);
-    await states(browser);
+    const [, , only] = process.argv;
+    if (!only) await replies(browser);
+    await states(browser, only);
   } finally {
     await browser.close();
   }

@@ -196,6 +196,20 @@ export const STATES = [
     },
   },
   {
+    name: 'damaged',
+    where: 'notice',
+    says: /arrived damaged, or is not what it was/,
+    async reach(page, { site }) {
+      await page.context().route('**/model-00001-of-00002.safetensors', async (route) => {
+        const response = await route.fetch();
+        const body = await response.body();
+        body[body.length >> 1] ^= 1;
+        await route.fulfill({ response, body });
+      });
+      await page.goto(site.url);
+    },
+  },
+  {
     name: 'host-down',
     where: 'notice',
     says: /did not give what was asked for/,

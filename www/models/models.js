@@ -199,8 +199,10 @@ export class Models {
     let first = null;
     let last = { at: 0, fetched: 0 };
     this.#chat.addEventListener('moebius-progress', (event) => {
-      const { fetched, unkept } = /** @type {CustomEvent<import('../protocol.js').Progress>} */ (event).detail;
+      const { loaded, total, fetched, unkept } = /** @type {CustomEvent<import('../protocol.js').Progress>} */ (event).detail;
+      const changed = unkept !== this.#unkept;
       this.#unkept = unkept;
+      if (changed && this.#chat.engine && loaded >= total) this.#loaded(); // the rest came while it answered
       last = { at: performance.now(), fetched };
       first ??= last;
     });

@@ -11,6 +11,8 @@ export class Loading extends EventTarget {
   #hold = h('button', { type: 'button', class: 'plain' }, TEXT.pause);
   #cancel = h('button', { type: 'button', class: 'plain' }, TEXT.cancel);
   #paused = false;
+  /** Whether the model answers; the rest of it may still come. */
+  #ready = false;
   node = h('div', { class: 'loading', hidden: true }, this.#bar, this.#text, h('span', {}, this.#hold, this.#cancel));
 
   constructor() {
@@ -24,6 +26,7 @@ export class Loading extends EventTarget {
 
   start() {
     this.node.hidden = false;
+    this.#ready = false;
     this.#pause(false);
     this.#bar.removeAttribute('value');
     this.#text.textContent = TEXT.starting;
@@ -39,7 +42,8 @@ export class Loading extends EventTarget {
   /** @param {import('../protocol.js').Progress} progress */
   show({ loaded, total, stored, speed, waiting }) {
     if (this.#paused) return;
-    this.node.hidden = false;
+    this.node.hidden = this.#ready && loaded >= total;
+    this.#cancel.hidden = this.#ready;
     if (total === 0) return;
     this.#bar.max = total;
     this.#bar.value = loaded;
@@ -56,6 +60,7 @@ export class Loading extends EventTarget {
 
   stop() {
     this.node.hidden = true;
+    this.#ready = true;
   }
 }
 

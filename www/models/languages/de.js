@@ -103,6 +103,7 @@ export const TEXT = {
   offlineText: 'Was vom Modell fehlt, kommt, sobald es wieder ein Netz gibt. Dateien dieses Geräts lassen sich jetzt öffnen.',
   unsupported: 'Dieses Modell ist keines, das hier läuft.',
   broken: 'Die Dateien des Modells sind nicht in Ordnung.',
+  corrupt: 'Eine Datei kam beschädigt an oder ist nicht mehr, was sie war.',
   tooLarge: 'Der Speicher reicht nicht.',
   reached: 'Der Rechner gab nicht her, was erfragt wurde.',
   gatedTitle: 'Dieses Modell verlangt ein Token.',

@@ -103,6 +103,7 @@ export const TEXT = {
   offlineText: 'What is missing of the model comes as soon as there is a network again. Files of this device can be opened now.',
   unsupported: 'This model is not one that runs here.',
   broken: "The model's files are not in order.",
+  corrupt: 'A file arrived damaged, or is not what it was.',
   tooLarge: 'There is not enough memory.',
   reached: 'The host did not give what was asked for.',
   gatedTitle: 'This model asks for a token.',

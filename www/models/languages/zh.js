@@ -103,6 +103,7 @@ export const TEXT = {
   offlineText: '一旦恢复网络，模型缺少的部分就会继续。本设备的文件现在就可以打开。',
   unsupported: '这个模型不能在此运行。',
   broken: '模型的文件有问题。',
+  corrupt: '有文件损坏，或与原来不同。',
   tooLarge: '内存不足。',
   reached: '主机没有给出所请求的内容。',
   gatedTitle: '这个模型需要令牌。',
