@@ -20,7 +20,9 @@ export class Chats {
   /** @type {import('./ui/panel.js').Panel} */ #panel;
   /** Fields of requests that this wrote, which others' are not taken for. @type {string[]} */ #written = [];
   /** Writes happen one after another. @type {Promise<unknown>} */ #writing = Promise.resolve();
-  /** Whether something could not be written, so that next time everything is. */
+  /** What is not written yet, oldest first. What could not be is tried again before what comes next. @type {(() => Promise<unknown>)[]} */
+  #unwritten = [];
+  /** Whether the last attempt failed. */
   #behind = false;
   /** The chat that the address named when it was opened last. */
   #address = '';
@@ -122,8 +124,7 @@ export class Chats {
       this.#name({ id: newId(), title, created: Date.now(), updated: 0, leaf, settings: this.settings });
     }
     const chat = /** @type {Chat} */ (this.current);
-    const all = this.#behind ? this.#element.conversation.entries : put;
-    this.#save({ ...chat, leaf, settings: this.settings, updated: Date.now() }, all, removed);
+    this.#save({ ...chat, leaf, settings: this.settings, updated: Date.now() }, put, removed);
   }
 
   /** @param {Chat} chat @param {Entry[]} [put] @param {string[]} [removed] */
@@ -134,18 +135,25 @@ export class Chats {
 
   /** @param {() => Promise<unknown>} act */
   #then(act) {
-    this.#writing = this.#writing.then(act).then(
-      () => {
-        if (this.#behind) this.#panel.say('');
-        this.#behind = false;
-        return this.refresh();
-      },
-      () => {
-        this.#behind = true;
-        this.#panel.say(TEXT.notKept);
-      },
-    );
+    this.#unwritten.push(act);
+    const write = () => this.#write();
+    this.#writing = this.#writing.then(write, write);
     return this.#writing;
+  }
+
+  async #write() {
+    try {
+      while (this.#unwritten.length > 0) {
+        await this.#unwritten[0]();
+        this.#unwritten.shift();
+      }
+    } catch {
+      this.#behind = true;
+      return this.#panel.say(TEXT.notKept);
+    }
+    if (this.#behind) this.#panel.say('');
+    this.#behind = false;
+    return this.refresh();
   }
 
   /** What another tab did. @param {import('./history.js').Change} change */
