@@ -101,11 +101,11 @@ async function clear() {
 async function begin(id) {
   const { bytes, total, place } = await stored(id);
   if (bytes < total) throw `The model is not here as a whole: ${bytes} of ${total} bytes are.`;
-  const { about, absent, known } = await journal(id);
+  const { about, asked, absent, known } = await journal(id);
   const cut = place.lastIndexOf('/') + 1;
   const tab = await Tab.open({ base: place.slice(0, cut), query: '', gguf: place.slice(cut) }, () => {}, id);
   const kept = [...known.values()];
-  const lines = [line({ about }), ...[...absent].map((name) => line({ absent: name }))];
+  const lines = [line({ about }), line({ asked }), ...[...absent].map((name) => line({ absent: name }))];
   for (const { chunks, whole, ...file } of kept) {
     lines.push(line({ file }));
     for (const [i, [sha256, length]] of chunks) lines.push(line({ chunk: [file.number, i, sha256, length] }));
@@ -149,7 +149,7 @@ async function bring(file) {
   const models = await root.getDirectoryHandle(FOLDER, { create: true });
   const folder = await models.getDirectoryHandle(id, { create: true });
   try {
-    const lines = [line({ about: listed.about }), line({ used: Date.now() })];
+    const lines = [line({ about: listed.about }), line({ used: Date.now() }), line({ asked: Math.min(listed.asked, Date.now()) })];
     for (const name of listed.absent) lines.push(line({ absent: name }));
     for await (const { name, start, size } of all) {
       const known = listed.known.get(name);
