@@ -9,7 +9,9 @@ export default class {
   async load({ base, device, context, threads }) {
     const path = '/www/engine.js';
     const { createEngine } = await import(path);
-    this.#engine = await createEngine({ model: `${base}/pack/`, device, context, threads, silence: 600 });
+    // Whole, as the others load: it would be ready sooner otherwise, and bring the rest with the first prompt.
+    const options = { stream: false, device, context, threads, silence: 600 };
+    this.#engine = await createEngine({ model: `${base}/pack/`, ...options });
     const { info } = this.#engine;
     if (info.device.kind !== device) throw new Error(`runs on the ${info.device.kind}: ${info.device.why}`);
     return info.device.name;
