@@ -62,17 +62,17 @@ export class Storage extends Sheet {
     return h('li', {}, h('span', { class: 'model' }, h('strong', { dir: 'auto' }, name), h('span', { class: 'aside' }, parts.filter(Boolean).join(' · '))), out, away);
   }
 
-  /** Does it, says so or what went wrong, and looks again. @param {() => Promise<unknown>} act @param {string} said */
+  /** Does it, looks again, then says so or what went wrong: who reads that finds a list that stays. @param {() => Promise<unknown>} act @param {string} said */
   async #try(act, said) {
+    this.#status.textContent = TEXT.working;
     try {
-      this.#status.textContent = TEXT.working;
       await act();
-      this.#status.textContent = said;
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'AbortError') this.#status.textContent = '';
-      else this.#status.textContent = error instanceof Error ? error.message : String(error);
+      const left = error instanceof DOMException && error.name === 'AbortError';
+      said = left ? '' : error instanceof Error ? error.message : String(error);
     }
     await this.#refresh();
+    this.#status.textContent = said;
   }
 
   async #persist() {
