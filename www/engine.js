@@ -1,6 +1,6 @@
 // The engine as a page sees it: OpenAI's shape in front of a worker that may die, and is replaced when it does.
 
-import { MoebiusError, errorOf } from './protocol.js';
+import { MoebiusError, errorOf, modelUrl } from './protocol.js';
 import { startWorker } from './start.js';
 
 export { CODES, MoebiusError } from './protocol.js';
@@ -343,7 +343,5 @@ export class Engine {
 async function where(options) {
   const model = String(options.model);
   if (options.format || /^(hf:|\[)|\.gguf\b/i.test(model)) return (await import('./places/place.js')).place(options);
-  const url = new URL(model, document.baseURI);
-  if (!url.pathname.endsWith('/')) url.pathname += '/';
-  return url.href;
+  return modelUrl(model, document.baseURI).href;
 }

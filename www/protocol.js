@@ -114,6 +114,16 @@ export const CODES = Object.freeze({
   worker_silent: true,
 });
 
+/**
+ * Where a model is: a folder, whose URL ends with a slash, or a .gguf.
+ * @param {string | URL} model @param {string} base what it is relative to
+ */
+export function modelUrl(model, base) {
+  const url = new URL(model, base);
+  if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
+  return url;
+}
+
 /** @typedef {keyof typeof CODES} Code */
 
 /** The one error that this library throws. `code` is stable; messages may improve. */

@@ -1,21 +1,11 @@
 // The bench's page: asks what is to be measured, and shows what was found.
 
+import { copyBy } from '../ui/clipboard.js';
+import { h } from '../ui/dom.js';
 import { measure } from './measure.js';
 import { TEXT } from './text.js';
 
 /** @typedef {import('./measure.js').Found} Found */
-
-/**
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag @param {Record<string, string>} attributes @param {(Node | string)[]} children
- * @returns {HTMLElementTagNameMap[K]}
- */
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -24,17 +14,17 @@ const query = new URLSearchParams(location.search);
 
 /** @param {string} name @param {string} label @param {string} value */
 function field(name, label, value) {
-  return element('label', {}, label, element('input', { name, value: query.get(name) ?? value, size: '12' }));
+  return h('label', {}, label, h('input', { name, value: query.get(name) ?? value, size: '12' }));
 }
 
-const devices = element('select', { name: 'device' });
+const devices = h('select', { name: 'device' });
 for (const [value, text] of [['both', TEXT.both], ['gpu', TEXT.gpu], ['cpu', TEXT.cpu]]) {
-  devices.append(element('option', { value: String(value), ...(query.get('device') === value ? { selected: '' } : {}) }, String(text)));
+  devices.append(h('option', { value: String(value), selected: query.get('device') === value }, String(text)));
 }
-const start = element('button', {}, TEXT.start);
+const start = h('button', {}, TEXT.start);
 form.append(
   field('model', TEXT.model, 'model/'),
-  element('label', {}, TEXT.device, devices),
+  h('label', {}, TEXT.device, devices),
   field('lengths', TEXT.lengths, '128, 512'),
   field('tokens', TEXT.tokens, '32'),
   start,
@@ -47,11 +37,11 @@ const plain = (value) => (value >= 100 ? Math.round(value).toLocaleString('en') 
 
 /** @param {string} caption @param {readonly string[]} heads @param {string[][]} rows */
 function table(caption, heads, rows) {
-  const head = element('tr', {}, ...heads.map((text) => element('th', { scope: 'col' }, text)));
-  const body = rows.map((row) => element('tr', {}, ...row.map((text) => element('td', {}, text))));
-  const made = element('table', {}, element('caption', {}, caption), element('tbody', {}, ...body));
-  if (heads.length > 0) made.tBodies[0]?.before(element('thead', {}, head));
-  return element('div', { class: 'table', tabindex: '0' }, made);
+  const head = h('tr', {}, ...heads.map((text) => h('th', { scope: 'col' }, text)));
+  const body = rows.map((row) => h('tr', {}, ...row.map((text) => h('td', {}, text))));
+  const made = h('table', {}, h('caption', {}, caption), h('tbody', {}, ...body));
+  if (heads.length > 0) made.tBodies[0]?.before(h('thead', {}, head));
+  return h('div', { class: 'table', tabindex: '0' }, made);
 }
 
 /** @param {'gpu' | 'cpu'} kind @param {Found} found */
@@ -63,7 +53,7 @@ function show(kind, { device, loadMs, bytesPerToken, probeGbPerSecond, speeds, t
     for (const key of /** @type {const} */ (['launches', 'submits', 'syncs', 'read', 'host'])) facts.push([counts[key], plain(token[key])]);
   }
   results.append(
-    element('h2', {}, `${TEXT[kind]}: ${device.name}`),
+    h('h2', {}, `${TEXT[kind]}: ${device.name}`),
     table(TEXT.speeds, TEXT.columns, rows),
     table(TEXT.token, [], /** @type {string[][]} */ (facts)),
   );
@@ -90,14 +80,11 @@ async function bench() {
       show(kind, found[kind]);
     } catch (error) {
       found[kind] = { error: error instanceof Error ? error.message : String(error) };
-      results.append(element('h2', {}, TEXT[kind]), element('p', {}, found[kind].error));
+      results.append(h('h2', {}, TEXT[kind]), h('p', {}, found[kind].error));
     }
   }
-  const copy = element('button', { type: 'button' }, TEXT.copy);
-  copy.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(JSON.stringify(found, null, 1));
-    copy.textContent = TEXT.copied;
-  });
+  const copy = h('button', { type: 'button' }, TEXT.copy);
+  copy.addEventListener('click', () => copyBy(copy, JSON.stringify(found, null, 1), { ...TEXT, label: TEXT.copy }));
   results.append(copy);
   status.textContent = TEXT.done;
   return found;

@@ -11,6 +11,7 @@ export const TEXT = Object.freeze({
   start: 'Measure',
   copy: 'Copy as JSON',
   copied: 'Copied',
+  notCopied: 'Not copied',
   done: 'Done.',
   loading: (/** @type {string} */ device) => `Loading the model on the ${device}…`,
   reading: (/** @type {string} */ device, /** @type {number} */ length) => `${device}: a prompt of ${length} tokens…`,

@@ -1,7 +1,6 @@
 // What the model is doing, beside the chat: figures, its experts, curves, memory. Nothing is gathered before it was opened.
 
-import { Engine } from '../engine.js';
-import { copy } from '../ui/clipboard.js';
+import { copyBy } from '../ui/clipboard.js';
 import { h, icon } from '../ui/dom.js';
 import { duration, number, size, speed, where } from '../ui/format.js';
 import { TEXT as WORDS } from '../ui/text.js';
@@ -13,7 +12,7 @@ import { TEXT } from './texts.js';
 import { Tokens } from './tokens.js';
 
 /** @typedef {import('../element.js').MoebiusChat} MoebiusChat */
-/** @typedef {import('./map.js').Experts} Experts */
+/** @typedef {import('../protocol.js').ExpertMap} Experts */
 
 /** Width from which there is room beside the chat. */
 const WIDE = matchMedia('(width >= 80rem)');
@@ -43,16 +42,14 @@ export class Inside {
     this.#chat = chat;
     this.#record = new Gathered(chat); // goes on while this is shut: where it covers the chat, it has to be to ask something
     this.#record.addEventListener('change', this.#changed);
-    if ('experts' in Engine.prototype) chat.generation = { ...chat.generation, routing: true };
+    chat.generation = { ...chat.generation, routing: true };
     document.head.append(h('link', { rel: 'stylesheet', href: new URL('./inside.css', import.meta.url).href }));
     const close = h('button', { type: 'button', class: 'square', 'aria-label': TEXT.close, title: TEXT.close }, icon('M6 6l12 12M18 6 6 18'));
     close.addEventListener('click', () => this.node.close());
     const share = h('button', { type: 'button', class: 'wide' }, TEXT.report);
     share.addEventListener('click', async () => {
       const { info } = chat.engine ?? {};
-      if (!info) return;
-      share.textContent = (await copy(await report(info, this.#experts, this.#record))) ? TEXT.copied : TEXT.notCopied;
-      setTimeout(() => (share.textContent = TEXT.report), 1600);
+      if (info) await copyBy(share, await report(info, this.#experts, this.#record), { ...TEXT, label: TEXT.report });
     });
     this.#all.append(this.#figures, this.#routed, h('h3', {}, TEXT.curves), this.#decode.node, this.#prefill.node, h('h3', {}, TEXT.memory), this.#memory, share);
     this.node.append(h('div', { class: 'sheet-head' }, h('h2', {}, TEXT.title), close), this.#none, this.#all);
@@ -99,10 +96,9 @@ export class Inside {
     if (!engine || !info || this.#asking) return;
     this.#asking = true;
     try {
-      const { experts } = /** @type {{experts?: () => Promise<Experts>}} */ (engine);
-      this.#routed.hidden = info.spec.experts === 0 || !experts;
-      if (info.spec.experts > 0 && experts) {
-        this.#experts = await experts.call(engine);
+      this.#routed.hidden = info.spec.experts === 0;
+      if (info.spec.experts > 0) {
+        this.#experts = await engine.experts();
         this.#map.show(this.#experts);
       }
       await this.#show(info);

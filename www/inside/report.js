@@ -3,7 +3,7 @@
 import { percent, rows } from './map.js';
 
 /** @typedef {import('../protocol.js').Info} Info */
-/** @typedef {import('./map.js').Experts} Experts */
+/** @typedef {import('../protocol.js').ExpertMap} Experts */
 
 /** @param {Info} info @param {Experts | null} experts @param {import('./record.js').Gathered} record */
 export async function report(info, experts, record) {
@@ -24,9 +24,9 @@ export async function report(info, experts, record) {
   }
   if (record.prompts.length > 0) lines.push(`- prompts: ${record.prompts.map(({ tokens, perSecond }) => `${tokens} at ${perSecond.toFixed(0)}/s`).join(', ')}`);
   if (experts && experts.layers > 0) {
-    lines.push(`- experts found on the device: ${experts.hits}; not found: ${experts.misses}`, '', '| layer | evenness | busiest | unused | on the device | on the disk | at the host |', '|--:|--:|--:|--:|--:|--:|--:|');
-    for (const { layer, even, busiest, share, unused, places } of rows(experts)) {
-      lines.push(`| ${[layer + 1, even === null ? '–' : percent(even), `${busiest} (${percent(share)})`, unused, places[2], places[1], places[0]].join(' | ')} |`);
+    lines.push(`- experts found on the device: ${experts.hits}; not found: ${experts.misses}`, '', '| layer | evenness | busiest | unused | on the device | elsewhere |', '|--:|--:|--:|--:|--:|--:|');
+    for (const { layer, even, busiest, share, unused, here, elsewhere } of rows(experts)) {
+      lines.push(`| ${[layer + 1, even === null ? '–' : percent(even), `${busiest} (${percent(share)})`, unused, here, elsewhere].join(' | ')} |`);
     }
   }
   return `${lines.join('\n')}\n`;

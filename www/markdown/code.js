@@ -1,7 +1,7 @@
 // A block of code: its language, a button that copies it, and the text.
 
 import { colour } from '../code/highlight.js';
-import { copy } from '../ui/clipboard.js';
+import { copyBy } from '../ui/clipboard.js';
 import { h } from '../ui/dom.js';
 import { TEXT } from '../ui/text.js';
 
@@ -60,9 +60,6 @@ export class CodeBlock {
  */
 export function copyButton(text) {
   const button = h('button', { type: 'button', class: 'plain copy' }, TEXT.copy);
-  button.addEventListener('click', async () => {
-    button.textContent = (await copy(text())) ? TEXT.copied : TEXT.notCopied;
-    setTimeout(() => (button.textContent = TEXT.copy), 1600);
-  });
+  button.addEventListener('click', () => copyBy(button, text(), { ...TEXT, label: TEXT.copy }));
   return button;
 }

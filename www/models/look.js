@@ -1,6 +1,7 @@
 // What a model's host says of it before any of its weights are asked for: size, licence, family, and whether it may be had.
 
 import { repository } from '../places/place.js';
+import { modelUrl } from '../protocol.js';
 import { ARCHITECTURES, FAMILIES, kindOf } from './families.js';
 
 /** @typedef {{bytes: number, files: number, name: string, kind: string, params?: number, licence?: string, family?: string, unsupported?: boolean, commit?: string, gated?: boolean, packed?: boolean}} Facts */
@@ -55,9 +56,8 @@ async function ofHub(where, how) {
 
 /** @param {import('./where.js').Where} where @param {AbortSignal} [signal] @returns {Promise<Facts>} */
 async function ofHost({ model, name }, signal) {
-  const url = new URL(model, document.baseURI);
+  const url = modelUrl(model, document.baseURI);
   if (/\.gguf$/i.test(url.pathname)) return { name, bytes: await size(url, signal), files: 1, kind: kindOf(name) };
-  if (!url.pathname.endsWith('/')) url.pathname += '/';
   const at = (/** @type {string} */ file) => new URL(file, url);
   const pack = await json(at('moebius.json'), signal);
   const config = await json(at('config.json'), signal);

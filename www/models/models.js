@@ -119,7 +119,7 @@ export class Models {
     this.#states.unkept(this.#unkept, where !== undefined, () => this.storage());
     if (!where) return;
     const bytes = facts?.bytes ?? recent().find(({ model }) => model === where.model)?.bytes;
-    remember({ model: where.model, name: where.name, hosts: where.hosts, agreed: 'load', format, bytes, kept: this.#unkept === '' });
+    remember({ ...named(where), agreed: 'load', format, bytes, kept: this.#unkept === '' });
   }
 
   /** To another model, by the address: a document's policy names the hosts of its model alone. @param {string} model */
@@ -157,14 +157,14 @@ export class Models {
       const plan = new Plan();
       plan.addEventListener('look', (event) => {
         const { where, format } = /** @type {CustomEvent} */ (event).detail;
-        if (remember({ model: where.model, name: where.name, hosts: where.hosts, agreed: 'look', format })) this.#go(where.model);
+        if (remember({ ...named(where), agreed: 'look', format })) this.#go(where.model);
         else this.#chat.tell({ title: TEXT.noStore, label: TEXT.fine, act: () => {} });
       });
       plan.addEventListener('load', (event) => {
         /** @type {Choice} */
         const choice = /** @type {CustomEvent} */ (event).detail;
         const { where, format, facts } = choice;
-        if (where) remember({ model: where.model, name: where.name, hosts: where.hosts, agreed: 'load', format, bytes: facts?.bytes });
+        if (where) remember({ ...named(where), agreed: 'load', format, bytes: facts?.bytes });
         this.#load(choice);
       });
       plan.addEventListener('others', () => this.open());
@@ -211,6 +211,11 @@ export class Models {
       if (this.#chat.state !== 'loading') first = null;
     });
   }
+}
+
+/** What is remembered of where a model is. @param {import('./where.js').Where} where */
+function named({ model, name, hosts }) {
+  return { model, name, hosts };
 }
 
 /** What the browser has of a model. @param {import('./where.js').Where} where @returns {Promise<import('../protocol.js').Stored | undefined>} */

@@ -104,7 +104,7 @@ export class States {
       return tell(TEXT.offline, { text: TEXT.offlineText, code: '', more: others });
     }
     if (code === 'unsupported') return tell(TEXT.unsupported, { label: TEXT.others, act: others.act });
-    if (/memory|out of/i.test(message) && ['file', 'device', 'limit', 'engine_crashed'].includes(code)) return tell(TEXT.tooLarge, { more: again });
+    if (code === 'memory' || (/memory|out of/i.test(message) && ['device', 'limit', 'engine_crashed'].includes(code))) return tell(TEXT.tooLarge, { more: again });
     if (code === 'file' && /gated|token/.test(message)) return tell(TEXT.gatedTitle, { code: '', label: TEXT.seePlan, act: () => this.#ways.again(), more: others });
     if (code === 'file' && /damaged|changed|SHA-256/.test(message)) return tell(TEXT.corrupt, { more: others });
     if (code === 'file') return tell(TEXT.reached, { more: others });

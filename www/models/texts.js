@@ -1,10 +1,7 @@
 // The texts of the models' part of the page, in the page's language.
 
-import { LANGUAGE } from '../ui/text.js';
+import { inLanguage } from '../ui/text.js';
 import { TEXT as ENGLISH } from './languages/en.js';
 
-/** @type {Record<string, () => Promise<{TEXT: typeof ENGLISH}>>} */
-const OTHERS = { de: () => import('./languages/de.js'), zh: () => import('./languages/zh.js') };
-
-/** Every text. A language that cannot be loaded gives way to English. */
-export const TEXT = Object.freeze((await OTHERS[LANGUAGE]?.().then((module) => module.TEXT, () => ENGLISH)) ?? ENGLISH);
+/** Every text. */
+export const TEXT = await inLanguage(ENGLISH, { de: () => import('./languages/de.js'), zh: () => import('./languages/zh.js') });

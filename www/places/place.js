@@ -1,7 +1,7 @@
 // Where a model is, if that is more than the URL of a folder: a hub's repository, files of this machine, something to be quantised.
 // Loaded when it is asked for.
 
-import { MoebiusError } from '../protocol.js';
+import { MoebiusError, modelUrl } from '../protocol.js';
 
 /**
  * A model's place.
@@ -35,7 +35,7 @@ export async function place({ model, token, format, hub = HUB, signal }) {
   if (typeof model === 'string' && /^hf:/i.test(model)) {
     return { ...(await pinned({ model, hub, token, signal })), token, format };
   }
-  if (typeof model === 'string' || model instanceof URL) return { url: folder(model), format };
+  if (typeof model === 'string' || model instanceof URL) return { url: modelUrl(model, document.baseURI).href, format };
   const files = model instanceof File ? [model] : [...model];
   if (files.length === 0 || !files.every((file) => file instanceof File)) {
     throw new MoebiusError('request', 'model: is neither a URL, nor hf:owner/name, nor a File or several.');
@@ -75,13 +75,6 @@ async function pinned(options) {
     // it is asked again next time
   }
   return place;
-}
-
-/** @param {string | URL} model the URL of a folder or of a .gguf, relative to the page */
-function folder(model) {
-  const url = new URL(model, document.baseURI);
-  if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
-  return url.href;
 }
 
 /** A file of a repository, and what it hashes to if it is large. @typedef {{path: string, size: number, sha256: string}} Listed */

@@ -19,8 +19,17 @@ export const LANGUAGES = { en: { name: 'English', dir: 'ltr' }, de: { name: 'Deu
 /** Which it is. @type {string} */
 export const LANGUAGE = wanted().find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? 'en';
 
-/** Every text. A language that cannot be loaded gives way to English. */
-export const TEXT = Object.freeze(Object.hasOwn(OTHERS, LANGUAGE) ? await OTHERS[LANGUAGE]().then((module) => module.TEXT, () => ENGLISH) : ENGLISH);
+/** Every text. */
+export const TEXT = await inLanguage(ENGLISH, OTHERS);
+
+/**
+ * Texts in the language of this visit. One that cannot be loaded gives way to English.
+ * @template T @param {T} english @param {Record<string, () => Promise<{TEXT: T}>>} others
+ * @returns {Promise<Readonly<T>>}
+ */
+export async function inLanguage(english, others) {
+  return Object.freeze((await others[LANGUAGE]?.().then((module) => module.TEXT, () => english)) ?? english);
+}
 
 /** Keeps a choice; it holds from the next visit on. @param {string} tag */
 export function choose(tag) {

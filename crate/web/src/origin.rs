@@ -111,8 +111,7 @@ impl Source for Origin {
         })?;
         let length = bytes.length() as usize;
         let mut out = Vec::new();
-        out.try_reserve_exact(length)
-            .map_err(|_| Error::File { file: file.into(), reason: format!("no memory for {length} bytes") })?;
+        out.try_reserve_exact(length).map_err(|_| Error::Memory { what: file.into(), bytes: length as u64 })?;
         out.resize(length, 0);
         bytes.copy_to(&mut out);
         Ok(out)

@@ -23,7 +23,7 @@ export const TEXT = {
   experts: 'Experten',
   map: (layers, experts) => `Karte der Experten: ${layers} Schichten mal ${experts} Experten`,
   mapHelp: 'Eine Zeile je Schicht, ein Kästchen je Experte.',
-  states: { firing: 'gerade am Werk', device: 'auf dem Gerät', disk: 'auf der Platte', host: 'noch beim Anbieter', untouched: 'noch nicht benutzt' },
+  states: { firing: 'gerade am Werk', device: 'auf dem Gerät', elsewhere: 'nicht auf dem Gerät', untouched: 'noch nicht benutzt' },
   token: 'Token der letzten Antwort',
   tokenHelp: 'Zeigen Sie auf ein Token, oder gehen Sie mit den Pfeiltasten hindurch, um zu sehen, welche Experten daran gearbeitet haben.',
   noTokens: 'Fragen Sie etwas: Hier zeigt dann jedes Token, welche Experten daran gearbeitet haben.',
@@ -40,8 +40,7 @@ export const TEXT = {
   share: (expert, percent) => `Experte ${expert}, ${percent}`,
   unused: 'Unbenutzt',
   onDevice: 'Auf dem Gerät',
-  onDisk: 'Auf der Platte',
-  atHost: 'Beim Anbieter',
+  elsewhere: 'Nicht dort',
   // Curves
   curves: 'Geschwindigkeitskurven',
   decode: 'Token je Sekunde im Lauf der letzten Antwort',

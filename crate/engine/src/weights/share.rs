@@ -26,26 +26,25 @@ impl ExpertLayout {
     /// none are so small.
     pub(crate) fn shares(&self, group: &Group, slots: usize, binding: u64) -> Vec<Share> {
         let sizes @ [width, hidden] = [group.width, group.hidden];
-        for parts in 1.. {
+        let share = |ups: Range<usize>, downs: Range<usize>| {
+            let rows = [ups.len(), downs.len()];
+            let layout = ExpertLayout::of(self.up_format, self.down_format, rows, sizes, group.biased);
+            Share { layout, ups, downs }
+        };
+        let made = |parts: usize| -> Vec<Share> {
             let (mut ups, mut downs) = (shares(width, parts), shares(hidden, parts));
-            let end = |all: usize| all..all;
-            let made: Vec<Share> = (0..parts)
-                .map_while(|_| match (ups.next(), downs.next()) {
-                    (None, None) => None,
-                    (up, down) => Some((up.unwrap_or_else(|| end(width)), down.unwrap_or_else(|| end(hidden)))),
-                })
-                .map(|(ups, downs)| {
-                    let rows = [ups.len(), downs.len()];
-                    let layout = ExpertLayout::of(self.up_format, self.down_format, rows, sizes, group.biased);
-                    Share { layout, ups, downs }
-                })
-                .collect();
-            let largest = made.iter().map(|share| share.layout.bytes()).max().unwrap_or(0);
-            if parts == MOST || largest.saturating_mul(slots as u64) <= binding {
-                return made;
-            }
-        }
-        Vec::new()
+            // One of the two may have fewer, as parts are whole grains: the last shares then have none of it.
+            let next = || match (ups.next(), downs.next()) {
+                (None, None) => None,
+                (up, down) => Some(share(up.unwrap_or(width..width), down.unwrap_or(hidden..hidden))),
+            };
+            std::iter::from_fn(next).collect()
+        };
+        let fits = |shares: &Vec<Share>| {
+            let largest = shares.iter().map(|share| share.layout.bytes()).max().unwrap_or(0);
+            largest.saturating_mul(slots as u64) <= binding
+        };
+        (1..MOST).map(made).find(fits).unwrap_or_else(|| made(MOST))
     }
 }
 

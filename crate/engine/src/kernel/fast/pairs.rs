@@ -14,45 +14,37 @@ trait Whole<V: Quads> {
     /// Words of a block.
     const WORDS: usize;
     /// Bytes of a block's scale.
-    const SCALE: usize;
+    const SCALE: usize = 2;
     /// What pairs are too large by.
     const OFFSET: u32;
     /// Pairs of columns in each word, of which inputs have the first of all lanes, then the second, ...; as many as count are in use.
     fn pairs(raw: V::I) -> [V::I; 4];
-    /// The scales of four rows.
-    unsafe fn scales(p: [*const u8; 4]) -> V::F;
+    /// The scales of four rows: halves, as a rule.
+    #[inline(always)]
+    unsafe fn scales(p: [*const u8; 4]) -> V::F {
+        // SAFETY: the caller's.
+        unsafe { V::four_halves([p[0].cast(), p[1].cast(), p[2].cast(), p[3].cast()]) }
+    }
 }
 
 impl<V: Quads> Whole<V> for Q4 {
     const WORDS: usize = 4;
-    const SCALE: usize = 2;
     const OFFSET: u32 = 8;
 
     #[inline(always)]
     fn pairs(raw: V::I) -> [V::I; 4] {
         nibbles::<V>(raw)
     }
-    #[inline(always)]
-    unsafe fn scales(p: [*const u8; 4]) -> V::F {
-        // SAFETY: the caller's.
-        unsafe { V::four_halves([p[0].cast(), p[1].cast(), p[2].cast(), p[3].cast()]) }
-    }
 }
 
 impl<V: Quads> Whole<V> for Q8 {
     const WORDS: usize = 8;
-    const SCALE: usize = 2;
     const OFFSET: u32 = 0;
 
     #[inline(always)]
     fn pairs(raw: V::I) -> [V::I; 4] {
         let [even, odd] = bytes::<V>(raw);
         [even, odd, even, odd]
-    }
-    #[inline(always)]
-    unsafe fn scales(p: [*const u8; 4]) -> V::F {
-        // SAFETY: the caller's.
-        unsafe { V::four_halves([p[0].cast(), p[1].cast(), p[2].cast(), p[3].cast()]) }
     }
 }
 

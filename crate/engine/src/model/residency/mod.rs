@@ -6,6 +6,7 @@ mod slots;
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -21,6 +22,9 @@ use crate::weights::{Group, Tensors};
 use hold::{Hold, Holds};
 pub use routes::{Heat, Routes};
 use slots::Slots;
+
+/// How often texts want an expert, its layer and its number.
+type Left = (Option<u64>, Reverse<(usize, usize)>);
 
 /// A future behind a pointer.
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
@@ -208,10 +212,7 @@ impl Residency {
         let line = async || {
             loop {
                 self.holds.none().await;
-                let hottest =
-                    left.borrow().iter().enumerate().max_by_key(|(i, (heat, ..))| (*heat, Reverse(*i))).map(|(i, _)| i);
-                let Some(hottest) = hottest else { return Ok(()) };
-                let (_, layer, expert) = left.borrow_mut().remove(hottest);
+                let Some((_, Reverse((layer, expert)))) = left.borrow_mut().pop() else { return Ok(()) };
                 if self.lacks(layer, expert) {
                     self.bring(layer, expert, &[]).await?;
                     let (done, progress) = &mut *told.borrow_mut();
@@ -228,14 +229,14 @@ impl Residency {
         self.holds.hold()
     }
 
-    /// Experts that are not there: how hot each is, its layer and its number.
-    fn left(&self) -> Vec<(Option<u64>, usize, usize)> {
-        let mut left = Vec::new();
+    /// Experts that are not there, by layer and number: the hottest first, then by place.
+    fn left(&self) -> BinaryHeap<Left> {
+        let mut left = BinaryHeap::new();
         for (layer, Pool { group, .. }) in self.pools.iter().enumerate() {
             let heat =
                 self.tensors.index.experts.get(&group.prefix).map(|table| table.heat.as_slice()).unwrap_or_default();
             let lacking = (0..group.count).filter(|expert| self.lacks(layer, *expert));
-            left.extend(lacking.map(|expert| (heat.get(expert).copied(), layer, expert)));
+            left.extend(lacking.map(|expert| (heat.get(expert).copied(), Reverse((layer, expert)))));
         }
         left
     }
