@@ -42,6 +42,19 @@ describe('every state', () => {
   });
 });
 
+test('memory that is not there is told by the code of its error, whatever that says', async () => {
+  const page = await open(there.browser);
+  await page.goto(`${there.site.url}index.html?model=${FIXTURE}`);
+  await reaches(page, 'ready');
+  await page.evaluate(() => {
+    const told = { title: '', label: 'Try again', act: () => {} };
+    const detail = { error: { code: 'memory', message: 'there is none' }, told };
+    document.querySelector('moebius-chat')?.dispatchEvent(new CustomEvent('moebius-error', { detail }));
+  });
+  await page.getByText('There is not enough memory.').waitFor();
+  await page.context().close();
+});
+
 describe('other hosts', () => {
   test('are asked nothing before it is agreed to, in two steps; then the model answers, and next time at once', async () => {
     const page = await open(there.browser);
