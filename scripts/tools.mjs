@@ -48,13 +48,13 @@ export async function deny() {
   return path;
 }
 
-/** Installs the development dependencies if package-lock.json changed since they were. */
-export async function npmPackages() {
-  const hash = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
-  const stamp = join(ROOT, 'node_modules/.moebius-lock');
+/** Installs what a folder's package-lock.json lists, the development dependencies as a rule, if it changed since they were. */
+export async function npmPackages(folder = ROOT) {
+  const hash = createHash('sha256').update(readFileSync(join(folder, 'package-lock.json'))).digest('hex');
+  const stamp = join(folder, 'node_modules/.moebius-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
   say('npm ci');
-  await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+  await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder });
   writeFileSync(stamp, hash);
 }
 

@@ -20,8 +20,10 @@ export class Chats {
   /** @type {import('./ui/panel.js').Panel} */ #panel;
   /** Fields of requests that this wrote, which others' are not taken for. @type {string[]} */ #written = [];
   /** Writes happen one after another. @type {Promise<unknown>} */ #writing = Promise.resolve();
-  /** What is not written yet, oldest first. What could not be is tried again before what comes next. @type {(() => Promise<unknown>)[]} */
+  /** What is not written yet, oldest first. What could not be is tried again before what comes next. @type {{id: string, act: () => Promise<unknown>}[]} */
   #unwritten = [];
+  /** What is to be deleted: that comes first, as it makes room. @type {(() => Promise<unknown>)[]} */
+  #deletions = [];
   /** Whether the last attempt failed. */
   #behind = false;
   /** The chat that the address named when it was opened last. */
@@ -56,7 +58,7 @@ export class Chats {
   /** Deletes every chat. */
   async clear() {
     this.#show(null, []);
-    await this.#then(() => this.#history.clear());
+    await this.#delete(() => this.#history.clear());
     this.#panel.say(TEXT.cleared);
   }
 
@@ -130,23 +132,27 @@ export class Chats {
   /** @param {Chat} chat @param {Entry[]} [put] @param {string[]} [removed] */
   #save(chat, put, removed) {
     if (chat.id === this.current?.id) this.current = chat;
-    this.#then(() => this.#history.save(chat, put, removed));
+    this.#unwritten.push({ id: chat.id, act: () => this.#history.save(chat, put, removed) });
+    this.#write();
   }
 
-  /** @param {() => Promise<unknown>} act */
-  #then(act) {
-    this.#unwritten.push(act);
-    const write = () => this.#write();
+  /** @param {() => Promise<unknown>} act @param {string} [id] of the chat, if it is not all of them; what waits of it is not written any more */
+  #delete(act, id) {
+    for (const one of this.#unwritten) if (id === undefined || one.id === id) one.act = async () => {};
+    this.#deletions.push(act);
+    return this.#write();
+  }
+
+  #write() {
+    const write = () => this.#writeAll();
     this.#writing = this.#writing.then(write, write);
     return this.#writing;
   }
 
-  async #write() {
+  async #writeAll() {
     try {
-      while (this.#unwritten.length > 0) {
-        await this.#unwritten[0]();
-        this.#unwritten.shift();
-      }
+      for (; this.#deletions.length > 0; this.#deletions.shift()) await this.#deletions[0]();
+      for (; this.#unwritten.length > 0; this.#unwritten.shift()) await this.#unwritten[0].act();
     } catch {
       this.#behind = true;
       return this.#panel.say(TEXT.notKept);
@@ -179,7 +185,7 @@ export class Chats {
     if (wish === 'rename') return this.#save({ ...chat, title: value });
     if (wish === 'delete') {
       if (id === this.current?.id) this.#show(null, []);
-      return this.#then(() => this.#history.remove(id));
+      return this.#delete(() => this.#history.remove(id), id);
     }
     const entries = await this.#history.messages(id);
     return save(`${chat.title.replace(/[^\p{L}\p{N} -]/gu, '') || 'chat'}.md`, markdown(chat.title, new Thread({ entries, leaf: chat.leaf }).path()));

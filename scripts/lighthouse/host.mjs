@@ -5,13 +5,8 @@ import { createSecureServer } from 'node:http2';
 import { extname, join, normalize } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 
+import { TYPES } from '../../tests/browser/host.js';
 import { capture, Failure, ROOT, tools } from '../run.mjs';
-
-/** @type {Record<string, string>} */
-const TYPES = {
-  '.css': 'text/css', '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json', '.svg': 'image/svg+xml', '.png': 'image/png',
-  '.txt': 'text/plain', '.wasm': 'application/wasm', '.webmanifest': 'application/manifest+json',
-}; // prettier-ignore
 
 /** @returns {Promise<{url: string, stop: () => Promise<void>}>} */
 export async function host() {

@@ -1,12 +1,11 @@
 // How good the page is by Lighthouse, and how soon it can be used on Fast 4G. `npm run build` first; `npm run lighthouse`.
 
-import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { launch } from '../../tests/browser/harness.js';
-import { Failure, program, ROOT, run, say, tools } from '../run.mjs';
-import { chromium } from '../tools.mjs';
+import { Failure, program, ROOT, say, tools } from '../run.mjs';
+import { chromium, npmPackages } from '../tools.mjs';
 import { host } from './host.mjs';
 
 const HERE = join(ROOT, 'scripts/lighthouse');
@@ -21,14 +20,9 @@ const VISITS = 5;
 async function packages() {
   const folder = tools('lighthouse');
   mkdirSync(folder, { recursive: true });
-  const lock = readFileSync(join(HERE, 'package-lock.json'));
-  const [stamp, hash] = [join(folder, 'lock.stamp'), createHash('sha256').update(lock).digest('hex')];
-  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== hash) {
-    say('npm ci of Lighthouse: 180 MB, once');
-    for (const name of ['package.json', 'package-lock.json']) cpSync(join(HERE, name), join(folder, name));
-    await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder });
-    writeFileSync(stamp, hash);
-  }
+  for (const name of ['package.json', 'package-lock.json']) cpSync(join(HERE, name), join(folder, name));
+  say('Lighthouse: 180 MB, once');
+  await npmPackages(folder);
   return join(folder, 'node_modules');
 }
 

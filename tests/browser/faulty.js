@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
 
-import { listening } from './host.js';
+import { listening, pace } from './host.js';
 
 /**
  * What becomes of an answer. `cut`: the connection ends after so many bytes of the body; `stall`: it stays open then instead.
@@ -26,8 +26,7 @@ export async function faulty(files) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   let sent = 0;
-  /** When the line is free again. */
-  let free = 0;
+  const carried = pace(() => site.rate);
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
     // Folders are any, so that one set of files is many models.
@@ -67,10 +66,7 @@ export async function faulty(files) {
     for (let at = 0; at < last && !response.destroyed; ) {
       const piece = body.subarray(at, Math.min(at + 16_384, last));
       at += piece.length;
-      if (site.rate > 0) {
-        free = Math.max(free, performance.now()) + (1000 * piece.length) / site.rate;
-        await new Promise((resolve) => setTimeout(resolve, free - performance.now()));
-      }
+      await carried(piece.length);
       sent += piece.length;
       if (!response.write(piece)) await drained(response);
     }

@@ -227,6 +227,8 @@ test('where the browser refuses to keep anything, it says so and works', async (
 
 test('what could not be written is said, and is written when it can be', async () => {
   const page = await visit();
+  await answered(page, 'Before');
+  await page.getByRole('dialog', { name: 'Chats' }).getByRole('button', { name: 'New chat' }).click();
   await page.evaluate(() => {
     const { put } = IDBObjectStore.prototype;
     Object.assign(globalThis, { mend: () => (IDBObjectStore.prototype.put = put) });
@@ -236,6 +238,12 @@ test('what could not be written is said, and is written when it can be', async (
   });
   await answered(page, 'One');
   await page.getByText('could not be saved').waitFor();
+  // What is deleted makes room, and does not wait for what has none.
+  const panel = page.getByRole('dialog', { name: 'Chats' });
+  await panel.getByRole('button', { name: 'More for Before' }).click();
+  await panel.getByRole('button', { name: 'Delete', exact: true }).click();
+  await panel.getByRole('button', { name: 'Really delete?' }).click();
+  while ((await kept(page)) > 0) await page.waitForTimeout(20);
   await page.evaluate(() => /** @type {any} */ (globalThis).mend());
   await answered(page, 'Two');
   await page.getByText('could not be saved').waitFor({ state: 'detached' });

@@ -12,12 +12,30 @@ import { launch } from './harness.js';
 export const TYPES = {
   '.css': 'text/css',
   '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.txt': 'text/plain',
   '.webmanifest': 'application/manifest+json',
   '.html': 'text/html',
   '.js': 'text/javascript',
   '.json': 'application/json',
   '.wasm': 'application/wasm',
 };
+
+/**
+ * A line that carries so many bytes a second, whoever sends.
+ * @param {() => number} rate 0 or infinite for no limit
+ * @returns {(bytes: number) => Promise<void>} settles when the line has carried them
+ */
+export function pace(rate) {
+  /** When the line is free again. */
+  let free = 0;
+  return async (bytes) => {
+    if (rate() === 0 || rate() === Infinity) return;
+    const now = performance.now();
+    free = Math.max(free, now) + (1000 * bytes) / rate();
+    if (free - now > 1) await new Promise((resolve) => setTimeout(resolve, free - now));
+  };
+}
 
 /** A template of as many turns as stars in a galaxy. */
 const LOOP = '{% for i in range(99999) %}{% for j in range(99999) %}{{ i }}{{ j }}{% endfor %}{% endfor %}';

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 
 import { ROOT } from '../../scripts/run.mjs';
-import { TYPES, listening } from './host.js';
+import { TYPES, listening, pace } from './host.js';
 
 /** Bytes of a body that are written at once. */
 const PIECE = 16 << 10;
@@ -21,7 +21,6 @@ export async function line(model) {
   const log = [];
   /** @type {Set<() => void>} */
   const held = new Set();
-  let free = 0;
   const state = {
     log,
     /** Bytes a second. */
@@ -40,6 +39,7 @@ export async function line(model) {
     /** Bytes asked for until then. */
     bytes: (until = Infinity) => log.filter(({ at }) => at <= until).reduce((sum, { start, end }) => sum + end - start, 0),
   };
+  const carried = pace(() => state.rate);
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const path = join(ROOT, normalize(`/${decodeURIComponent(pathname)}`));
@@ -61,11 +61,7 @@ export async function line(model) {
     const body = readFileSync(path).subarray(start, end);
     while (asked.sent < body.length && !response.destroyed) {
       const piece = body.subarray(asked.sent, asked.sent + PIECE);
-      if (far && Number.isFinite(state.rate)) {
-        const now = Date.now();
-        free = Math.max(free, now) + (1000 * piece.length) / state.rate;
-        if (free - now > 1) await new Promise((resolve) => setTimeout(resolve, free - now));
-      }
+      if (far) await carried(piece.length);
       response.write(piece);
       asked.sent += piece.length;
     }
