@@ -84,7 +84,7 @@ async function choose() {
   chat.device = query.get('device') ?? 'auto';
   if (own) {
     chat.src = src;
-    if (!ended) chat.preload = 'auto';
+    if (!ended) setTimeout(() => (chat.preload = 'auto')); // the page is shown first
   }
   byId('card').textContent = other ? `${TEXT.model}: ${other}` : `${model.name} · ${model.card}`;
   return { name: model.name, card: model.card, own, known: list.hub };

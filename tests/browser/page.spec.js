@@ -29,18 +29,34 @@ for (const webgpu of [true, false]) {
     });
     after(() => browser?.close());
 
-    /** @param {string} [model] folder, if not the default */
-    async function visit(model) {
+    /** @param {string} [model] folder, if not the default @param {(page: import('playwright-core').Page) => Promise<unknown>} [first] done before */
+    async function visit(model, first) {
       const page = await open(browser);
+      await first?.(page);
       const query = new URLSearchParams({ device: webgpu ? 'gpu' : 'auto', ...(model ? { model } : {}) });
       await page.goto(`${site.url}index.html?${query}`);
       return page;
     }
 
-    test('the default model answers', async (t) => {
+    test('the default model answers; on a phone and on a screen, nothing moves until it does', async (t) => {
       if (!existsSync(join(ROOT, 'www/model/moebius.json'))) return t.skip('www/model has no model');
-      const page = await visit();
+      const page = await visit(undefined, async (page) => {
+        if (!webgpu) await page.setViewportSize({ width: 412, height: 823 });
+        await page.addInitScript(() => {
+          /** @type {any} */ (globalThis).shifts = [];
+          new PerformanceObserver((list) => {
+            for (const { value, sources } of /** @type {any[]} */ (list.getEntries())) {
+              const moved = sources.map((/** @type {any} */ { previousRect, currentRect }) => JSON.stringify([previousRect, currentRect]));
+              /** @type {any} */ (globalThis).shifts.push({ value, moved });
+            }
+          }).observe({ type: 'layout-shift', buffered: true });
+        });
+      });
       await reaches(page, 'ready');
+      await page.waitForFunction(() => /** @type {MoebiusChat | null} */ (document.querySelector('moebius-chat'))?.engine?.info?.streamed === false);
+      const shifts = await page.evaluate(() => /** @type {{value: number, moved: string[]}[]} */ (/** @type {any} */ (globalThis).shifts));
+      const shift = shifts.reduce((sum, { value }) => sum + value, 0);
+      assert.ok(shift < 0.02, `${shift}: ${JSON.stringify(shifts, null, 1)}`);
       await bounded(page, { max_tokens: 24 });
       await ask(page, 'Who are you?');
       await reaches(page, 'ready');

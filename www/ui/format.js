@@ -2,9 +2,13 @@
 
 import { LANGUAGE, TEXT } from './text.js';
 
+/** By digits behind the point: making one takes longer than all that it is used for. @type {Intl.NumberFormat[]} */
+const FORMATS = [];
+
 /** @param {number} value @param {number} [digits] behind the point */
 export function number(value, digits = 0) {
-  return value.toLocaleString(LANGUAGE, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  FORMATS[digits] ??= new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return FORMATS[digits].format(value);
 }
 
 /** @param {number} bytes */
