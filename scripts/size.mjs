@@ -14,6 +14,7 @@ const ENGINE = /^www\/(pkg\/.*(?<!_threads\.wasm|\.d\.ts)|[\w-]*worker\.js)$/;
 /** Folders of www whose files a visit loads where it comes to them, each with what makes it. @type {[string, string, number][]} */
 const LATER = [
   ['markdown|math|code|vendor', 'comes with the model', 106],
+  ['sheets', 'dialogs, which come with the model', 4],
   ['languages', 'another language', 4],
   ['inside', 'what shows the inside, in three languages of which a visitor loads one', 13],
   ['pwa', 'the page as an app', 5],

@@ -9,7 +9,6 @@ import { h, icon } from './ui/dom.js';
 import { mark } from './ui/mark.js';
 import { Panel } from './ui/panel.js';
 import { Requests } from './ui/requests.js';
-import { SettingsDialog, shortcutsDialog } from './ui/settings.js';
 import { languageChoice } from './ui/language.js';
 import { LANGUAGE, LANGUAGES, TEXT } from './ui/text.js';
 
@@ -19,13 +18,14 @@ const chat = /** @type {import('./element.js').MoebiusChat} */ (document.querySe
 const query = new URLSearchParams(location.search);
 const requests = new Requests(chat);
 const panel = new Panel();
-const settings = new SettingsDialog();
-const shortcuts = shortcutsDialog();
 const chosen = choose();
 const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, { ...about, forgetChats: async () => (await kept).clear() }));
 favicon();
 translate();
 const kept = History.open().then((history) => new Chats(chat, history, panel));
+
+/** Dialogs: they come beside the model, or when they are wanted. @type {ReturnType<typeof import('./sheets/sheets.js').sheets> | undefined} */
+let sheets;
 
 /** What shows the inside, once it was wanted. @type {Promise<import('./inside/inside.js').Inside> | undefined} */
 let inside;
@@ -34,11 +34,11 @@ let inside;
 const ACTS = {
   panel: () => panel.toggle(),
   search: () => panel.search(),
-  settings: async () => settings.open((await kept).settings, chat.engine?.info?.thinking ?? false),
-  shortcuts: () => shortcuts.showModal(),
+  settings: async () => (await dialogs()).settings.open((await kept).settings, chat.engine?.info?.thinking ?? false),
+  shortcuts: async () => (await dialogs()).shortcuts.showModal(),
   models: async () => (await models).open(),
   inside: async () => (await (inside ??= import('./inside/inside.js').then((module) => new module.Inside(chat)))).toggle(),
-  requests: () => requests.open(),
+  requests: async () => (await dialogs()).requests.open(),
   fresh: async () => (await kept).begin(),
   write: () => chat.focus(),
 };
@@ -54,8 +54,6 @@ header.append(
   button(TEXT.shortcuts, 'M9 9a3 3 0 1 1 4 2.8c-.8.3-1 .9-1 1.7v.5M12 17.5h.01', 'shortcuts'),
 );
 chat.parentElement?.after(panel.node); // seen before it, but reached after it: a long list should not stand between a reader and the chat
-document.body.append(settings.node, shortcuts, requests.node);
-settings.addEventListener('change', async (event) => (await kept).set(/** @type {CustomEvent} */ (event).detail));
 addEventListener('keydown', (event) => {
   const typing = event.composedPath().some((node) => node instanceof Element && node.matches('input, textarea'));
   const chord = (event.ctrlKey || event.metaKey) && event.shiftKey ? CHORDS[event.code] : undefined;
@@ -79,6 +77,7 @@ async function choose() {
   const src = other ?? model.src;
   const own = URL.canParse(src, document.baseURI) && new URL(src, document.baseURI).origin === location.origin;
   watch(chat);
+  chat.addEventListener('moebius-statechange', () => dialogs().catch(() => {}), { once: true });
   chat.heading = model.heading;
   chat.suggestions = model.examples;
   chat.device = query.get('device') ?? 'auto';
@@ -90,13 +89,28 @@ async function choose() {
   return { name: model.name, card: model.card, own, known: list.hub };
 }
 
+function dialogs() {
+  sheets ??= import('./sheets/sheets.js').then(
+    async (module) => {
+      const all = await module.sheets(requests);
+      all.settings.addEventListener('change', async (event) => (await kept).set(/** @type {CustomEvent} */ (event).detail));
+      return all;
+    },
+    (error) => {
+      sheets = undefined; // the next press tries again
+      throw error;
+    },
+  );
+  return sheets;
+}
+
 /** The words of index.html in the visitor's language. */
 function translate() {
   document.documentElement.lang = LANGUAGE;
   document.documentElement.dir = LANGUAGES[LANGUAGE].dir;
   for (const name of /** @type {const} */ (['tagline', 'promise'])) byId(name).textContent = TEXT[name];
   const asked = h('button', { type: 'button', class: 'wide' }, TEXT.requests);
-  asked.addEventListener('click', () => requests.open());
+  asked.addEventListener('click', () => ACTS.requests());
   document.querySelector('footer')?.append(asked, languageChoice());
 }
 

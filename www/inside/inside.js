@@ -1,5 +1,6 @@
 // What the model is doing, beside the chat: figures, its experts, curves, memory. Nothing is gathered before it was opened.
 
+import { looks } from '../sheets/looks.js';
 import { copyBy } from '../ui/clipboard.js';
 import { h, icon } from '../ui/dom.js';
 import { duration, number, size, speed, where } from '../ui/format.js';
@@ -43,7 +44,7 @@ export class Inside {
     this.#record = new Gathered(chat); // goes on while this is shut: where it covers the chat, it has to be to ask something
     this.#record.addEventListener('change', this.#changed);
     chat.generation = { ...chat.generation, routing: true };
-    document.head.append(h('link', { rel: 'stylesheet', href: new URL('./inside.css', import.meta.url).href }));
+    looks('inside/inside.css');
     const close = h('button', { type: 'button', class: 'square', 'aria-label': TEXT.close, title: TEXT.close }, icon('M6 6l12 12M18 6 6 18'));
     close.addEventListener('click', () => this.node.close());
     const share = h('button', { type: 'button', class: 'wide' }, TEXT.report);

@@ -1,10 +1,8 @@
 // A dialog with a heading, a way out, and what is between.
 
+import { looks } from '../sheets/looks.js';
 import { h, icon } from '../ui/dom.js';
 import { TEXT } from './texts.js';
-
-/** Looks come once, with the first dialog. */
-let styled = false;
 
 export class Sheet extends EventTarget {
   #title = h('h2');
@@ -15,8 +13,8 @@ export class Sheet extends EventTarget {
   /** @param {string} [title] */
   constructor(title = '') {
     super();
-    if (!styled) document.head.append(h('link', { rel: 'stylesheet', href: new URL('./models.css', import.meta.url).href }));
-    styled = true;
+    looks('sheets/sheets.css');
+    looks('models/models.css');
     const close = button(TEXT.close, () => this.close(), { class: 'square', 'aria-label': TEXT.close, title: TEXT.close });
     close.replaceChildren(icon('M6 6l12 12M18 6 6 18'));
     this.node = h('dialog', { class: 'sheet tall' }, h('div', { class: 'sheet-head' }, this.#title, close), this.body, this.foot);

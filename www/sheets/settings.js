@@ -1,7 +1,8 @@
 // Settings of one chat, and the list of keyboard shortcuts: two dialogs.
 
-import { h } from './dom.js';
-import { TEXT } from './text.js';
+import { h } from '../ui/dom.js';
+import { TEXT } from '../ui/text.js';
+import { dialog } from './dialog.js';
 
 /** @typedef {import('../history.js').Settings} Settings */
 
@@ -67,15 +68,4 @@ export class SettingsDialog extends EventTarget {
 export function shortcutsDialog() {
   const rows = TEXT.keys.map(([keys, what]) => h('tr', {}, h('th', { scope: 'row' }, h('kbd', {}, keys)), h('td', {}, what)));
   return dialog(TEXT.shortcuts, [h('table', {}, h('tbody', {}, ...rows))]);
-}
-
-/** @param {string} title @param {Node[]} content @param {...Node} buttons */
-export function dialog(title, content, ...buttons) {
-  const done = h('button', { class: 'wide solid' }, TEXT.done);
-  const form = h('form', { method: 'dialog' }, h('h2', {}, title), ...content, h('div', { class: 'row' }, ...buttons, done));
-  const node = h('dialog', { class: 'sheet', 'aria-label': title }, form);
-  node.addEventListener('click', (event) => {
-    if (event.target === node) node.close(); // beside it
-  });
-  return node;
 }
