@@ -1,12 +1,11 @@
 //! Moebius' engine: from bytes of a model file to tokens, on a CPU or a GPU. No I/O, no clock, no DOM.
 //!
 //! The stages, each of which uses only those before it:
-//! `error < source < {format, device, weights, kernel} < model < session < chat`.
+//! `error < source < {format, device, weights, kernel} < model < session < chat`; formats are those of `moebius_vectors`.
 
 pub mod chat;
 pub mod device;
 pub mod error;
-pub mod format;
 mod gather;
 pub mod kernel;
 pub mod model;
@@ -15,3 +14,4 @@ pub mod source;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use moebius_vectors::format;

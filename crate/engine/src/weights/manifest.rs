@@ -205,7 +205,9 @@ impl Manifest {
         if rows > 1 << 32 || cols > 1 << 32 {
             return Err(wrong(format!("shape {:?} is too large", tensor.shape)));
         }
-        tensor.format.check(name, cols as usize).map_err(|_| wrong(format!("{cols} columns in blocks of 32")))?;
+        if !tensor.format.fits(cols as usize) {
+            return Err(wrong(format!("{cols} columns in blocks of 32")));
+        }
         let (weights, scales) = row_bytes(tensor.format, cols);
         let mut left = rows;
         for piece in &tensor.pieces {
@@ -226,7 +228,9 @@ impl Manifest {
     fn check_experts(&self, name: &str, table: &ExpertTable) -> Result<()> {
         let wrong = |reason: String| Error::tensor(MANIFEST, shown(name), reason);
         for (format, cols) in [(table.up, table.hidden), (table.down, table.width)] {
-            format.check(name, cols).map_err(|_| wrong(format!("{cols} columns in blocks of 32")))?;
+            if !format.fits(cols) {
+                return Err(wrong(format!("{cols} columns in blocks of 32")));
+            }
         }
         let bytes = table.layout()?.bytes();
         for (shard, offset) in &table.records {

@@ -1,6 +1,7 @@
 //! Choices on vectors: of experts, a token's by one part, and of the next token, by one part.
 
-use super::multiply::Multiply;
+use moebius_vectors::Multiply;
+
 use super::products::grown;
 use crate::device::{Call, Scratch};
 use crate::format::Format;

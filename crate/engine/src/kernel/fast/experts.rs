@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use super::multiply::Multiply;
+use moebius_vectors::Multiply;
+
 use super::products::{GRAIN, grown};
 use crate::device::{Call, Scratch};
 use crate::kernel::{ExpertsDown, ExpertsMatmul, ExpertsUp, arithmetic};

@@ -1,7 +1,7 @@
 //! Attention and what stands around it, and what the experts made, on vectors.
 
-use super::attend::Attend;
-use super::multiply::Multiply;
+use moebius_vectors::{Attend, Multiply};
+
 use super::products::grown;
 use crate::device::{Call, Scratch};
 use crate::kernel::{self, Attention, Combine, Heads, MlaQuery, arithmetic};

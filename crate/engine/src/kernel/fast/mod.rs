@@ -2,32 +2,17 @@
 //!
 //! A kernel here is plain code over a [`Path`], a table of few operations that are compiled for each instruction set. It does a
 //! part of the work, so that as many threads as there are parts may do it at once.
-#![allow(unsafe_code, reason = "vectors are loaded through pointers, and threads write parts of one buffer")]
+#![allow(unsafe_code, reason = "threads write parts of one buffer")]
 
-mod attend;
 mod choose;
 mod experts;
-mod input;
-mod math;
 mod mix;
-mod multiply;
-mod pairs;
-mod path;
-#[cfg(not(target_arch = "wasm32"))]
-mod plain;
 mod products;
-mod quads;
 mod stream;
-mod vector;
-#[cfg(target_arch = "wasm32")]
-mod wasm;
-mod weights;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 pub(super) use choose::{argmax, router};
 pub(super) use experts::{experts_down, experts_matmul, experts_up};
 pub(super) use mix::{attention, combine, heads, mla_attention, mla_query};
-pub use path::Path;
+pub use moebius_vectors::Path;
 pub(super) use products::{matmul, matvec};
 pub(super) use stream::stream;

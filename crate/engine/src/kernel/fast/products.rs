@@ -1,6 +1,7 @@
 //! `matvec` and `matmul` on vectors: the same code, since inputs are taken as many at a time as there are.
 
-use super::multiply::Multiply;
+use moebius_vectors::Multiply;
+
 use crate::device::{Call, Scratch};
 use crate::kernel::matvec::Params;
 

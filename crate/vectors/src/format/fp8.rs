@@ -19,7 +19,7 @@ static VALUES: [f32; 256] = {
 };
 
 /// Largest value of a code.
-pub(crate) const LARGEST: f32 = 448.0;
+pub const LARGEST: f32 = 448.0;
 
 pub(super) fn encode(values: &[f32], cols: usize) -> (Vec<u32>, Vec<u32>) {
     let (mut bytes, mut scales) = (Vec::new(), Vec::new());

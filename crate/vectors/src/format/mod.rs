@@ -11,10 +11,9 @@ mod q4;
 mod q8;
 mod small;
 
-use crate::error::{Error, Result};
-pub(crate) use float::{from_f16, to_f16};
-pub(crate) use fp8::LARGEST as LARGEST_E4M3;
-pub(crate) use mxfp4::LARGEST as LARGEST_POWER;
+pub use float::{from_f16, to_f16};
+pub use fp8::LARGEST as LARGEST_E4M3;
+pub use mxfp4::LARGEST as LARGEST_POWER;
 
 /// Columns that share a scale in block formats.
 pub const BLOCK: usize = 32;
@@ -111,23 +110,20 @@ impl Format {
         }
     }
 
-    /// Refuses a matrix whose columns are not whole blocks.
-    pub fn check(self, name: &str, cols: usize) -> Result<()> {
-        if self.is_block() && !cols.is_multiple_of(BLOCK) {
-            let reason = format!("{cols} columns are not a multiple of {BLOCK}, as {} needs", self.name());
-            return Err(Error::tensor("weights", name, reason));
-        }
-        Ok(())
+    /// Whether rows of `cols` columns are whole blocks, or need not be.
+    #[must_use]
+    pub fn fits(self, cols: usize) -> bool {
+        !self.is_block() || cols.is_multiple_of(BLOCK)
     }
 
     /// Packs a row-major `[rows, cols]` matrix into (weight plane, scale plane), rounding to nearest.
     ///
     /// # Panics
-    /// When `values` is not `rows·cols` long or `cols` is not whole blocks: see [`Format::check`].
+    /// When `values` is not `rows·cols` long, or `cols` not whole blocks: see [`Format::fits`].
     #[must_use]
     pub fn encode(self, values: &[f32], rows: usize, cols: usize) -> (Vec<u32>, Vec<u32>) {
         assert_eq!(values.len(), rows * cols, "matrix of {rows} by {cols}");
-        assert!(!self.is_block() || cols.is_multiple_of(BLOCK), "{cols} columns in blocks of {BLOCK}");
+        assert!(self.fits(cols), "{cols} columns in blocks of {BLOCK}");
         match self {
             Format::F32 => (values.iter().map(|v| v.to_bits()).collect(), Vec::new()),
             Format::F16 => (float::encode(values, cols, float::to_f16), Vec::new()),

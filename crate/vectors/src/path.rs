@@ -10,28 +10,28 @@ use super::{pairs, quads};
 use crate::format::Format;
 
 /// An input's norm: its weight and epsilon.
-pub(crate) type Norm<'a> = Option<(&'a [f32], f32)>;
+pub type Norm<'a> = Option<(&'a [f32], f32)>;
 
 /// One way to run fast kernels: functions for one instruction set.
 pub struct Path {
     /// What a person reads: `AVX2`.
     pub name: &'static str,
     /// Words of an input, by the weights' format and the columns.
-    pub(crate) input_words: fn(Format, usize) -> usize,
+    pub input_words: fn(Format, usize) -> usize,
     /// Lays an input out: see `input.rs`.
-    pub(crate) input: fn(Format, &[f32], Norm<'_>, &mut [f32], &mut [u32]),
+    pub input: fn(Format, &[f32], Norm<'_>, &mut [f32], &mut [u32]),
     /// Rows times inputs, `[inputs, rows]`.
-    pub(crate) multiply: fn(&Multiply<'_>, &mut [f32]),
+    pub multiply: fn(&Multiply<'_>, &mut [f32]),
     /// Attention of heads that share keys and values.
-    pub(crate) attend: fn(&mut Attend<'_>),
+    pub attend: fn(&mut Attend<'_>),
     /// `y = norm(x)`: of `x`, a weight, an epsilon.
-    pub(crate) norm: fn(&[f32], &[f32], f32, &mut [f32]),
+    pub norm: fn(&[f32], &[f32], f32, &mut [f32]),
     /// `gate = silu(gate) · up`.
-    pub(crate) gate: fn(&mut [f32], &[f32]),
+    pub gate: fn(&mut [f32], &[f32]),
     /// `y += a · x`.
-    pub(crate) add_scaled: fn(&mut [f32], f32, &[f32]),
+    pub add_scaled: fn(&mut [f32], f32, &[f32]),
     /// The largest, and the sum of the exponentials of all less it.
-    pub(crate) exps: fn(&[f32]) -> (f32, f64),
+    pub exps: fn(&[f32]) -> (f32, f64),
 }
 
 /// A path of vectors `$v`, in functions with the features that they need.

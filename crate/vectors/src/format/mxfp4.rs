@@ -23,7 +23,7 @@ static VALUES: [f32; 16] = {
 };
 
 /// The largest power that keeps every code's value finite; above are those that overflow, and 255, not a number.
-pub(crate) const LARGEST: u8 = 252;
+pub const LARGEST: u8 = 252;
 
 /// The power of two of a byte.
 fn power(e: u8) -> f32 {

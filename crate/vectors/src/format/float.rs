@@ -2,11 +2,17 @@
 
 use half::{bf16, f16};
 
-pub(crate) fn to_f16(v: f32) -> u16 {
+/// The bits of the 16-bit float nearest to `v`.
+#[inline]
+#[must_use]
+pub fn to_f16(v: f32) -> u16 {
     f16::from_f32(v).to_bits()
 }
 
-pub(crate) fn from_f16(bits: u16) -> f32 {
+/// The value of the 16-bit float of these bits.
+#[inline]
+#[must_use]
+pub fn from_f16(bits: u16) -> f32 {
     f16::from_bits(bits).to_f32()
 }
 

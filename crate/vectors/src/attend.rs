@@ -6,26 +6,31 @@ use super::math;
 use super::vector::Vector;
 
 /// Queries, and the part of a cache that they see.
-pub(crate) struct Attend<'a> {
+pub struct Attend<'a> {
     /// `[heads, k_width]`.
-    pub(crate) q: &'a [f32],
+    pub q: &'a [f32],
     /// From the first position's key and value of these heads on.
-    pub(crate) keys: &'a [f32],
-    pub(crate) values: &'a [f32],
-    pub(crate) k_width: usize,
-    pub(crate) v_width: usize,
-    /// Floats from position to position.
-    pub(crate) k_stride: usize,
-    pub(crate) v_stride: usize,
-    pub(crate) seen: Range<usize>,
+    pub keys: &'a [f32],
+    /// The same of values.
+    pub values: &'a [f32],
+    /// Floats of a key.
+    pub k_width: usize,
+    /// Floats of a value.
+    pub v_width: usize,
+    /// Floats from a position's key to the next.
+    pub k_stride: usize,
+    /// The same of values.
+    pub v_stride: usize,
+    /// Positions that are seen.
+    pub seen: Range<usize>,
     /// Factor of the scores.
-    pub(crate) scale: f32,
+    pub scale: f32,
     /// Working space, a float for each position seen.
-    pub(crate) scores: &'a mut [f32],
+    pub scores: &'a mut [f32],
     /// `[heads, v_width]`.
-    pub(crate) y: &'a mut [f32],
+    pub y: &'a mut [f32],
     /// `[heads, 2]`, the largest score and the sum of exponentials, if what is mixed is not to be divided by it; else nothing.
-    pub(crate) marks: &'a mut [f32],
+    pub marks: &'a mut [f32],
 }
 
 /// `y = softmax(q·kᵀ·scale)·v`.

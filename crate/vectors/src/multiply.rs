@@ -7,16 +7,21 @@ use super::weights::{Bf16, F16, F32, Fp8, Half, Mxfp4, Q4, Q8, Weights};
 use crate::format::Format;
 
 /// Rows of a matrix, and inputs.
-pub(crate) struct Multiply<'a> {
-    pub(crate) format: Format,
-    /// Planes of the matrix.
-    pub(crate) weights: &'a [u32],
-    pub(crate) scales: &'a [u32],
-    pub(crate) cols: usize,
-    pub(crate) rows: Range<usize>,
-    /// Inputs as `input.rs` lays them out for these weights, and which of them are multiplied.
-    pub(crate) inputs: &'a [u32],
-    pub(crate) which: &'a [u32],
+pub struct Multiply<'a> {
+    /// Of the matrix.
+    pub format: Format,
+    /// The matrix's plane of weights.
+    pub weights: &'a [u32],
+    /// Its plane of scales.
+    pub scales: &'a [u32],
+    /// Its columns.
+    pub cols: usize,
+    /// Those of its rows that are multiplied.
+    pub rows: Range<usize>,
+    /// Inputs as `input.rs` lays them out for these weights.
+    pub inputs: &'a [u32],
+    /// Which of them are multiplied.
+    pub which: &'a [u32],
 }
 
 /// Multiplies; `out` is `[which, rows]`.
