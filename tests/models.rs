@@ -8,6 +8,7 @@ mod packed;
 mod page;
 mod run;
 mod table;
+mod wide;
 
 use std::rc::Rc;
 use std::slice::from_ref;
@@ -60,11 +61,10 @@ fn load_as(source: &dyn Source, device: Rc<dyn Device>, options: LoadOptions) ->
     pollster::block_on(Model::load(source, device, &options, &mut |_| {})).unwrap()
 }
 
-/// Compares logits, 32 greedy tokens and the likelihood of a text; the largest difference of a logit.
-fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) -> f64 {
+/// Compares logits and 32 greedy tokens; the largest differences of a logit.
+fn greedy(name: &str, run: &mut Run, device: &Rc<dyn Device>) -> (f64, f64) {
     let golden = json(&format!("{name}/golden.json"));
     let prompt = ids(&golden["prompt"]);
-    let mut run = Run::new(load(&folder(name), device.clone(), Precision::Stored), chunk);
     let logits = run.play(&prompt).pop().unwrap();
     let first = difference(&floats(&golden["logits"]), &logits);
 
@@ -72,6 +72,15 @@ fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) -> f64 {
     let (tokens, logits) = run.greedy(&prompt, 32);
     assert_eq!(tokens, ids(&golden["greedy"]), "{name} on {}: greedy tokens", device.kind());
     let last = difference(&floats(&golden["logits_after_greedy"]), &logits);
+    assert!(first <= LOGITS && last <= LOGITS, "{name}: logits differ by {first} and {last}");
+    (first, last)
+}
+
+/// The same, and the likelihood of a text; the largest difference of a logit.
+fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) -> f64 {
+    let golden = json(&format!("{name}/golden.json"));
+    let mut run = Run::new(load(&folder(name), device.clone(), Precision::Stored), chunk);
+    let (first, last) = greedy(name, &mut run, device);
 
     run.restart();
     let text = ids(&golden["excerpt"]["ids"]);
@@ -82,7 +91,6 @@ fn golden(name: &str, device: &Rc<dyn Device>, chunk: usize) -> f64 {
         "{name} on {}, chunks of {chunk}: {first:.1e} and {last:.1e} deviations, nll {likelihood:.1e}",
         device.kind()
     );
-    assert!(first <= LOGITS && last <= LOGITS, "{name}: logits differ by {first} and {last}");
     assert!(likelihood <= 1e-3, "{name}: likelihoods differ by {likelihood}");
     first.max(last)
 }
@@ -131,7 +139,17 @@ fn threads_do_not_matter() {
 fn the_gpu_agrees_with_transformers() {
     let Some(gpu) = adapter::gpu("the_gpu_agrees_with_transformers") else { return };
     let (cpu, gpu): (Rc<dyn Device>, Rc<dyn Device>) = (Rc::new(Cpu), Rc::new(gpu));
-    let row = |name| table::Row { name, cpu: golden(name, &cpu, 16), gpu: golden(name, &gpu, 16) };
+    let wide = |name: &'static str, device: &Rc<dyn Device>| {
+        let mut run = Run::new(load(&wide::folder(name)?, device.clone(), Precision::Stored), 16);
+        let (first, last) = greedy(name, &mut run, device);
+        Some(first.max(last))
+    };
+    let row = |name| table::Row {
+        name,
+        cpu: golden(name, &cpu, 16),
+        gpu: golden(name, &gpu, 16),
+        wide: wide(name, &cpu).map(|apart| (apart, page::all().then(|| wide(name, &gpu)).flatten())),
+    };
     table::check(MODELS.map(row).into());
 }
 
