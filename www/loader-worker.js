@@ -17,6 +17,8 @@ addEventListener('message', ({ data }) => {
     opened = Tab.open(message.where, meter((progress) => asker.postMessage({ type: 'progress', progress })));
   } else if (message.type === 'ahead') {
     opened?.then((tab) => tab.ahead(message.stretches));
+  } else if (message.type === 'spare') {
+    opened?.then((tab) => tab.spare(message.buffer));
   } else if (message.type === 'pause') {
     opened?.then((tab) => tab.pause(message.paused));
   } else {

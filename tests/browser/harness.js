@@ -45,6 +45,9 @@ const HARDWARE = [
   '--ignore-gpu-blocklist',
 ];
 
+/** Of a browser that is started by hand. */
+export const FLAGS = Object.freeze({ quiet: QUIET, webgpu: WEBGPU });
+
 /** Sizes of window that specs are shown in, in CSS pixels. */
 export const SIZES = Object.freeze({
   desktop: { width: 1280, height: 800 },

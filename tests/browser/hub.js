@@ -19,16 +19,18 @@ export const TOKEN = 'hf_test';
 const PAGE = 3;
 
 /**
- * Starts the hub and its storage, on origins of their own. Repositories are folders of fixtures; those of `gated/` ask for a token.
+ * Starts the hub and its storage, on origins of their own. Repositories are folders, of fixtures by default; those of `gated/` ask for
+ * a token.
+ * @param {string} [shelf] where they lie
  * @returns {Promise<{url: string, log: {path: string, status: number, authorization: boolean}[], stop: () => Promise<void>}>}
  */
-export async function hub() {
+export async function hub(shelf = join(ROOT, FIXTURES)) {
   /** @type {{path: string, status: number, authorization: boolean}[]} */
   const log = [];
   const storage = await listen((request, response, url) => {
     // Storage hosts refuse what was meant for the hub.
     if (request.headers.authorization) return end(response, 400);
-    const file = join(ROOT, FIXTURES, decodeURIComponent(url.pathname));
+    const file = join(shelf, decodeURIComponent(url.pathname));
     const size = statSync(file, { throwIfNoEntry: false })?.size;
     if (size === undefined || !url.searchParams.has('signed')) return end(response, 403);
     const asked = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
@@ -43,7 +45,7 @@ export async function hub() {
       return end(response, 204, { 'access-control-allow-headers': 'authorization, range' });
     }
     const [, id, rest] = /^\/(?:api\/models\/)?([\w-]+\/[\w-]+)\/(.*)$/.exec(url.pathname) ?? [];
-    const folder = join(ROOT, FIXTURES, id?.split('/')[1] ?? '-');
+    const folder = join(shelf, id?.split('/')[1] ?? '-');
     if (!statSync(folder, { throwIfNoEntry: false })) return end(response, 404);
     if (id.startsWith('gated/') && request.headers.authorization !== `Bearer ${TOKEN}`) return end(response, 401);
     const [what, revision, ...path] = rest.split('/').map(decodeURIComponent);

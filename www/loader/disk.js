@@ -171,10 +171,9 @@ export class Disk {
     if (file.number >= 0) this.#write({ whole: file.number });
   }
 
-  /** Bytes of a file, or nothing if they cannot be read. @param {File} file @param {number} start @param {number} end */
-  get(file, start, end) {
+  /** Bytes of a file, or nothing if they cannot be read. @param {File} file @param {number} start @param {number} end @param {Uint8Array<ArrayBuffer>} [bytes] where they go */
+  get(file, start, end, bytes = new Uint8Array(end - start)) {
     try {
-      const bytes = new Uint8Array(end - start);
       const read = this.#handles.get(file.number)?.read(bytes, { at: start });
       return read === bytes.length ? bytes : null;
     } catch (error) {

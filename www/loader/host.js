@@ -2,6 +2,8 @@
 
 /** Waits before another attempt, in milliseconds, while attempts bring no new byte. */
 const PAUSES = [300, 1000, 3000, 8000];
+/** Most bytes that are read of a body at once. */
+const PART = 256 << 10;
 /** A connection that brings less than this many bytes in so many milliseconds is given up. */
 const STALL = { bytes: 1024, after: 20_000 };
 /** How long an answer is waited for without which it goes on as well, in milliseconds. */
@@ -45,7 +47,7 @@ class Passing extends Error {
  * @property {AbortSignal} signal
  * @property {(start: number, about: {size: number | null, whole: boolean, etag: string}) => void} begin called before the first byte of every
  *   answer, with where it starts: 0, and `whole`, where the host knows no ranges
- * @property {(bytes: Uint8Array) => Promise<void> | void} take moves `at`
+ * @property {(bytes: Uint8Array) => Promise<void> | void} take moves `at`, and keeps none of the bytes
  * @property {(() => Promise<void> | null)} turn waits while others go first
  */
 
@@ -98,6 +100,8 @@ export class Host {
         this.#probing = false;
         if (taker.signal.aborted || !(error instanceof Passing)) throw error;
         this.#failing = true;
+        // Who asks for all of a file begins anew with every answer.
+        this.#plain = false;
         if (taker.at > reached) [tries, reached] = [0, taker.at];
         if (tries === PAUSES.length) throw this.error(file, await this.#why(url, error.message), 'lost');
         const pause = error.after ?? PAUSES[tries] * (0.75 + Math.random() / 2);
@@ -193,7 +197,9 @@ export class Host {
     taker.begin(whole ? 0 : taker.at, { size, whole, etag: tag(response) });
     const end = whole ? taker.size : Math.min(taker.end, size ?? taker.size ?? taker.end);
     const excess = () => this.error(file, `the host sent more than the bytes up to ${end} that were asked for`, 'lost');
-    const reader = response.body?.getReader();
+    const read = reading(response.body);
+    /** What is read into, again and again. */
+    let spare = new ArrayBuffer(PART);
     for (;;) {
       const turn = taker.turn();
       if (turn) {
@@ -201,23 +207,24 @@ export class Host {
         await turn;
         watch.start();
       }
-      const part = await reader?.read().catch((error) => {
+      const part = await read(spare).catch((error) => {
         taker.signal.throwIfAborted();
         throw stopped.reason ?? new Passing(`the connection broke: ${error.message}`);
       });
-      if (!part?.value) break;
+      if (!part.value?.length) break;
       watch.feed(part.value.length);
       if (end !== null && taker.at + part.value.length > end) {
         throw excess();
       }
       // What is too long is refused before its last chunk is believed.
-      if (taker.at + part.value.length === end && reader) {
-        const more = await reader.read().catch(() => ({ value: undefined }));
+      if (taker.at + part.value.length === end) {
+        const more = await read(new ArrayBuffer(1)).catch(() => ({ value: undefined }));
         if (more.value?.length) throw excess();
         await taker.take(part.value);
         break;
       }
       await taker.take(part.value);
+      spare = part.value.buffer;
     }
     // Without a size, a body that ends early may be the end of the file or of the connection: whoever asked finds out.
     const known = whole ? taker.size : (size ?? taker.size);
@@ -257,6 +264,22 @@ export class Host {
     const length = response.headers.get('content-length');
     if (length === null) throw this.error(file, 'the host does not say how long the file is', 'missing');
     return Number(length);
+  }
+}
+
+/**
+ * How a body is read: into a buffer, where the browser can do that, and else into new ones.
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>> | null} body
+ * @returns {(into: ArrayBuffer) => Promise<{value?: Uint8Array<ArrayBuffer>}>} of no bytes at the end
+ */
+function reading(body) {
+  if (!body) return async () => ({});
+  try {
+    const reader = body.getReader({ mode: 'byob' });
+    return (into) => reader.read(new Uint8Array(into));
+  } catch {
+    const reader = body.getReader();
+    return () => reader.read();
   }
 }
 

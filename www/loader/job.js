@@ -6,8 +6,9 @@
  * Who a job works for.
  * @typedef {object} Owner
  * @property {(job: Job, about: {size: number | null, whole: boolean, etag: string}) => void} begun
- * @property {(file: File, i: number, bytes: Uint8Array) => Promise<void>} commit a chunk is whole
+ * @property {(file: File, i: number, bytes: Uint8Array<ArrayBuffer>) => Promise<void>} commit a chunk is whole
  * @property {(file: File, i: number) => boolean} lacks whether a chunk is wanted yet
+ * @property {(bytes: number) => Uint8Array<ArrayBuffer>} room for so many bytes of a chunk
  * @property {(bytes: number) => void} received
  * @property {(job: Job) => Promise<void> | null} turn
  */
@@ -16,7 +17,7 @@
 export class Job {
   /** Whether the host sends the whole file. */
   whole = false;
-  /** The chunk that is being filled, if it is wanted. @type {Uint8Array | null} */
+  /** The chunk that is being filled, if it is wanted. @type {Uint8Array<ArrayBuffer> | null} */
   #filling = null;
   #stop = new AbortController();
   signal = this.#stop.signal;
@@ -68,7 +69,7 @@ export class Job {
     for (let left = bytes; left.length > 0; ) {
       const i = this.file.chunk(this.at);
       const [start, end] = this.file.bounds(i);
-      if (this.at === start) this.#filling = this.owner.lacks(this.file, i) ? new Uint8Array(end - start) : null;
+      if (this.at === start) this.#filling = this.owner.lacks(this.file, i) ? this.owner.room(end - start) : null;
       const part = left.subarray(0, end - this.at);
       this.#filling?.set(part, this.at - start);
       this.at += part.length;
@@ -81,7 +82,7 @@ export class Job {
     }
   }
 
-  /** The last chunk of a file whose end nobody knew. @returns {[number, Uint8Array] | null} its number and its bytes */
+  /** The last chunk of a file whose end nobody knew. @returns {[number, Uint8Array<ArrayBuffer>] | null} its number and its bytes */
   rest() {
     if (!this.#filling) return null;
     const i = this.file.chunk(this.at - 1);

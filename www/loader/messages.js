@@ -8,6 +8,7 @@
  *   | {type: 'size', id: number, file: string}
  *   | {type: 'read', id: number, file: string, start: number, end: number, urgent: boolean}
  *   | {type: 'ahead', stretches: {file: string, start: number, end: number}[]}
+ *   | {type: 'spare', buffer: ArrayBuffer}
  *   | {type: 'pause', paused: boolean}} ToLoader
  */
 

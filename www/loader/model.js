@@ -6,6 +6,7 @@ import { Job } from './job.js';
 import { Order, key } from './order.js';
 import { Recent } from './recent.js';
 import { sha256 } from './sha256.js';
+import { Spares } from './spares.js';
 import { Whole } from './whole.js';
 
 /** Name of a pack's manifest. */
@@ -15,7 +16,7 @@ const LANES = { calm: 4, all: 6 };
 /** How often a chunk may come damaged. */
 const DAMAGED = 3;
 /** Bytes of chunks that are held in memory, with a store and without. */
-const HELD = { stored: 8 << 20, alone: 48 << 20 };
+const HELD = { stored: 4 << 20, alone: 48 << 20 };
 
 /** @typedef {{name: string, size: number, sha256?: string}} Known what a hub says of a file */
 /** @typedef {import('./disk.js').Disk} Disk */
@@ -25,10 +26,12 @@ const HELD = { stored: 8 << 20, alone: 48 << 20 };
 /** A model's files. */
 export class Model {
   /** @type {Map<string, File>} */ files = new Map();
+  /** Of what was read and of chunks that nobody has. */ spares = new Spares();
   /** @type {Map<string, Promise<File>>} */ #sized = new Map();
   /** @type {Map<string, PromiseWithResolvers<Uint8Array>>} */ #waiting = new Map();
   /** Files that are followed as a whole. @type {Map<File, Whole>} */ #wholes = new Map();
   /** @type {Set<Job>} */ #jobs = new Set();
+  /** Chunks that came and are not handed out yet. @type {Set<Uint8Array>} */ #committing = new Set();
   /** Jobs that wait for urgent ones. @type {(() => void)[]} */ #held = [];
   #paused = false;
   /** Whether the host has answered yet. */
@@ -55,7 +58,10 @@ export class Model {
       this.waitingFor = pause;
       this.#tell();
     };
-    this.recent = new Recent(disk ? HELD.stored : HELD.alone);
+    // Whoever has a view of a chunk that goes is done with it at the end of this turn, but for those who commit it.
+    this.recent = new Recent(disk ? HELD.stored : HELD.alone, (bytes) =>
+      setTimeout(() => this.#committing.has(bytes) || this.spares.give(bytes.buffer)),
+    );
     this.order = new Order(this.files, (file, i) => this.#lacks(file, i) && file.state(i) !== COMING, () => disk?.unkept === '');
     for (const { name } of disk?.files ?? []) this.#stored += /** @type {Disk} */ (disk).adopt(this.#file(name));
     for (const { name, size, sha256 = '' } of where.tree ?? []) {
@@ -106,7 +112,7 @@ export class Model {
     const { name } = file;
     const size = /** @type {number} */ (file.size);
     if (start > end || end > size) throw this.host.error(name, `bytes ${start}..${end} asked of a file of ${size}`, 'range');
-    const out = new Uint8Array(end - start);
+    const out = this.spares.take(end - start);
     if (end === start) return out;
     this.#now = name;
     const [first, last] = [file.chunk(start), file.chunk(end - 1)];
@@ -114,7 +120,8 @@ export class Model {
     for (let i = first; i <= last; i++) if (this.#lacks(file, i)) lacking.push(i);
     this.order.last = { file, i: last };
     this.order.calm = true;
-    const copy = (/** @type {number} */ i, /** @type {Uint8Array} */ bytes, at = file.bounds(i)[0]) => {
+    const copy = (/** @type {number} */ i, /** @type {Uint8Array} */ bytes) => {
+      const at = file.bounds(i)[0];
       const [from, to] = [Math.max(start, at), Math.min(end, at + bytes.length)];
       out.set(bytes.subarray(from - at, to - at), from - start);
     };
@@ -124,10 +131,11 @@ export class Model {
     this.#pump();
     for (let i = first; i <= last; i++) {
       if (lacking.includes(i)) continue;
-      const [from, to] = file.bounds(i);
-      const part = await this.#kept(file, i, Math.max(start, from), Math.min(end, to));
-      if (part) copy(i, part, Math.max(start, from));
-      else {
+      const [from, to] = [Math.max(start, file.bounds(i)[0]), Math.min(end, file.bounds(i)[1])];
+      const into = out.subarray(from - start, to - start);
+      const part = await this.#kept(file, i, from, to, into);
+      if (part && part !== into) into.set(part);
+      if (!part) {
         const again = this.#wanted(file, i, urgent);
         this.#pump();
         copy(i, await again);
@@ -248,18 +256,19 @@ export class Model {
 
   /**
    * Bytes of a chunk that is in memory or in the store, or nothing if it is not, or is damaged: it is then to be fetched again.
-   * @param {File} file @param {number} i @param {number} start @param {number} end
+   * @param {File} file @param {number} i @param {number} start @param {number} end @param {Uint8Array<ArrayBuffer>} [into] where they may go
    */
-  async #kept(file, i, start, end) {
+  async #kept(file, i, start, end, into) {
     const at = file.bounds(i)[0];
     const held = this.recent.get(key(file, i));
     if (held) return held.subarray(start - at, end - at);
     if (!this.disk) return null;
     if (file.state(i) === CHECKED) {
-      const part = this.disk.get(file, start, end);
+      const part = this.disk.get(file, start, end, into);
       if (part) return part;
     } else {
-      const whole = this.disk.get(file, ...file.bounds(i));
+      const [from, to] = file.bounds(i);
+      const whole = this.disk.get(file, from, to, this.spares.take(to - from));
       if (whole && (await sha256(whole)) === file.sha256[i]) {
         if (file.state(i) === KEPT) file.set(i, CHECKED);
         this.recent.put(key(file, i), whole);
@@ -361,6 +370,7 @@ export class Model {
     begun: (job, about) => this.#begun(job, about),
     commit: (file, i, bytes) => this.#commit(file, i, bytes),
     lacks: (file, i) => this.#lacks(file, i),
+    room: (bytes) => this.spares.take(bytes),
     received: (bytes) => {
       this.#fetched += bytes;
       this.#tell();
@@ -392,8 +402,14 @@ export class Model {
     queueMicrotask(() => this.#pump());
   }
 
-  /** A chunk came. @param {File} file @param {number} i @param {Uint8Array} bytes */
+  /** A chunk came. @param {File} file @param {number} i @param {Uint8Array<ArrayBuffer>} bytes */
   async #commit(file, i, bytes) {
+    this.#committing.add(bytes);
+    await this.#check(file, i, bytes).finally(() => this.#committing.delete(bytes));
+  }
+
+  /** @param {File} file @param {number} i @param {Uint8Array<ArrayBuffer>} bytes */
+  async #check(file, i, bytes) {
     const hash = file.listed || this.disk ? await sha256(bytes) : '';
     if (file.listed && hash !== file.sha256[i]) {
       const [start, end] = file.bounds(i);

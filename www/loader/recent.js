@@ -2,12 +2,13 @@
 
 /** Bytes by key, up to a limit: the least recently used go first. */
 export class Recent {
-  /** @type {Map<string, Uint8Array>} */ #held = new Map();
+  /** @type {Map<string, Uint8Array<ArrayBuffer>>} */ #held = new Map();
   #bytes = 0;
 
-  /** @param {number} limit in bytes */
-  constructor(limit) {
+  /** @param {number} limit in bytes @param {(bytes: Uint8Array<ArrayBuffer>) => void} gone told what went */
+  constructor(limit, gone) {
     this.limit = limit;
+    this.gone = gone;
   }
 
   /** @param {string} key */
@@ -25,15 +26,16 @@ export class Recent {
     return bytes;
   }
 
-  /** @param {string} key @param {Uint8Array} bytes */
+  /** @param {string} key @param {Uint8Array<ArrayBuffer>} bytes */
   put(key, bytes) {
     this.#bytes += bytes.length - (this.#held.get(key)?.length ?? 0);
     this.#held.delete(key);
     this.#held.set(key, bytes);
-    for (const [oldest, { length }] of this.#held) {
+    for (const [oldest, old] of this.#held) {
       if (this.#bytes <= this.limit) break;
       this.#held.delete(oldest);
-      this.#bytes -= length;
+      this.#bytes -= old.length;
+      this.gone(old);
     }
   }
 

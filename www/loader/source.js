@@ -30,6 +30,9 @@ export class Source {
     throw new Error('of a kind of source');
   }
 
+  /** Takes back what was read, once it is copied. @param {Uint8Array<ArrayBuffer>} _bytes */
+  free(_bytes) {}
+
   /** Whether somebody waits for what is read from now on. @param {boolean} _pressing */
   press(_pressing) {}
 
@@ -118,6 +121,11 @@ class Remote extends Source {
   /** @override @param {string} file @param {number} start @param {number} end */
   read(file, start, end) {
     return this.#ask((id) => ({ type: 'read', id, file, start, end, urgent: this.#urgent }));
+  }
+
+  /** @override @param {Uint8Array<ArrayBuffer>} bytes */
+  free({ buffer }) {
+    this.worker.postMessage({ type: 'spare', buffer }, [buffer]);
   }
 
   /** @override @param {boolean} pressing */

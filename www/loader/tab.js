@@ -198,6 +198,11 @@ export class Tab {
     this.#ask({ op: 'pause', paused }).catch(() => {});
   }
 
+  /** Takes a buffer that nobody has. @param {ArrayBuffer} buffer */
+  spare(buffer) {
+    this.#model?.spares.give(buffer);
+  }
+
   /** Leaves the model to others. */
   close() {
     this.#closed = true;

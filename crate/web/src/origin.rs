@@ -33,6 +33,9 @@ extern "C" {
     async fn read(this: &Files, file: &str, start: f64, end: f64) -> std::result::Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method)]
+    fn free(this: &Files, bytes: &Uint8Array);
+
+    #[wasm_bindgen(method)]
     fn verdict(this: &Files, file: bool) -> JsValue;
 
     #[wasm_bindgen(method)]
@@ -114,6 +117,7 @@ impl Source for Origin {
         out.try_reserve_exact(length).map_err(|_| Error::Memory { what: file.into(), bytes: length as u64 })?;
         out.resize(length, 0);
         bytes.copy_to(&mut out);
+        self.files.free(&bytes);
         Ok(out)
     }
 }
