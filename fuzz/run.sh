@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes one parser for some seconds: `fuzz/run.sh gguf 60`. Any stable Rust does; what is found stays in target/fuzz.
+# Fuzzes one parser for some seconds: `fuzz/run.sh gguf 60`. Any stable Rust does; what is found stays in target/fuzz, and
+# `fuzz/run.sh gguf keep` puts the least that reaches as much into fuzz/corpus.
 # Targets: config generation gguf index manifest safetensors template tokenizer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${1:?the name of a target}
 seconds=${2:-60}
+# Longest input that is kept, in bytes.
+KEPT=2000
 corpus=target/fuzz/corpus-$target
 mkdir -p "$corpus"
 # Files in order, small ones: a thousand tries a second.
@@ -27,16 +30,24 @@ case $target in
       head -c $((8 + length)) "$file" | tail -c +9 >"$corpus/$(basename "$(dirname "$file")").json"
     done
     ;;
-  manifest) ;;
+  manifest) seed fuzz/corpus/manifest/*.json ;;
   *) echo "no target $target" >&2 && exit 1 ;;
 esac
 # What earlier runs found to be worth keeping.
-if [ -d "fuzz/corpus/$target" ]; then
-  cp -n "fuzz/corpus/$target"/* "$corpus"
+if [ -f "fuzz/corpus/$target.tar.xz" ]; then
+  tar -xJf "fuzz/corpus/$target.tar.xz" -C "$corpus"
 fi
 export RUSTFLAGS='--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1'
 # Counters are for what runs, not for what builds it: that needs the target to be named.
 host=$(rustc -vV | sed -n 's/^host: //p')
 cargo build --release --target "$host" --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --bin "$target"
+if [ "$seconds" = keep ]; then
+  small=$(mktemp -d)
+  "target/fuzz/$host/release/$target" -merge=1 -rss_limit_mb=1024 -timeout=10 -max_len="$KEPT" "$small" "$corpus"
+  mkdir -p fuzz/corpus
+  tar -cJf "fuzz/corpus/$target.tar.xz" --sort=name --owner=0 --group=0 --mtime=@0 -C "$small" .
+  rm -r "$small"
+  exit
+fi
 exec "target/fuzz/$host/release/$target" "$corpus" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=10 -max_len=20000 \
   -print_final_stats=1 -artifact_prefix=target/fuzz/

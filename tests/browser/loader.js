@@ -75,7 +75,9 @@ export async function ready(on, mode) {
       for (const name of names) {
         const bytes = new Uint8Array(await source.size(name));
         for (let at = 0; at < bytes.length; at += 100_000) {
-          bytes.set(await source.read(name, at, Math.min(at + 100_000, bytes.length)), at);
+          const part = await source.read(name, at, Math.min(at + 100_000, bytes.length));
+          bytes.set(part, at);
+          source.free(part);
         }
         const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
         hashes[name] = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');

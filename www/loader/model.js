@@ -432,9 +432,13 @@ export class Model {
 
   /** Follows a file of which a hub says what it hashes to. @param {File} file */
   async #prove(file) {
+    /** What is read from the store goes here: one chunk at a time is looked at. @type {Uint8Array<ArrayBuffer>} */
+    let room = new Uint8Array(0);
     const at = (/** @type {number} */ i) => {
       const [start, end] = file.bounds(i);
-      return this.#lacks(file, i) ? Promise.resolve(null) : this.#kept(file, i, start, end);
+      if (this.#lacks(file, i)) return Promise.resolve(null);
+      if (room.length < end - start) room = new Uint8Array(end - start);
+      return this.#kept(file, i, start, end, room.subarray(0, end - start));
     };
     const whole = this.#wholes.get(file) ?? new Whole(file, at);
     this.#wholes.set(file, whole);

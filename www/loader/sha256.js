@@ -3,12 +3,12 @@
 /** The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
 const K = new Int32Array(64);
 /** Of the square roots of the first eight. */
-const START = new Uint32Array(8);
+const START = new Int32Array(8);
 
 for (let n = 2, found = 0; found < 64; n++) {
   if ([...Array(n).keys()].some((d) => d > 1 && n % d === 0)) continue;
   // Doubles have 53 bits: enough for 32 after the point.
-  if (found < 8) START[found] = (n ** 0.5 % 1) * 2 ** 32;
+  if (found < 8) START[found] = ((n ** 0.5 % 1) * 2 ** 32) | 0;
   K[found++] = ((n ** (1 / 3) % 1) * 2 ** 32) | 0;
 }
 
@@ -22,14 +22,18 @@ export class Sha256 {
 
   /** @param {Uint8Array} bytes */
   update(bytes) {
-    for (let at = 0; at < bytes.length; ) {
-      const filled = this.#length % 64;
-      const part = bytes.subarray(at, at + 64 - filled);
-      this.#block.set(part, filled);
-      this.#length += part.length;
-      at += part.length;
-      if (this.#length % 64 === 0) this.#mix();
+    const filled = this.#length % 64;
+    this.#length += bytes.length;
+    let at = 0;
+    if (filled > 0) {
+      at = Math.min(64 - filled, bytes.length);
+      this.#block.set(bytes.subarray(0, at), filled);
+      if (filled + at < 64) return this;
+      this.#mix(this.#view, 0);
     }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (; at + 64 <= bytes.length; at += 64) this.#mix(view, at);
+    this.#block.set(bytes.subarray(at));
     return this;
   }
 
@@ -42,20 +46,29 @@ export class Sha256 {
     view.setUint32(pad.length - 8, Math.floor(length / 2 ** 29));
     view.setUint32(pad.length - 4, (length << 3) >>> 0);
     this.update(pad);
-    return [...this.#state].map((word) => word.toString(16).padStart(8, '0')).join('');
+    return [...this.#state].map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
   }
 
-  #mix() {
-    const [w, view] = [this.#words, this.#view];
-    for (let i = 0; i < 16; i++) w[i] = view.getInt32(4 * i);
+  /** @param {DataView} view @param {number} at where a block of 64 bytes starts */
+  #mix(view, at) {
+    const [w, state] = [this.#words, this.#state];
+    for (let i = 0; i < 16; i++) w[i] = view.getInt32(at + 4 * i);
     for (let i = 16; i < 64; i++) {
-      const [x, y] = [w[i - 15], w[i - 2]];
+      const x = w[i - 15];
+      const y = w[i - 2];
       const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
       const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
       w[i] = (w[i - 16] + s0 + w[i - 7] + s1) | 0;
     }
-    let [a, b, c, d, e, f, g, h] = this.#state;
-    [a, b, c, d, e, f, g, h] = [a | 0, b | 0, c | 0, d | 0, e | 0, f | 0, g | 0, h | 0];
+    // One by one: taking an array apart costs more than the rounds do.
+    let a = state[0];
+    let b = state[1];
+    let c = state[2];
+    let d = state[3];
+    let e = state[4];
+    let f = state[5];
+    let g = state[6];
+    let h = state[7];
     for (let i = 0; i < 64; i++) {
       const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
       const t1 = (h + s1 + ((e & f) ^ (~e & g)) + ((K[i] + w[i]) | 0)) | 0;
@@ -70,7 +83,14 @@ export class Sha256 {
       b = a;
       a = (t1 + t2) | 0;
     }
-    [a, b, c, d, e, f, g, h].forEach((word, i) => (this.#state[i] += word));
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+    state[5] += f;
+    state[6] += g;
+    state[7] += h;
   }
 }
 

@@ -1,6 +1,7 @@
 // Where the engine's worker gets a model's bytes: from the loader's worker, or from files that a person handed over.
 
 import { startWorker } from '../start.js';
+import { Spares } from './spares.js';
 
 /** @typedef {import('../protocol.js').Progress} Progress */
 /** @typedef {import('./messages.js').Fault} Fault */
@@ -158,6 +159,7 @@ class Remote extends Source {
 /** Files of this machine: read by range when they are asked for, and sent nowhere. */
 class Local extends Source {
   /** @type {Map<string, File>} */ #files;
+  #spares = new Spares();
   #read = 0;
   #total = 0;
 
@@ -184,14 +186,42 @@ class Local extends Source {
     const size = await this.size(name);
     if (start > end || end > size) throw fault(name, `bytes ${start}..${end} asked of a file of ${size}`);
     const part = /** @type {File} */ (this.#files.get(name)).slice(start, end);
-    const bytes = await part.arrayBuffer().catch((error) => {
+    const bytes = await into(part, this.#spares.take(end - start)).catch((error) => {
       throw fault(name, `could not be read: ${error}`);
     });
-    if (bytes.byteLength !== end - start) throw fault(name, `${bytes.byteLength} bytes came of ${end - start}`);
-    this.#read = Math.min(this.#read + bytes.byteLength, this.#total);
+    if (bytes.length !== end - start) throw fault(name, `${bytes.length} bytes came of ${end - start}`);
+    this.#read = Math.min(this.#read + bytes.length, this.#total);
     this.onprogress({ loaded: this.#read, total: this.#total, file: name, ...IDLE });
-    return new Uint8Array(bytes);
+    return bytes;
   }
+
+  /** @override @param {Uint8Array<ArrayBuffer>} bytes */
+  free({ buffer }) {
+    this.#spares.give(buffer);
+  }
+}
+
+/**
+ * Bytes of a part of a file, in a buffer where the browser can read into one. @param {Blob} part @param {Uint8Array<ArrayBuffer>} room for all of it
+ * @returns {Promise<Uint8Array<ArrayBuffer>>} fewer where it ends early
+ */
+async function into(part, room) {
+  let reader;
+  try {
+    reader = part.stream().getReader({ mode: 'byob' });
+  } catch {
+    return new Uint8Array(await part.arrayBuffer());
+  }
+  const { length } = room;
+  let { buffer } = room;
+  let at = 0;
+  while (at < length) {
+    const { value } = await reader.read(new Uint8Array(buffer, at, length - at));
+    if (!value?.length) break;
+    ({ buffer } = value);
+    at += value.length;
+  }
+  return new Uint8Array(buffer, 0, at);
 }
 
 /** @param {string} file @param {string} reason @returns {Fault} */
