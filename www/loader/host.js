@@ -94,14 +94,15 @@ export class Host {
     const url = this.url(file);
     for (let tries = 0, reached = taker.at; ; ) {
       await this.#wait(taker.signal);
+      const plain = this.#plain || tries === 2;
       try {
-        return await this.#attempt(file, url, taker, this.#plain || tries === 2);
+        return await this.#attempt(file, url, taker, plain);
       } catch (error) {
         this.#probing = false;
         if (taker.signal.aborted || !(error instanceof Passing)) throw error;
         this.#failing = true;
-        // Who asks for all of a file begins anew with every answer.
-        this.#plain = false;
+        // Who asks for all of a file begins anew with every answer: another part of it may come as well.
+        if (plain) this.#plain = false;
         if (taker.at > reached) [tries, reached] = [0, taker.at];
         if (tries === PAUSES.length) throw this.error(file, await this.#why(url, error.message), 'lost');
         const pause = error.after ?? PAUSES[tries] * (0.75 + Math.random() / 2);
