@@ -16,7 +16,7 @@ const LATER = [
   ['markdown|math|code|vendor', 'comes with the model', 106],
   ['sheets', 'dialogs, which come with the model', 4],
   ['languages', 'another language', 4],
-  ['inside', 'what shows the inside, in three languages of which a visitor loads one', 13],
+  ['inside', 'what shows the inside, in three languages of which a visitor loads one', 15],
   ['pwa', 'the page as an app', 5],
   ['places', 'loaded when asked for', 4],
   ['loader|store', 'comes with the model, or with a list of those that are kept', 32],

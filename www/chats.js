@@ -9,6 +9,8 @@ import { TEXT } from './ui/text.js';
 /** @typedef {import('./history.js').Settings} Settings */
 /** @typedef {import('./thread.js').Entry} Entry */
 
+/** A change of what is kept, of one chat or all. It is begun at once, and again if it failed. @typedef {{id?: string, act(): Promise<unknown>, begun?: Promise<unknown>}} Write */
+
 /** Characters of a first question that make a title. */
 const TITLE = 60;
 
@@ -19,10 +21,9 @@ export class Chats {
   /** @type {History} */ #history;
   /** @type {import('./ui/panel.js').Panel} */ #panel;
   /** Fields of requests that this wrote, which others' are not taken for. @type {string[]} */ #written = [];
-  /** Writes happen one after another. @type {Promise<unknown>} */ #writing = Promise.resolve();
-  /** What is not written yet, oldest first. What could not be is tried again before what comes next. @type {{id: string, act: () => Promise<unknown>}[]} */
+  /** What is not written yet, oldest first. @type {Write[]} */
   #unwritten = [];
-  /** What is to be deleted: that comes first, as it makes room. @type {(() => Promise<unknown>)[]} */
+  /** What is to be deleted: that does not wait for what cannot be written, as it makes room. @type {Write[]} */
   #deletions = [];
   /** Whether the last attempt failed. */
   #behind = false;
@@ -136,24 +137,17 @@ export class Chats {
     this.#write();
   }
 
-  /** @param {() => Promise<unknown>} act @param {string} [id] of the chat, if it is not all of them; what waits of it is not written any more */
+  /** @param {() => Promise<unknown>} act @param {string} [id] of the chat, if it is not all of them; what failed of it is not written any more */
   #delete(act, id) {
     for (const one of this.#unwritten) if (id === undefined || one.id === id) one.act = async () => {};
-    this.#deletions.push(act);
+    this.#deletions.push({ act });
     return this.#write();
   }
 
-  #write() {
-    const write = () => this.#writeAll();
-    this.#writing = this.#writing.then(write, write);
-    return this.#writing;
-  }
-
-  async #writeAll() {
-    try {
-      for (; this.#deletions.length > 0; this.#deletions.shift()) await this.#deletions[0]();
-      for (; this.#unwritten.length > 0; this.#unwritten.shift()) await this.#unwritten[0].act();
-    } catch {
+  /** Begins what is not begun, in its order, which the database keeps: what is shown is not lost with the page a moment later. */
+  async #write() {
+    const both = await Promise.all([written(this.#deletions), written(this.#unwritten)]);
+    if (both.includes(false)) {
       this.#behind = true;
       return this.#panel.say(TEXT.notKept);
     }
@@ -200,6 +194,17 @@ export class Chats {
     }
     await this.refresh();
   }
+}
+
+/** Takes out what is written. What failed stays, and what came after it: its turn is after that. @param {Write[]} list @returns {Promise<boolean>} whether all is */
+async function written(list) {
+  const all = [...list];
+  const how = await Promise.allSettled(all.map((one) => (one.begun ??= one.act())));
+  const failed = how.findIndex(({ status }) => status === 'rejected');
+  const done = failed < 0 ? all : all.slice(0, failed);
+  for (const one of done) if (list.includes(one)) list.splice(list.indexOf(one), 1);
+  if (failed >= 0) for (const one of all.slice(failed)) one.begun = undefined;
+  return failed < 0;
 }
 
 /** Hands a file to the visitor. @param {string} name @param {string} text */

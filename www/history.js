@@ -123,6 +123,7 @@ export class History extends EventTarget {
     for (const row of put) messages.put(row);
     for (const row of removed) messages.delete(row);
     if (transaction) {
+      transaction.commit?.(); // not when the page has heard of each of these: it may be gone by then
       await new Promise((resolve, reject) => {
         transaction.oncomplete = resolve;
         transaction.onabort = () => reject(transaction.error);

@@ -220,6 +220,7 @@ export class Talk extends EventTarget {
   /** A reply that was stopped before it said anything is none. @param {Entry} entry @param {Reply} view */
   #ended(entry, view) {
     view.finish(entry);
+    if (!this.thread.get(entry.id)) return; // deleted meanwhile, in another tab perhaps
     if (view.thought > 0) entry.thought = view.thought;
     const cut = entry.end === 'stopped' || entry.end === 'partial';
     if (cut && !entry.content && !entry.reasoning_content) return this.#changed([], this.thread.remove(entry.id).map(({ id }) => id));
@@ -240,12 +241,13 @@ export class Talk extends EventTarget {
 
   /** Stops what runs; what waits goes on waiting. */
   async #idle() {
-    if (!this.#run) return;
-    this.#held = true;
-    const { over } = this.#run;
-    this.stop();
-    await over;
-    this.#held = false;
+    while (this.#run) {
+      this.#held = true;
+      const { over } = this.#run;
+      this.stop();
+      await over; // and of two that waited for it, the second waits for what the first began
+      this.#held = false;
+    }
   }
 
   /** The conversation changed. @param {Entry[]} put @param {string[]} [removed] */

@@ -153,7 +153,7 @@ test('a reply survives a reload in its middle, and goes on to the same end', asy
   await answered(page, 'Tell me');
   const [whole] = await replies(page);
   await page.keyboard.press('Control+Shift+O');
-  await slowly(page, 30);
+  await slowly(page, 100);
   await ask(page, 'Tell me');
   await page.waitForFunction(() => (document.querySelector('moebius-chat')?.shadowRoot?.querySelector('article.assistant .body')?.textContent ?? '').length > 10);
   await page.getByRole('button', { name: /^More for/ }).nth(1).click();

@@ -68,6 +68,40 @@ describe('the inside', () => {
     assert.equal(await page.locator('.inside .tokens button').last().evaluate((e) => e.matches(':focus')), true);
   });
 
+  test('tells it of the words of the reply too, which stay as they are', async () => {
+    const marked = () => page.evaluate(() => String([...(CSS.highlights.get('moebius-token') ?? [])].map((range) => /** @type {Text} */ (range.startContainer).data.slice(range.startOffset, range.endOffset))));
+    const body = page.locator('article.assistant .body');
+    const before = await body.innerHTML();
+    // Where the reply has letters, from its first on.
+    const places = await body.evaluate((body) => {
+      const nodes = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
+      const found = [];
+      for (let node = /** @type {Text | null} */ (nodes.nextNode()); node; node = /** @type {Text | null} */ (nodes.nextNode())) {
+        for (const { index } of node.data.matchAll(/[a-z]/g)) {
+          const range = document.createRange();
+          range.setStart(node, index);
+          range.setEnd(node, index + 1);
+          const { x, y, width, height } = range.getBoundingClientRect();
+          found.push({ letter: node.data[index], x: x + width * 0.3, y: y + height / 2 });
+        }
+      }
+      return found;
+    });
+    assert.ok(places.length >= 2, `${places.length} letters`);
+    for (const { letter, x, y } of [places[0], /** @type {typeof places[0]} */ (places.at(-1))]) {
+      await page.mouse.move(x, y);
+      await page.waitForFunction((letter) => document.querySelector('.inside .said')?.textContent?.includes(letter), letter);
+      assert.match(await page.locator('.inside .said').innerText(), /layer 1: \d+/);
+      assert.ok((await marked()).includes(letter), `${await marked()} for ${letter}`);
+    }
+    await page.mouse.move(2, 2);
+    await page.waitForFunction(() => document.querySelector('.inside .said')?.textContent === '');
+    assert.equal(await marked(), '');
+    assert.equal(await body.innerHTML(), before);
+    await page.locator('.inside .tokens button', { hasText: places[0].letter }).first().focus();
+    assert.notEqual(await marked(), '', 'who goes there by keys sees where it stands');
+  });
+
   test('says how fast, where and why, and copies all of it', async () => {
     const text = await page.locator('.inside dl').innerText();
     assert.match(text, /tokens\/s[\s\S]*\d+ ms|\d+ s/);

@@ -1,14 +1,14 @@
 // The page as an app: installable, there without a network from the second visit on, isolated by itself, and updated when the visitor says.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
 import { ROOT } from '../../scripts/run.mjs';
-import { FIXTURE, reaches } from './chat.js';
+import { ask, bounded, FIXTURE, reaches, replies } from './chat.js';
 import { open } from './harness.js';
-import { around } from './host.js';
+import { around, host } from './host.js';
 
 const there = around({ webgpu: false });
 
@@ -68,6 +68,38 @@ test('the second visit needs no network for the page, and is isolated on a host 
   await page.getByRole('textbox').waitFor();
   assert.ok(await page.getByRole('heading', { level: 1 }).isVisible());
   await page.context().close();
+});
+
+test('the default model answers with the network gone and the host stopped, and the chat is kept', async (t) => {
+  if (!existsSync(join(ROOT, 'www/model/moebius.json'))) return t.skip('www/model has no model');
+  const site = await host();
+  const page = await open(there.browser, { worker: true });
+  const context = page.context();
+  await page.goto(site.url.replace('localhost', '127.0.0.1'));
+  await reaches(page, 'ready');
+  await page.waitForFunction(() => navigator.serviceWorker.ready.then(() => true));
+  await page.waitForFunction(() => /** @type {any} */ (document.querySelector('moebius-chat')).engine.info?.streamed === false);
+  await context.setOffline(true);
+  await site.stop();
+  const asked = site.requests.length;
+  /** @type {string[]} */
+  const failed = [];
+  page.on('requestfailed', (request) => failed.push(request.url()));
+  await page.reload();
+  await reaches(page, 'ready');
+  await bounded(page, { max_tokens: 16, temperature: 0 });
+  await ask(page, 'Who are you?');
+  await reaches(page, 'ready');
+  const [reply] = await replies(page);
+  assert.ok(reply.trim().length > 0, 'an answer');
+  await page.reload();
+  await page.locator('article.assistant .body p').waitFor();
+  assert.deepEqual(await replies(page), [reply]);
+  await reaches(page, 'ready');
+  assert.equal(site.requests.length, asked);
+  assert.deepEqual(failed, [], 'nothing was asked for that is not here');
+  assert.deepEqual(page.problems, []);
+  await context.close();
 });
 
 test('a new version waits until the visitor wants it', async () => {

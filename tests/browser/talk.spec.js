@@ -120,7 +120,7 @@ test('a stopped reply goes on as if it had not been', async () => {
 });
 
 test('questions wait their turn, and can be taken back', async () => {
-  await slowly(page, 30);
+  await slowly(page, 100);
   await ask(page, 'One');
   await ask(page, 'Two');
   await ask(page, 'Never');
@@ -134,7 +134,7 @@ test('questions wait their turn, and can be taken back', async () => {
 });
 
 test('editing while a reply comes stops that, and what waits goes on waiting', async () => {
-  await slowly(page, 30);
+  await slowly(page, 200);
   await ask(page, 'One');
   await ask(page, 'Two');
   await page.locator('article.assistant .body p').waitFor();

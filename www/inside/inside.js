@@ -11,6 +11,7 @@ import { report } from './report.js';
 import { Chart, table } from './svg.js';
 import { TEXT } from './texts.js';
 import { Tokens } from './tokens.js';
+import { Words } from './words.js';
 
 /** @typedef {import('../element.js').MoebiusChat} MoebiusChat */
 /** @typedef {import('../protocol.js').ExpertMap} Experts */
@@ -30,6 +31,7 @@ export class Inside {
   #figures = h('dl');
   #map = new ExpertMap();
   #tokens = new Tokens();
+  /** Of the reply in the chat itself. */ #words;
   #decode = new Chart(TEXT.decode, [TEXT.position, TEXT.rate]);
   #prefill = new Chart(TEXT.prefill, [TEXT.length, TEXT.rate], true);
   #memory = h('div');
@@ -43,6 +45,8 @@ export class Inside {
     this.#chat = chat;
     this.#record = new Gathered(chat); // goes on while this is shut: where it covers the chat, it has to be to ask something
     this.#record.addEventListener('change', this.#changed);
+    this.#words = new Words(chat);
+    this.#words.addEventListener('look', (event) => this.#tokens.tell(/** @type {CustomEvent} */ (event).detail));
     chat.generation = { ...chat.generation, routing: true };
     looks('inside/inside.css');
     const close = h('button', { type: 'button', class: 'square', 'aria-label': TEXT.close, title: TEXT.close }, icon('M6 6l12 12M18 6 6 18'));
@@ -58,9 +62,10 @@ export class Inside {
     this.node.addEventListener('close', () => this.#stop());
     this.node.addEventListener('click', (event) => event.target === this.node && this.node.matches(':modal') && this.node.close());
     this.#tokens.addEventListener('look', (event) => {
-      const routing = /** @type {CustomEvent<number[][][] | null>} */ (event).detail;
-      this.#held = routing !== null;
-      this.#map.fire(routing ?? []);
+      const piece = /** @type {CustomEvent<import('./record.js').Piece | null>} */ (event).detail;
+      this.#held = piece !== null;
+      this.#map.fire(piece?.routing ?? []);
+      this.#words.mark(piece);
     });
   }
 
@@ -74,11 +79,13 @@ export class Inside {
   #start() {
     this.#chat.addEventListener('moebius-statechange', this.#look);
     this.#timer = setInterval(this.#look, LOOK_MS);
+    this.#words.start(() => this.#record.pieces);
     this.#look();
   }
 
   #stop() {
     clearInterval(this.#timer);
+    this.#words.stop();
     this.#chat.removeEventListener('moebius-statechange', this.#look);
   }
 

@@ -1,7 +1,7 @@
 // What is gathered of the replies while somebody looks: when tokens came, which experts worked on them, and how fast prompts were read.
 
 /** @typedef {import('../element.js').MoebiusChat} MoebiusChat */
-/** A piece of a reply: its text, when it came, and for each of its tokens the experts of each layer. @typedef {{text: string, at: number, routing: number[][][]}} Piece */
+/** A piece of a reply: its text, which part of the reply it is of, when it came, and for each of its tokens the experts of each layer. @typedef {{text: string, part: 'content' | 'reasoning_content', at: number, routing: number[][][]}} Piece */
 
 /** Pieces of a reply that are kept. */
 const MOST = 2000;
@@ -41,7 +41,8 @@ export class Gathered extends EventTarget {
     if (text !== '' || routing.length > 0) {
       const at = performance.now();
       this.first ||= at - this.#asked;
-      if (this.pieces.length < MOST) this.pieces.push({ text, at, routing });
+      const part = choice?.delta?.reasoning_content && !choice.delta.content ? 'reasoning_content' : 'content';
+      if (this.pieces.length < MOST) this.pieces.push({ text, part, at, routing });
     }
     if (chunk.timings) {
       this.timings = chunk.timings;

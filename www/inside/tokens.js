@@ -9,7 +9,7 @@ import { TEXT } from './texts.js';
 /** Pieces that are shown, of a long reply its last. */
 const MOST = 300;
 
-/** Sends `look` with the routing of a piece, or null. */
+/** Sends `look` with a piece, or null. */
 export class Tokens extends EventTarget {
   #help = h('p', {}, TEXT.noTokens);
   #row = h('div', { class: 'tokens', role: 'toolbar', 'aria-label': TEXT.token });
@@ -57,9 +57,13 @@ export class Tokens extends EventTarget {
   /** @param {EventTarget | null} target */
   #look(target) {
     const index = target instanceof HTMLButtonElement ? [...this.#row.children].indexOf(target) : -1;
-    const piece = this.#pieces[index] ?? null;
+    this.tell(this.#pieces[index] ?? null);
+  }
+
+  /** Says which experts worked on a piece. @param {Piece | null} piece */
+  tell(piece) {
     const layers = piece?.routing.at(-1) ?? [];
     this.#said.textContent = piece ? TEXT.fired(piece.text.trim(), layers.map((chosen, layer) => TEXT.layerExperts(number(layer + 1), chosen.map((one) => number(one)).join(', '))).join('; ')) : '';
-    this.dispatchEvent(new CustomEvent('look', { detail: piece?.routing ?? null }));
+    this.dispatchEvent(new CustomEvent('look', { detail: piece }));
   }
 }

@@ -208,7 +208,7 @@ export class Model {
    */
   async #renew(manifest) {
     const own = new URL(this.host.base).origin === location.origin;
-    if (!this.disk || (!own && !this.disk.due())) return;
+    if (!this.disk || !navigator.onLine || (!own && !this.disk.due())) return;
     const newer = this.host.newer(MANIFEST, await this.#read(manifest, 0, /** @type {number} */ (manifest.size), true));
     const drop = () => this.disk?.forget(manifest);
     if (!own) return void newer.then((newer) => newer && drop());

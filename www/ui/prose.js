@@ -4,6 +4,9 @@ import { h } from './dom.js';
 
 /** @typedef {typeof import('../markdown/view.js').MarkdownView} Kind */
 
+/** Characters shown in a frame at most: a long reply that is opened comes in several. */
+const SLICE = 8192;
+
 /** @type {Kind | null} */
 let kind = null;
 /** @type {(() => Promise<void>) | null} */
@@ -33,6 +36,8 @@ export class Prose {
   /** @type {HTMLElement} */ #container;
   /** @type {PlainView | InstanceType<Kind>} */ #view;
   #finished = false;
+  /** What is shown with the next frames: several tokens between two cost what one does, and no frame more than a slice. */ #more = '';
+  #frame = 0;
 
   /** @param {HTMLElement} container */
   constructor(container) {
@@ -42,18 +47,34 @@ export class Prose {
   }
 
   get text() {
-    return this.#view.text;
+    return this.#view.text + this.#more;
   }
 
   /** @param {string} more */
   append(more) {
-    this.#view.append(more);
+    this.#more += more;
+    this.#finished = false;
+    this.#wait();
+  }
+
+  #wait() {
+    this.#frame ||= requestAnimationFrame(() => this.#show());
+  }
+
+  #show() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const now = this.#more.slice(0, SLICE);
+    this.#more = this.#more.slice(SLICE);
+    if (now !== '') this.#view.append(now);
+    if (this.#more !== '') this.#wait();
+    else if (this.#finished) this.#view.finish();
   }
 
   /** No more will come. */
   finish() {
     this.#finished = true;
-    this.#view.finish();
+    this.#show();
   }
 
   /** Begins again. @param {string} text */
@@ -66,8 +87,8 @@ export class Prose {
   #again(text) {
     this.#container.replaceChildren();
     this.#view = kind ? new kind(this.#container) : new PlainView(this.#container);
-    this.#view.append(text);
-    if (this.#finished) this.#view.finish();
+    this.#more = text;
+    this.#show();
   }
 }
 

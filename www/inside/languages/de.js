@@ -25,7 +25,7 @@ export const TEXT = {
   mapHelp: 'Eine Zeile je Schicht, ein Kästchen je Experte.',
   states: { firing: 'gerade am Werk', device: 'auf dem Gerät', elsewhere: 'nicht auf dem Gerät', untouched: 'noch nicht benutzt' },
   token: 'Token der letzten Antwort',
-  tokenHelp: 'Zeigen Sie auf ein Token, oder gehen Sie mit den Pfeiltasten hindurch, um zu sehen, welche Experten daran gearbeitet haben.',
+  tokenHelp: 'Zeigen Sie auf ein Token, hier oder in der Antwort selbst, oder gehen Sie mit den Pfeiltasten hindurch, um zu sehen, welche Experten daran gearbeitet haben.',
   noTokens: 'Fragen Sie etwas: Hier zeigt dann jedes Token, welche Experten daran gearbeitet haben.',
   fired: (token, experts) => `„${token}“: ${experts}`,
   layerExperts: (layer, experts) => `Schicht ${layer}: ${experts}`,

@@ -24,7 +24,7 @@ export const TEXT = {
   mapHelp: 'A row for each layer, a square for each expert.',
   states: { firing: 'at work now', device: 'on the device', elsewhere: 'not on the device', untouched: 'not used yet' },
   token: 'Tokens of the last reply',
-  tokenHelp: 'Point at a token, or go through them with the arrow keys, to see which experts worked on it.',
+  tokenHelp: 'Point at a token, here or in the reply itself, or go through them with the arrow keys, to see which experts worked on it.',
   noTokens: 'Ask something: each token will show here which experts worked on it.',
   fired: (/** @type {string} */ token, /** @type {string} */ experts) => `“${token}”: ${experts}`,
   layerExperts: (/** @type {string} */ layer, /** @type {string} */ experts) => `layer ${layer}: ${experts}`,

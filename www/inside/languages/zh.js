@@ -25,7 +25,7 @@ export const TEXT = {
   mapHelp: '每行一层，每格一个专家。',
   states: { firing: '正在工作', device: '在设备上', elsewhere: '不在设备上', untouched: '尚未使用' },
   token: '上一条回复的词元',
-  tokenHelp: '指向一个词元，或用方向键逐个查看哪些专家处理了它。',
+  tokenHelp: '指向一个词元（这里或回复中），或用方向键逐个查看哪些专家处理了它。',
   noTokens: '提一个问题：这里会显示每个词元由哪些专家处理。',
   fired: (token, experts) => `“${token}”：${experts}`,
   layerExperts: (layer, experts) => `第 ${layer} 层：${experts}`,
