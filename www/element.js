@@ -100,9 +100,7 @@ export class MoebiusChat extends Attributes {
     this.#listen();
     this.#fresh.addEventListener('click', () => this.#begin());
     this.#think.addEventListener('change', () => this.#emit('moebius-change', { put: [], removed: [], leaf: this.#talk.thread.leaf }));
-    root.addEventListener('keydown', (event) => {
-      if (/** @type {KeyboardEvent} */ (event).key === 'Escape') this.stop();
-    });
+    root.addEventListener('keydown', (event) => /** @type {KeyboardEvent} */ (event).key === 'Escape' && this.stop());
     this.#show();
   }
 
@@ -210,10 +208,7 @@ export class MoebiusChat extends Attributes {
     this.#suggestions = [...suggestions];
     const chips = this.#suggestions.map((text) => {
       const chip = h('button', { type: 'button', part: 'suggestion' }, text);
-      chip.addEventListener('click', () => {
-        this.#composer.focus();
-        this.send(text);
-      });
+      chip.addEventListener('click', () => (this.focus(), this.send(text)));
       return chip;
     });
     this.#chips.replaceChildren(...chips);
@@ -278,6 +273,11 @@ export class MoebiusChat extends Attributes {
   /** To the text box. */
   focus() {
     this.#composer.focus();
+  }
+
+  /** Puts a text into the text box, where its caret is. @param {string} text */
+  insert(text) {
+    this.#composer.insert(text);
   }
 
   /** Begins a new conversation. */

@@ -157,17 +157,25 @@ describe('files of this device', () => {
     await page.context().close();
   });
 
-  test('are dropped; what is none is told apart', async () => {
+  test('are dropped; a text goes into the question, and what is neither is told apart', async () => {
     const page = await open(there.browser);
     await page.goto(`${there.site.url}index.html?model=${FIXTURE}`);
     await reaches(page, 'ready');
-    const drop = (/** @type {string} */ name) =>
-      page.evaluate((name) => {
-        const dataTransfer = new DataTransfer();
-        dataTransfer.items.add(new File(['GGUF'], name));
-        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
-      }, name);
-    await drop('photo.jpg');
+    const drop = (/** @type {string} */ name, text = 'GGUF') =>
+      page.evaluate(
+        ({ name, text }) => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([text], name));
+          document.body.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+        },
+        { name, text },
+      );
+    const box = page.getByRole('textbox', { name: 'Message' });
+    await box.fill('What is in this? ');
+    await drop('notes.txt', 'First line\nsecond, naïve\n');
+    await page.waitForFunction(() => document.querySelector('moebius-chat')?.shadowRoot?.querySelector('textarea')?.value === 'What is in this? First line\nsecond, naïve\n');
+    assert.ok(await box.evaluate((e) => e.matches(':focus')));
+    await drop('photo.jpg', '\xff\xd8\0');
     await page.getByText('There is no model among these files').waitFor();
     await drop('broken.gguf');
     await page.getByRole('button', { name: 'Load', exact: true }).click();

@@ -1,9 +1,12 @@
-// Models among files of this device: chosen, or dropped on the page.
+// Models among files of this device: chosen, or dropped on the page; and texts that are dropped there.
 
 /** Files that belong to a model. */
 const PARTS = /\.(gguf|safetensors|json|jinja|model|bin)$/i;
 /** A folder that was dropped by mistake may be a whole disk. */
 const MOST = 2000;
+/** Texts that go into a question, and bytes of each: more than any context here has room for. */
+const TEXTS = 10;
+const LONGEST = 1 << 20;
 
 /** @param {File[]} files @returns {File[]} those of a model; none where there is none */
 export function model(files) {
@@ -37,7 +40,18 @@ export async function fromDrop(data) {
     if (one instanceof File) files.push(one);
     else if (one) await walk(one, files);
   }
-  return model(files);
+  return files;
+}
+
+/** What files say, if all of them are short texts; otherwise nothing. @param {File[]} files */
+export async function texts(files) {
+  if (files.length > TEXTS || files.some(({ size }) => size > LONGEST)) return '';
+  try {
+    const all = await Promise.all(files.map(async (file) => new TextDecoder('utf-8', { fatal: true }).decode(await file.arrayBuffer())));
+    return all.some((text) => text.includes('\0')) ? '' : all.join('\n');
+  } catch {
+    return ''; // no text
+  }
 }
 
 /** @param {FileSystemEntry} entry @param {File[]} files */

@@ -2,7 +2,7 @@
 
 import { ended } from '../attempt.js';
 import { agreement } from '../policy.js';
-import { fromDrop } from './files.js';
+import { fromDrop, model, texts } from './files.js';
 import { measured, recent, remember } from './recent.js';
 import { States } from './states.js';
 import { TEXT } from './texts.js';
@@ -173,7 +173,7 @@ export class Models {
     return this.#plan;
   }
 
-  /** A folder or a .gguf may be dropped anywhere. */
+  /** A folder or a .gguf may be dropped anywhere, and a text, which goes into the question. */
   #dropping() {
     const over = (/** @type {DragEvent} */ event) => {
       if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return;
@@ -187,8 +187,11 @@ export class Models {
       out();
       if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return;
       event.preventDefault();
-      const files = await fromDrop(event.dataTransfer);
+      const dropped = await fromDrop(event.dataTransfer);
+      const files = model(dropped);
+      const text = files.length > 0 ? '' : await texts(dropped);
       if (files.length > 0) await this.#propose({ files, looked: true });
+      else if (text !== '') this.#chat.insert(text);
       else this.#chat.tell({ title: TEXT.noModel, label: TEXT.fine, act: () => {} });
     });
   }

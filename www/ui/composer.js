@@ -77,6 +77,13 @@ export class Composer extends EventTarget {
     this.#box.focus();
   }
 
+  /** Puts a text where the caret is. @param {string} text */
+  insert(text) {
+    this.#box.setRangeText(text, this.#box.selectionStart, this.#box.selectionEnd, 'end');
+    this.#box.dispatchEvent(new Event('input'));
+    this.focus();
+  }
+
   /** Grows the box with its text, up to the height that the style sheet allows. */
   #fit() {
     this.#send.hidden = this.#busy && this.#box.value.trim() === '';
