@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 target=${1:?the name of a target}
 seconds=${2:-60}
 # Longest input that is kept, in bytes.
-KEPT=2000
+KEPT=4000
 corpus=target/fuzz/corpus-$target
 mkdir -p "$corpus"
 # Files in order, small ones: a thousand tries a second.

@@ -51,7 +51,12 @@ const LOADERS = /** @type {Record<string, string>} */ ({
   storeless: 'delete StorageManager.prototype.getDirectory;',
   denied: `StorageManager.prototype.getDirectory = async () => { throw new DOMException('denied', 'SecurityError'); };`,
   lockless: 'delete WorkerNavigator.prototype.locks;',
-  insecure: 'delete Crypto.prototype.subtle; delete StorageManager.prototype.getDirectory;',
+  insecure: `delete Crypto.prototype.subtle; delete StorageManager.prototype.getDirectory;
+    const { getReader } = ReadableStream.prototype;
+    ReadableStream.prototype.getReader = function (options) {
+      if (options) throw new TypeError('nothing reads into buffers');
+      return getReader.call(this);
+    };`,
   clumsy: `const { write } = FileSystemSyncAccessHandle.prototype;
     let writes = 0;
     FileSystemSyncAccessHandle.prototype.write = function (bytes, at) {

@@ -3,9 +3,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { Spares } from '../../www/loader/spares.js';
 import { CHUNK, bench, files, fresh, hashes, load, page, right, site, size } from './loader.js';
 
 bench('hasty');
+
+test('buffers that are used up come again, to whom they are not far too long, and few lie idle', () => {
+  const spares = new Spares();
+  const { buffer } = spares.take(1000);
+  spares.give(buffer);
+  const short = spares.take(700);
+  assert.ok(short.length === 700 && short.buffer !== buffer);
+  const again = spares.take(900);
+  assert.ok(again.length === 900 && again.buffer === buffer);
+  assert.notEqual(spares.take(900).buffer, buffer);
+  const many = Array.from({ length: 6 }, () => spares.take(1 << 20).buffer);
+  for (const one of many) spares.give(one);
+  const kept = many.filter(() => many.includes(spares.take(1 << 20).buffer));
+  assert.equal(kept.length, 4);
+});
 
 test('a model comes once, over several connections', async () => {
   const before = site.sent();

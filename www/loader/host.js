@@ -94,7 +94,7 @@ export class Host {
     const url = this.url(file);
     for (let tries = 0, reached = taker.at; ; ) {
       await this.#wait(taker.signal);
-      const plain = this.#plain || tries === 2;
+      const plain = this.#plain || (tries > 0 && tries % 2 === 0);
       try {
         return await this.#attempt(file, url, taker, plain);
       } catch (error) {
