@@ -1,7 +1,7 @@
 // Second half of the routed experts: y[t] += Σ_j weight_j · (W_down,j · x[t, j] + b_j). A group of lanes shares four rows; where
 // an expert's row has fewer blocks than the group has lanes, the group shares the experts out too: what waits for an expert's
 // number, its slot and its weights waits once then, and not once for each.
-const THREADS = 64u;
+override THREADS: u32 = 64u;
 const NORM = false;
 #import format
 #import lanes

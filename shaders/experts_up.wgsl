@@ -1,6 +1,6 @@
 // First half of the routed experts: y[t, j] = silu(W_gate · n) ⊙ (W_up · n), n = norm(x[t]) or x[t] as in matvec. A group of lanes
 // shares two gate rows and their up rows; a workgroup makes outputs of one chosen expert.
-const THREADS = 64u;
+override THREADS: u32 = 64u;
 #import format
 #import lanes
 #import pool

@@ -1,7 +1,7 @@
 // Matrix times few vectors: y[t] (+)= scale · (W · n + b), n = x[t] or norm(x[t]), or silu(W_gate · n) ⊙ (W_up · n) for W · n. A
 // group of lanes shares four rows, so that an input, once loaded, serves them all. Each group reads the whole vector, so it has
 // its sum of squares too, and a norm costs no pass of its own.
-const THREADS = 64u;
+override THREADS: u32 = 64u;
 #import format
 #import lanes
 #import planes

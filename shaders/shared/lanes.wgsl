@@ -1,6 +1,7 @@
 // Lanes: LANES neighbouring invocations of a workgroup share a row, each with some of its blocks, and sum what they
 // made. With subgroup operations a sum needs neither workgroup memory nor a barrier, which is what a launch waits for most
-// on every device, and on software adapters most of its time. The importer defines THREADS, the workgroup's size.
+// on every device, and on software adapters most of its time. A group of more lanes than WIDTH, those of a subgroup, adds its subgroups'
+// sums up in workgroup memory. The importer defines THREADS, the workgroup's size.
 
 override LANES: u32 = 8u;
 
@@ -10,11 +11,27 @@ fn lane_of(local: u32) -> u32 {
 }
 
 #ifdef subgroups
-// Sums over a group's lanes, for all of them. LANES is at most the subgroup's size.
+// Lanes that shuffle.
+override WIDTH: u32 = 256u;
+// How many times WIDTH the workgroup has.
+override CELLS: u32 = 1u;
+
+var<workgroup> lane_sums: array<vec4<f32>, CELLS>;
+var<workgroup> lane_more: array<f32, CELLS>;
+
+// Sums over a group's lanes, for all of them. Call in uniform control flow.
 fn lanes_sum(local: u32, v: vec4<f32>) -> vec4<f32> {
     var sum = v;
-    for (var apart = LANES >> 1u; apart > 0u; apart >>= 1u) {
+    for (var apart = min(LANES, WIDTH) >> 1u; apart > 0u; apart >>= 1u) {
         sum += subgroupShuffleXor(sum, apart);
+    }
+    if (LANES > WIDTH) {
+        lane_sums[local / WIDTH] = sum;
+        workgroupBarrier();
+        sum = vec4<f32>(0.0);
+        for (var i = 0u; i < LANES / WIDTH; i++) {
+            sum += lane_sums[local / LANES * (LANES / WIDTH) + i];
+        }
     }
     return sum;
 }
@@ -22,8 +39,16 @@ fn lanes_sum(local: u32, v: vec4<f32>) -> vec4<f32> {
 // The same of one value more.
 fn lanes_more(local: u32, v: f32) -> f32 {
     var sum = v;
-    for (var apart = LANES >> 1u; apart > 0u; apart >>= 1u) {
+    for (var apart = min(LANES, WIDTH) >> 1u; apart > 0u; apart >>= 1u) {
         sum += subgroupShuffleXor(sum, apart);
+    }
+    if (LANES > WIDTH) {
+        lane_more[local / WIDTH] = sum;
+        workgroupBarrier();
+        sum = 0.0;
+        for (var i = 0u; i < LANES / WIDTH; i++) {
+            sum += lane_more[local / LANES * (LANES / WIDTH) + i];
+        }
     }
     return sum;
 }

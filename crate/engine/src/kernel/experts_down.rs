@@ -41,11 +41,11 @@ pub static EXPERTS_DOWN: Kernel = Kernel {
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    let (most, chosen) = (profile.most_lanes(), p.chosen.next_power_of_two());
+    let (groups, chosen) = (p.hidden.div_ceil(4), p.chosen.next_power_of_two());
+    let lanes = profile.wide_lanes(p.width.next_power_of_two() * chosen, groups);
     // Eight read 32 bytes in a row of int4, which is what memory gives at once.
-    let share = (most / chosen).max(most.min(8)).min(profile.lanes(p.width));
-    let lanes = (share * chosen).min(most);
-    let launch = Launch::lanes(p.hidden.div_ceil(4), [EACH, ONE], lanes);
+    let share = (lanes / chosen).max(lanes.min(8)).min(profile.wide_lanes(p.width, groups));
+    let launch = Launch::lanes(groups, [EACH, ONE], lanes, profile);
     launch.with(vec![("SHARE", share), whole(p.width, 0)])
 }
 

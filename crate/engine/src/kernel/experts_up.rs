@@ -49,7 +49,9 @@ pub static EXPERTS_UP: Kernel = Kernel {
 
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
-    let launch = Launch::lanes(p.width.div_ceil(2), [Dim::Fixed(p.chosen), EACH], profile.lanes(p.hidden));
+    let groups = p.width.div_ceil(2);
+    let lanes = profile.wide_lanes(p.hidden, groups * p.chosen);
+    let launch = Launch::lanes(groups, [Dim::Fixed(p.chosen), EACH], lanes, profile);
     launch.with(vec![("NORM", p.norm), whole(p.hidden, 0)])
 }
 

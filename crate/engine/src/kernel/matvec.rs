@@ -90,7 +90,8 @@ pub static MATVEC: Kernel = Kernel {
 fn launch(params: &[u8], profile: &Profile) -> Launch {
     let p: Params = of(params);
     let groups = p.outputs().div_ceil(4 >> p.gated);
-    Launch::lanes(groups, [EACH, Dim::Fixed(p.batch)], profile.lanes(p.cols)).with(p.constants())
+    let lanes = profile.wide_lanes(p.cols, groups * p.batch);
+    Launch::lanes(groups, [EACH, Dim::Fixed(p.batch)], lanes, profile).with(p.constants())
 }
 
 fn cpu(args: &Args<'_>) {

@@ -89,10 +89,15 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A launch whose first dimension is `groups` groups of `lanes` neighbouring invocations, in workgroups of 64.
-    fn lanes(groups: u32, [y, z]: [Dim; 2], lanes: u32) -> Self {
-        let grid = [Dim::Fixed((groups * lanes).div_ceil(64)), y, z];
-        Launch { grid, constants: vec![("LANES", lanes)], subgroups: true }
+    /// A launch whose first dimension is `groups` groups of `lanes` neighbouring invocations, in workgroups of 64, or one a group where
+    /// that is more.
+    fn lanes(groups: u32, [y, z]: [Dim; 2], lanes: u32, profile: &Profile) -> Self {
+        let threads = lanes.max(64);
+        let grid = [Dim::Fixed((groups * lanes).div_ceil(threads)), y, z];
+        let width = profile.most_lanes();
+        let wide = if lanes > width { vec![("WIDTH", width), ("CELLS", threads / width)] } else { Vec::new() };
+        let constants = [vec![("LANES", lanes), ("THREADS", threads)], wide].concat();
+        Launch { grid, constants, subgroups: true }
     }
 
     /// The same with more constants.

@@ -15,10 +15,15 @@ pub static ROUTER: Kernel = Kernel {
 };
 
 /// Whether routing is this one launch rather than a product and `topk`: where a workgroup reads the `[experts, hidden]` weights in
-/// about the time that a launch takes, a megabyte of f32 for a token, less where every token of a chunk reads them.
+/// about the time that a launch takes, a megabyte of f32 for a token, less where every token of a chunk reads them, or where a
+/// device has hundreds of workgroups that would wait for that one.
 #[must_use]
-pub fn routes(experts: usize, hidden: usize, tokens: usize) -> bool {
-    let most = if tokens == 1 { 1 << 18 } else { 1 << 16 };
+pub fn routes(experts: usize, hidden: usize, tokens: usize, workgroups: u32) -> bool {
+    let most = match (tokens, workgroups) {
+        (1, 1) => 1 << 18,
+        (1, _) => 1 << 14,
+        _ => 1 << 16,
+    };
     experts <= MOST && experts * hidden <= most
 }
 

@@ -27,8 +27,9 @@ const HELD: u64 = 64 << 20;
 /// Workgroups that keep a GPU busy. WebGPU does not tell how many cores there are; this is a small laptop's worth.
 const WORKGROUPS: u32 = 256;
 
-/// Tokens of a prompt at once on a GPU of its own: of 128, eight of 64 experts each have 16, half a tile.
-const CHUNK: usize = 128;
+/// Tokens of a prompt at once on a GPU of its own: of 256, eight of 64 experts each have 32, a tile. An H200 reads shapes of 1.3 and 6.9
+/// billion weights 1.17 and 1.3 times as fast as by 128; by 512 another tenth, but what stops a prompt would be heard later.
+const CHUNK: usize = 256;
 
 /// Tokens in flight. A browser takes a millisecond or two to say that one is done; the next ones run meanwhile.
 const AHEAD: usize = 4;
@@ -103,7 +104,7 @@ impl Gpu {
         let browser = cfg!(target_arch = "wasm32");
         let known = browser || adapter.features().contains(wgpu::Features::SUBGROUP);
         let subgroup = if known { info.subgroup_min_size.min(wanted.subgroup) } else { 0 };
-        let profile = Profile { subgroup, binding };
+        let profile = Profile { subgroup, binding, wide: wanted.wide };
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::SUBGROUP, profile.subgroups() && !browser);
         // Browsers round times to a tenth of a millisecond: nothing to learn of a launch.

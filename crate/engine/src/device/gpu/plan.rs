@@ -141,7 +141,8 @@ impl Gpu {
     /// What a step's kernel may use: no subgroup operations where it failed with them.
     pub(super) fn profile_for(&self, step: &Step) -> Profile {
         let class = super::selftest::class(step.kernel, step.format);
-        if self.broken.borrow().contains(&class) { Profile { subgroup: 0, ..self.profile } } else { self.profile }
+        let profile = Profile { wide: self.profile.wide && !self.software, ..self.profile };
+        if self.broken.borrow().contains(&class) { Profile { subgroup: 0, ..profile } } else { profile }
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {

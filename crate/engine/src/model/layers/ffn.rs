@@ -49,7 +49,8 @@ impl Builder<'_> {
             norm_eps: self.spec.eps,
             jitter: moe.jitter,
         };
-        let routes = logit_bias.is_none() && kernel::routes(router.rows, router.cols, self.chunk);
+        let workgroups = self.device.limits().workgroups;
+        let routes = logit_bias.is_none() && kernel::routes(router.rows, router.cols, self.chunk, workgroups);
         if let Some(norm) = n.norm.as_ref().filter(|_| routes) {
             let Slab { weights, scales, .. } = router.whole();
             let bindings = [&n.x, norm, weights, scales, bias, &chosen];
