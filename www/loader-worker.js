@@ -34,7 +34,7 @@ async function answer(message) {
     if (!tab) throw new Error('nothing is open');
     if (message.type === 'size') return asker.postMessage({ type: 'done', id, value: await tab.size(file) });
     const bytes = await tab.read(file, message.start, message.end, message.urgent);
-    return asker.postMessage({ type: 'done', id, value: bytes }, [bytes.buffer]);
+    return asker.postMessage({ type: 'done', id, value: { bytes, checked: tab.checks(file) } }, [bytes.buffer]);
   } catch (error) {
     return asker.postMessage({ type: 'failed', id, fault: faultOf(error, file) });
   }

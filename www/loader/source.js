@@ -34,6 +34,11 @@ export class Source {
   /** Takes back what was read, once it is copied. @param {Uint8Array<ArrayBuffer>} _bytes */
   free(_bytes) {}
 
+  /** Whether what was read of a file of a pack has the hashes of its manifest. @param {string} _file */
+  checked(_file) {
+    return false;
+  }
+
   /** Whether somebody waits for what is read from now on. @param {boolean} _pressing */
   press(_pressing) {}
 
@@ -66,6 +71,7 @@ export function openSource(place, onprogress) {
 /** Through the loader's worker. */
 class Remote extends Source {
   /** @type {Map<number, {resolve: (value: any) => void, reject: (fault: Fault) => void}>} */ #pending = new Map();
+  /** Whether the loader checked all that came of a file. @type {Map<string, boolean>} */ #checked = new Map();
   #next = 1;
   #urgent = true;
   /** Why the host was given up. A reader that asks whether a file exists would take it for a missing file. @type {Fault | undefined} */
@@ -120,8 +126,15 @@ class Remote extends Source {
   }
 
   /** @override @param {string} file @param {number} start @param {number} end */
-  read(file, start, end) {
-    return this.#ask((id) => ({ type: 'read', id, file, start, end, urgent: this.#urgent }));
+  async read(file, start, end) {
+    const { bytes, checked } = await this.#ask((id) => ({ type: 'read', id, file, start, end, urgent: this.#urgent }));
+    this.#checked.set(file, checked && this.#checked.get(file) !== false);
+    return bytes;
+  }
+
+  /** @override @param {string} file */
+  checked(file) {
+    return this.#checked.get(file) === true;
   }
 
   /** @override @param {Uint8Array<ArrayBuffer>} bytes */

@@ -193,6 +193,11 @@ export class Tab {
     return this.#ask({ op: 'read', file, start, end, urgent });
   }
 
+  /** Whether all that is read of a file here was found to be what the manifest says. Another tab's word is not taken for it. @param {string} file */
+  checks(file) {
+    return this.#model?.files.get(file)?.listed ?? false;
+  }
+
   /** @param {boolean} paused */
   pause(paused) {
     this.#ask({ op: 'pause', paused }).catch(() => {});

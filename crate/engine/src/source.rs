@@ -27,6 +27,11 @@ pub trait Source {
     /// Told what is read next, in order: files and ranges of them. A source that is told nothing may go by what was read last.
     fn ahead(&self, _stretches: &[(String, Range<u64>)]) {}
 
+    /// Whether what was read of `file`, one that a pack's manifest lists, was found to have the hashes that stand there.
+    fn checked(&self, _file: &str) -> bool {
+        false
+    }
+
     /// The whole of a small file (configuration, tokenizer), refused above `limit` bytes before it is read.
     async fn read_all(&self, file: &str, limit: u64) -> Result<Vec<u8>> {
         let size = self.size(file).await?;
@@ -54,6 +59,10 @@ impl Source for &dyn Source {
 
     fn press(&self, pressing: bool) {
         (**self).press(pressing);
+    }
+
+    fn checked(&self, file: &str) -> bool {
+        (**self).checked(file)
     }
 
     fn ahead(&self, stretches: &[(String, Range<u64>)]) {

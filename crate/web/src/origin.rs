@@ -39,6 +39,9 @@ extern "C" {
     fn verdict(this: &Files, file: bool) -> JsValue;
 
     #[wasm_bindgen(method)]
+    fn checked(this: &Files, file: &str) -> bool;
+
+    #[wasm_bindgen(method)]
     fn press(this: &Files, pressing: bool);
 
     #[wasm_bindgen(method)]
@@ -95,6 +98,10 @@ impl Source for Origin {
 
     fn press(&self, pressing: bool) {
         self.files.press(pressing);
+    }
+
+    fn checked(&self, file: &str) -> bool {
+        self.files.checked(file)
     }
 
     fn ahead(&self, stretches: &[(String, Range<u64>)]) {
