@@ -41,7 +41,7 @@ const SLIPS: [(&str, &str); 8] = [
     ("sum ^=", "sum ="),
     ("sum +=", "sum ="),
     ("total +=", "total ="),
-    ("(*sums)[0] +=", "(*sums)[0] ="),
+    ("plus_products((*sums)[0],", "plus_products(vec4<f32>(0.0),"),
     ("s.at[i] =", "s.at[0] ="),
     ("at += lower", "at = lower"),
     ("x[at + c + n] =", "x[at + c] ="),

