@@ -13,7 +13,7 @@ const HERE = join(ROOT, 'scripts/lighthouse');
 /** What DevTools calls Fast 4G: bytes a second, and milliseconds that each answer takes at least. */
 const FAST_4G = { offline: false, downloadThroughput: (9e6 / 8) * 0.9, uploadThroughput: (1.5e6 / 8) * 0.9, latency: 60 * 2.75 };
 
-/** Visits whose median counts. */
+/** Visits, and runs of Lighthouse, whose median counts: a machine with two cores makes 91 to 100 of the same page. */
 const VISITS = 5;
 
 /** Installs Lighthouse beside the project, once. @returns {Promise<string>} its folder */
@@ -37,7 +37,8 @@ async function scores(url, modules) {
     const { lhr } = await lighthouse(url, { port: browser.port, logLevel: 'error', onlyCategories: ['performance', 'accessibility', 'best-practices', 'seo'] });
     for (const { id, score, title } of Object.values(lhr.audits)) if (score !== null && score < 0.9) say(`${id}: ${title} (${score})`);
     const metrics = ['first-contentful-paint', 'largest-contentful-paint', 'total-blocking-time', 'cumulative-layout-shift', 'speed-index'].map((id) => `${id} ${lhr.audits[id].displayValue}`);
-    return { scores: Object.values(lhr.categories).map(({ title, score }) => `${title} ${Math.round(100 * score)}`), metrics };
+    const performance = lhr.categories.performance.score;
+    return { performance, scores: Object.values(lhr.categories).map(({ title, score }) => `${title} ${Math.round(100 * score)}`), metrics };
   } finally {
     await browser.kill();
   }
@@ -54,9 +55,17 @@ async function usable(url) {
       const session = await context.newCDPSession(page);
       await session.send('Network.enable');
       await session.send('Network.emulateNetworkConditions', FAST_4G);
+      // Looked for at every frame, in the page: playwright looks every half second.
+      await page.addInitScript(() => {
+        const look = () => {
+          const box = document.querySelector('moebius-chat')?.shadowRoot?.querySelector('textarea');
+          if (box?.checkVisibility() && !box.disabled) Object.assign(window, { usable: performance.now() });
+          else requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);
+      });
       await page.goto(url, { waitUntil: 'commit' });
-      await page.getByRole('textbox').waitFor();
-      times.push(await page.evaluate(() => performance.now()));
+      times.push(await (await page.waitForFunction(() => /** @type {any} */ (window).usable)).jsonValue());
       await context.close();
     }
   } finally {
@@ -71,8 +80,11 @@ program(import.meta.url, async () => {
   try {
     const times = await usable(site.url);
     console.log(`usable on Fast 4G after ${times[times.length >> 1].toFixed(0)} ms (${times.map((ms) => ms.toFixed(0)).join(', ')})`);
-    const found = await scores(site.url, modules);
-    console.log(`${found.scores.join(', ')}\n${found.metrics.join(', ')}`);
+    const runs = [];
+    for (let run = 0; run < VISITS; run += 1) runs.push(await scores(site.url, modules));
+    runs.sort((a, b) => a.performance - b.performance);
+    const median = runs[VISITS >> 1];
+    console.log(`${median.scores.join(', ')} (${runs.map((run) => Math.round(100 * run.performance)).join(', ')})\n${median.metrics.join(', ')}`);
   } finally {
     await site.stop();
   }
