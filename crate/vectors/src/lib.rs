@@ -14,6 +14,8 @@ mod path;
 #[cfg(not(target_arch = "wasm32"))]
 mod plain;
 mod quads;
+#[cfg(test)]
+mod tests;
 mod vector;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
