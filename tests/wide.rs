@@ -1,5 +1,6 @@
 //! Fixtures with their values in f32.
 
+use moebius_engine::format::from_f16;
 use moebius_engine::source::Memory;
 use moebius_tests::fixture;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -19,7 +20,7 @@ pub(crate) fn folder(name: &str) -> Option<Memory> {
             let pairs = view.data().chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
             let values: Vec<f32> = match view.dtype() {
                 Dtype::BF16 => pairs.map(|bits| f32::from_bits(u32::from(bits) << 16)).collect(),
-                Dtype::F16 => pairs.map(half).collect(),
+                Dtype::F16 => pairs.map(from_f16).collect(),
                 Dtype::F32 => {
                     wide.push((name.into(), view.shape().into(), view.data().into()));
                     continue;
@@ -35,11 +36,4 @@ pub(crate) fn folder(name: &str) -> Option<Memory> {
         memory.insert(path.file_name().unwrap().to_str().unwrap(), bytes);
     }
     Some(memory)
-}
-
-/// The value of a half.
-fn half(bits: u16) -> f32 {
-    let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 31), f32::from(bits & 1023));
-    let size = if exponent == 0 { fraction * 2f32.powi(-24) } else { (1024.0 + fraction) * 2f32.powi(exponent - 25) };
-    if sign == 1 { -size } else { size }
 }

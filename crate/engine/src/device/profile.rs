@@ -57,7 +57,7 @@ impl Profile {
     /// Lanes for rows of `columns` columns, a power of two: no more than there are quarters of blocks of 32.
     #[must_use]
     pub fn lanes(&self, columns: u32) -> u32 {
-        (4 * columns.div_ceil(32)).next_power_of_two().clamp(FEWEST_LANES, self.most_lanes())
+        quarters(columns).clamp(FEWEST_LANES, self.most_lanes())
     }
 
     /// The same where `groups` groups are launched: more than a subgroup has, where a wide GPU would have too little to do otherwise,
@@ -69,8 +69,13 @@ impl Profile {
             return lanes;
         }
         let idle = (BUSY / groups.next_power_of_two()).min(WIDEST);
-        (4 * columns.div_ceil(32)).next_power_of_two().min(idle).max(lanes)
+        quarters(columns).min(idle).max(lanes)
     }
+}
+
+/// Quarters of blocks of 32 in a row, or the next power of two.
+fn quarters(columns: u32) -> u32 {
+    (4 * columns.div_ceil(32)).next_power_of_two()
 }
 
 #[test]

@@ -94,10 +94,9 @@ impl Launch {
     fn lanes(groups: u32, [y, z]: [Dim; 2], lanes: u32, profile: &Profile) -> Self {
         let threads = lanes.max(64);
         let grid = [Dim::Fixed((groups * lanes).div_ceil(threads)), y, z];
+        let launch = Launch { grid, constants: vec![("LANES", lanes), ("THREADS", threads)], subgroups: true };
         let width = profile.most_lanes();
-        let wide = if lanes > width { vec![("WIDTH", width), ("CELLS", threads / width)] } else { Vec::new() };
-        let constants = [vec![("LANES", lanes), ("THREADS", threads)], wide].concat();
-        Launch { grid, constants, subgroups: true }
+        if lanes > width { launch.with(vec![("WIDTH", width), ("CELLS", threads / width)]) } else { launch }
     }
 
     /// The same with more constants.
