@@ -24,11 +24,15 @@ favicon();
 translate();
 const kept = History.open().then((history) => new Chats(chat, history, panel));
 
-/** Dialogs: they come beside the model, or when they are wanted. @type {ReturnType<typeof import('./sheets/sheets.js').sheets> | undefined} */
-let sheets;
+/** Dialogs: they come beside the model, or when they are wanted. */
+const dialogs = once(async () => {
+  const all = await (await import('./sheets/sheets.js')).sheets(requests);
+  all.settings.addEventListener('change', async (event) => (await kept).set(/** @type {CustomEvent} */ (event).detail));
+  return all;
+});
 
-/** What shows the inside, once it was wanted. @type {Promise<import('./inside/inside.js').Inside> | undefined} */
-let inside;
+/** What shows the inside, once it was wanted. */
+const inside = once(async () => new (await import('./inside/inside.js')).Inside(chat));
 
 /** What keys and buttons do. */
 const ACTS = {
@@ -37,7 +41,7 @@ const ACTS = {
   settings: async () => (await dialogs()).settings.open((await kept).settings, chat.engine?.info?.thinking ?? false),
   shortcuts: async () => (await dialogs()).shortcuts.showModal(),
   models: async () => (await models).open(),
-  inside: async () => (await (inside ??= import('./inside/inside.js').then((module) => new module.Inside(chat)))).toggle(),
+  inside: async () => (await inside()).toggle(),
   requests: async () => (await dialogs()).requests.open(),
   fresh: async () => (await kept).begin(),
   write: () => chat.focus(),
@@ -89,19 +93,18 @@ async function choose() {
   return { name: model.name, card: model.card, own, known: list.hub };
 }
 
-function dialogs() {
-  sheets ??= import('./sheets/sheets.js').then(
-    async (module) => {
-      const all = await module.sheets(requests);
-      all.settings.addEventListener('change', async (event) => (await kept).set(/** @type {CustomEvent} */ (event).detail));
-      return all;
-    },
-    (error) => {
-      sheets = undefined; // the next press tries again
+/**
+ * What comes when it is first asked for; if it did not, whoever asks next tries again.
+ * @template T @param {() => Promise<T>} load @returns {() => Promise<T>}
+ */
+function once(load) {
+  /** @type {Promise<T> | undefined} */
+  let there;
+  return () =>
+    (there ??= load().catch((error) => {
+      there = undefined;
       throw error;
-    },
-  );
-  return sheets;
+    }));
 }
 
 /** The words of index.html in the visitor's language. */

@@ -16,12 +16,11 @@ const FAST_4G = { offline: false, downloadThroughput: (9e6 / 8) * 0.9, uploadThr
 /** Visits, and runs of Lighthouse, whose median counts: a machine with two cores makes 91 to 100 of the same page. */
 const VISITS = 5;
 
-/** Installs Lighthouse beside the project, once. @returns {Promise<string>} its folder */
+/** Installs Lighthouse, 180 MB, beside the project, once. @returns {Promise<string>} its folder */
 async function packages() {
   const folder = tools('lighthouse');
   mkdirSync(folder, { recursive: true });
   for (const name of ['package.json', 'package-lock.json']) cpSync(join(HERE, name), join(folder, name));
-  say('Lighthouse: 180 MB, once');
   await npmPackages(folder);
   return join(folder, 'node_modules');
 }
