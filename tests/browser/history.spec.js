@@ -168,8 +168,8 @@ test('a reply survives a reload in its middle, and goes on to the same end', asy
   assert.match(await page.locator('article.assistant .meta').innerText(), /interrupted/);
   const goesOn = page.getByRole('button', { name: 'Continue' });
   await goesOn.click();
-  // Not "generating": the rest may have come before anybody looks.
-  await goesOn.waitFor({ state: 'detached' });
+  // Not "generating", nor the button: the rest may have come before anybody looks, and then more may be asked for.
+  await page.locator('article.assistant .meta', { hasText: 'interrupted' }).waitFor({ state: 'detached' });
   await reaches(page, 'ready');
   assert.deepEqual(await replies(page), [whole]);
   await page.context().close();
