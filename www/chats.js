@@ -27,6 +27,9 @@ export class Chats {
   #deletions = [];
   /** Whether the last attempt failed. */
   #behind = false;
+  /** How often the list was asked for, and what is being read of it. */
+  #turn = 0;
+  /** @type {Promise<unknown>} */ #read = Promise.resolve();
   /** The chat that the address named when it was opened last. */
   #address = '';
 
@@ -70,10 +73,15 @@ export class Chats {
     if (this.current) this.#save({ ...this.current, settings });
   }
 
-  /** The list again, as it is now. */
+  /** The list again, as it is now. What is written waits for what is read, so of many times the last one counts. */
   async refresh() {
+    const turn = (this.#turn += 1);
+    await this.#read;
+    if (turn !== this.#turn) return;
     const { sought } = this.#panel;
-    this.#panel.show(await (sought ? this.#history.search(sought) : this.#history.list()), this.current?.id);
+    const found = sought ? this.#history.search(sought) : this.#history.list();
+    this.#read = found.catch(() => {});
+    this.#panel.show(await found, this.current?.id);
   }
 
   async #follow() {
@@ -116,8 +124,8 @@ export class Chats {
     this.#element.think = think || this.#element.thinking === 'show';
   }
 
-  /** @param {{put: Entry[], removed: string[], leaf: string | null}} change */
-  #changed({ put, removed, leaf }) {
+  /** @param {{put: Entry[], removed: string[], leaf: string | null, until?: (kept: Promise<unknown>) => void}} change */
+  #changed({ put, removed, leaf, until }) {
     const { think } = this.#element;
     if (think !== (this.settings.think ?? false)) this.settings = { ...this.settings, think };
     if (!this.current) {
@@ -127,14 +135,15 @@ export class Chats {
       this.#name({ id: newId(), title, created: Date.now(), updated: 0, leaf, settings: this.settings });
     }
     const chat = /** @type {Chat} */ (this.current);
-    this.#save({ ...chat, leaf, settings: this.settings, updated: Date.now() }, put, removed);
+    const kept = this.#save({ ...chat, leaf, settings: this.settings, updated: Date.now() }, put, removed);
+    until?.(kept);
   }
 
-  /** @param {Chat} chat @param {Entry[]} [put] @param {string[]} [removed] */
+  /** @param {Chat} chat @param {Entry[]} [put] @param {string[]} [removed] @returns {Promise<void>} when it is kept, or cannot be and that is said */
   #save(chat, put, removed) {
     if (chat.id === this.current?.id) this.current = chat;
     this.#unwritten.push({ id: chat.id, act: () => this.#history.save(chat, put, removed) });
-    this.#write();
+    return this.#write();
   }
 
   /** @param {() => Promise<unknown>} act @param {string} [id] of the chat, if it is not all of them; what failed of it is not written any more */
@@ -153,7 +162,7 @@ export class Chats {
     }
     if (this.#behind) this.#panel.say('');
     this.#behind = false;
-    return this.refresh();
+    this.refresh();
   }
 
   /** What another tab did. @param {import('./history.js').Change} change */

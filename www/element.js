@@ -468,7 +468,7 @@ export class MoebiusChat extends Attributes {
 
   /** Brings what is shown in line with the state. */
   #show() {
-    this.#transcript.show(this.#talk.thread, { reasoning: this.#reasoning(), busy: this.#talk.busy, more: 'max_tokens' in this.#generation });
+    if (!this.#talk.hidden) this.#transcript.show(this.#talk.thread, { reasoning: this.#reasoning(), busy: this.#talk.busy, more: 'max_tokens' in this.#generation });
     const used = this.#talk.thread.path().findLast(({ context }) => context)?.context ?? 0;
     this.#meter.show({ used, limit: this.#engine?.info?.context ?? 0 });
     this.#composer.busy = this.#talk.busy;

@@ -2,11 +2,11 @@
 
 import { MoebiusError } from './protocol.js';
 import { Thread } from './thread.js';
+import { Reply } from './ui/message.js';
 import { TEXT } from './ui/text.js';
 
 /** @typedef {import('./engine.js').Engine} Engine */
 /** @typedef {import('./thread.js').Entry} Entry */
-/** @typedef {import('./ui/message.js').Reply} Reply */
 /** @typedef {{content?: string | null, reasoning_content?: string | null}} Delta */
 /** A reply that is being made. @typedef {{entry: Entry, abort: AbortController, over: Promise<void>}} Run */
 
@@ -15,13 +15,19 @@ import { TEXT } from './ui/text.js';
 
 /** Milliseconds between copies of a reply that is being made: what a reload can lose. */
 const KEEP_MS = 400;
+/** Milliseconds that what changed is not shown yet, at most, while it is being kept. */
+const HIDDEN_MS = 2000;
 
 /**
- * Sends `begin`; `end` {error, entry, stopped}; `change` {put, removed, leaf}; `delta`, `message`, and `tokens` for each
- * of them.
+ * Sends `begin`; `end` {error, entry, stopped}; `change` {put, removed, leaf, until}; `delta`, `message`, and `tokens` for each
+ * of them. Whoever keeps a change hands `until` a promise of it: what is not kept yet is not shown, so that a page that dies
+ * loses nothing that was seen.
  */
 export class Talk extends EventTarget {
   thread = new Thread();
+  /** Whether something changed that is not kept yet: the conversation is shown again once it is. */
+  hidden = false;
+  /** @type {Promise<unknown>} */ #kept = Promise.resolve();
   /** @type {Run | null} */ #run = null;
   /** Whether the questions that wait go on waiting. */
   #held = false;
@@ -79,7 +85,7 @@ export class Talk extends EventTarget {
   async resume() {
     await this.#idle();
     const entry = this.thread.path().at(-1);
-    if (entry?.role === 'assistant') await this.#answer(entry, true);
+    if (entry?.role === 'assistant') await this.#answer(entry, { resume: true });
   }
 
   /** Takes out a message and what follows it. @param {string} id @returns {Promise<() => void>} puts it back */
@@ -87,7 +93,7 @@ export class Talk extends EventTarget {
     if (this.#run && this.thread.path().some((entry) => entry.id === id)) await this.#idle();
     const { leaf } = this.thread;
     const removed = this.thread.remove(id);
-    this.#changed([], removed.map((entry) => entry.id));
+    await this.#changed([], removed);
     this.#next();
     return () => {
       this.thread.merge(removed);
@@ -100,7 +106,7 @@ export class Talk extends EventTarget {
   async choose(id) {
     await this.#idle();
     this.thread.choose(id);
-    this.#changed([]);
+    await this.#changed([]);
     this.#next();
   }
 
@@ -119,9 +125,8 @@ export class Talk extends EventTarget {
     // A question that was never answered gives way.
     const before = parent !== undefined ? parent : last?.role === 'user' ? last.parent : (last?.id ?? null);
     const question = this.thread.add({ role: 'user', content: text, parent: before });
-    this.#changed([question]);
     this.#transcript.end();
-    await this.#answer(this.#reply(question.id));
+    await this.#answer(this.#reply(question.id), { put: [question] });
   }
 
   /** A reply that is still to be made. @param {string | null} parent */
@@ -132,8 +137,12 @@ export class Talk extends EventTarget {
     return this.thread.add({ role: 'assistant', content: '', parent, seed, end: 'partial' });
   }
 
-  /** Makes a reply, or goes on with it. @param {Entry} entry */
-  async #answer(entry, resume = false) {
+  /**
+   * Makes a reply, or goes on with it.
+   * @param {Entry} entry
+   * @param {{resume?: boolean, put?: Entry[], removed?: Entry[]}} [how] `put`, `removed`: what changed with it
+   */
+  async #answer(entry, { resume = false, put = [], removed = [] } = {}) {
     const abort = new AbortController();
     let over = () => {};
     /** @type {Run} */
@@ -142,9 +151,13 @@ export class Talk extends EventTarget {
     const more = resume && entry.end === 'length' ? (entry.tokens ?? 0) : 0;
     const resumed = new Resumed(resume ? { content: entry.content, reasoning: entry.reasoning_content ?? '' } : { content: '', reasoning: '' });
     entry.end = 'partial';
-    this.#host.show();
     this.#tell('begin', {});
-    const view = /** @type {Reply} */ (this.#transcript.view(entry.id));
+    await this.#changed([...put, entry], removed);
+    const view = this.#transcript.view(entry.id);
+    if (!(view instanceof Reply)) {
+      over();
+      return this.#end(run, null, { stopped: true }); // deleted in another tab, or another conversation was begun
+    }
     const status = resume ? TEXT.pickingUp : TEXT.reading;
     view.begin(this.#host.engine() ? status : TEXT.waitsForModel);
     let kept = 0;
@@ -181,7 +194,7 @@ export class Talk extends EventTarget {
     }
   }
 
-  /** @param {Run} run @param {Reply} view @param {{error?: unknown, stopped?: boolean}} how */
+  /** @param {Run} run @param {Reply | null} view @param {{error?: unknown, stopped?: boolean}} how */
   #end(run, view, how) {
     if (this.#run !== run) return; // another conversation was begun meanwhile
     this.#run = null;
@@ -200,8 +213,7 @@ export class Talk extends EventTarget {
   /** Makes a reply that failed once more. @param {Entry} entry */
   async again(entry) {
     const removed = this.thread.remove(entry.id);
-    this.#changed([], removed.map(({ id }) => id));
-    await this.#answer(this.#reply(entry.parent));
+    await this.#answer(this.#reply(entry.parent), { removed });
   }
 
   /** Takes a piece of a reply into the conversation. @param {Entry} entry @param {Reply} view @param {Delta & {again?: boolean}} delta */
@@ -217,13 +229,13 @@ export class Talk extends EventTarget {
     this.#tell('delta', { content: delta.content, reasoning_content: delta.reasoning_content });
   }
 
-  /** A reply that was stopped before it said anything is none. @param {Entry} entry @param {Reply} view */
+  /** A reply that was stopped before it said anything is none. @param {Entry} entry @param {Reply | null} view */
   #ended(entry, view) {
-    view.finish(entry);
-    if (!this.thread.get(entry.id)) return; // deleted meanwhile, in another tab perhaps
+    view?.finish(entry);
+    if (!view || !this.thread.get(entry.id)) return; // deleted meanwhile, in another tab perhaps
     if (view.thought > 0) entry.thought = view.thought;
     const cut = entry.end === 'stopped' || entry.end === 'partial';
-    if (cut && !entry.content && !entry.reasoning_content) return this.#changed([], this.thread.remove(entry.id).map(({ id }) => id));
+    if (cut && !entry.content && !entry.reasoning_content) return void this.#changed([], this.thread.remove(entry.id));
     this.#changed([entry]);
     const { content, reasoning_content } = entry;
     this.#tell('message', { role: 'assistant', content, ...(reasoning_content ? { reasoning_content } : {}) });
@@ -250,10 +262,24 @@ export class Talk extends EventTarget {
     }
   }
 
-  /** The conversation changed. @param {Entry[]} put @param {string[]} [removed] */
-  #changed(put, removed = []) {
+  /** The conversation changed: that is shown once it is kept. @param {Entry[]} put @param {Entry[]} [removed] */
+  async #changed(put, removed = []) {
+    /** @type {Promise<unknown>[]} */
+    const keeping = [];
+    const until = (/** @type {Promise<unknown>} */ promise) => keeping.push(promise);
+    this.#tell('change', { put: put.map((entry) => ({ ...entry })), removed: removed.map(({ id }) => id), leaf: this.thread.leaf, until });
+    if (keeping.length > 0) {
+      const long = new Promise((resolve) => setTimeout(resolve, HIDDEN_MS));
+      const before = this.#kept;
+      this.#kept = Promise.race([Promise.allSettled(keeping), long]).then(() => before);
+      this.hidden = true;
+      /** @type {Promise<unknown>} */
+      let all;
+      do await (all = this.#kept);
+      while (all !== this.#kept);
+      this.hidden = false;
+    }
     this.#host.show();
-    this.#tell('change', { put: put.map((entry) => ({ ...entry })), removed, leaf: this.thread.leaf });
   }
 
   /** What there is of a reply, for whoever keeps it. */
@@ -276,7 +302,9 @@ export class Talk extends EventTarget {
  */
 function until(promise, signal) {
   const stopped = new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new MoebiusError('aborted', 'Stopped.')), { once: true });
+    const stop = () => reject(new MoebiusError('aborted', 'Stopped.'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
   });
   return Promise.race([promise, /** @type {Promise<never>} */ (stopped)]);
 }

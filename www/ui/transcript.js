@@ -33,8 +33,7 @@ export class Transcript extends EventTarget {
     });
     new ResizeObserver(() => this.follow()).observe(this.node);
     this.#list.addEventListener('action', (event) => {
-      const article = /** @type {Element} */ (event.target).closest('article');
-      const id = [...this.#views].find(([, { node }]) => node === article)?.[0];
+      const { id } = /** @type {HTMLElement} */ (/** @type {Element} */ (event.target).closest('article')).dataset;
       if (id) this.dispatchEvent(new CustomEvent('action', { detail: { action: /** @type {CustomEvent} */ (event).detail, id } }));
     });
   }
@@ -64,6 +63,7 @@ export class Transcript extends EventTarget {
       let view = this.#views.get(entry.id);
       if (!view) {
         view = entry.role === 'user' ? new Question(entry) : new Reply(entry, reasoning);
+        view.node.dataset.id = entry.id;
         this.#views.set(entry.id, view);
       }
       if (this.#list.children[index] !== view.node) this.#list.insertBefore(view.node, this.#list.children[index] ?? null);
