@@ -4,7 +4,7 @@ import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 
 import { listFiles } from './files.mjs';
-import { capture, Failure, program, ROOT, run, say, TARGET } from './run.mjs';
+import { Failure, program, ROOT, run, say, TARGET } from './run.mjs';
 import { setup } from './setup.mjs';
 import { sizes } from './size.mjs';
 import { bindgen, npmProgram } from './tools.mjs';
@@ -58,8 +58,7 @@ export async function build() {
     await run(await bindgen(), ['--target', 'web', '--out-dir', NEXT, '--out-name', 'moebius_web', built]);
     say('wasm-opt -O2');
     const wasm = join(NEXT, 'moebius_web_bg.wasm');
-    const { ok, err } = capture(npmProgram('wasm-opt'), [wasm, '-o', wasm, ...OPTIMISE], { timeout: 900_000 });
-    if (!ok) throw new Failure(`wasm-opt: ${err}`);
+    await run(npmProgram('wasm-opt'), [wasm, '-o', wasm, ...OPTIMISE]);
     alone(wasm, join(NEXT, 'moebius_web_threads.wasm'));
     // What wasm-bindgen writes is for reading: without its comments and long names it is 3 KB less to wait for.
     const glue = join(NEXT, 'moebius_web.js');

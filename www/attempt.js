@@ -3,21 +3,21 @@
 const KEY = 'moebius-loading';
 
 /** What was loading when the page ended; empty where it ended well. */
-export const ended = of((store) => store.getItem(KEY)) ?? '';
+export const ended = tab((store) => store.getItem(KEY)) ?? '';
 
 /** Marks each attempt, and takes the mark away when it is over. @param {import('./element.js').MoebiusChat} chat */
 export function watch(chat) {
-  const over = () => of((store) => store.removeItem(KEY));
+  const over = () => tab((store) => store.removeItem(KEY));
   chat.addEventListener('moebius-statechange', () => {
     const { model } = chat.place;
-    if (chat.state === 'loading') of((store) => store.setItem(KEY, typeof model === 'string' ? model : 'files'));
+    if (chat.state === 'loading') tab((store) => store.setItem(KEY, typeof model === 'string' ? model : 'files'));
     else if (chat.state !== 'generating' || chat.engine) over();
   });
   addEventListener('pagehide', over);
 }
 
-/** This tab's store survives its crash; some browsers keep none. @template T @param {(store: Storage) => T} act @returns {T | null} */
-function of(act) {
+/** This tab's store, which survives its crash; some browsers keep none. @template T @param {(store: Storage) => T} act @returns {T | null} */
+export function tab(act) {
   try {
     return act(sessionStorage);
   } catch {

@@ -5,14 +5,16 @@ import { Talk } from './talk.js';
 import { Thread } from './thread.js';
 import { Attributes } from './ui/attributes.js';
 import { Announcer } from './ui/announcer.js';
+import { Chips } from './ui/chips.js';
 import { Composer, Waiting } from './ui/composer.js';
 import { copy } from './ui/clipboard.js';
 import { h } from './ui/dom.js';
-import { speed, where } from './ui/format.js';
+import { where } from './ui/format.js';
 import { mark } from './ui/mark.js';
 import { Question } from './ui/message.js';
 import { Meter } from './ui/meter.js';
 import { loadMarkdown } from './ui/prose.js';
+import { Stats } from './ui/stats.js';
 import { Loading, Notice } from './ui/status.js';
 import { LANGUAGE, TEXT } from './ui/text.js';
 import { Transcript } from './ui/transcript.js';
@@ -24,9 +26,9 @@ import { Transcript } from './ui/transcript.js';
 /**
  * Attributes are in ui/attributes.js, each with a property of the same name.
  *
- * Events, all bubbling and composed: `moebius-statechange` {state}, `moebius-progress` {loaded, total, file},
- * `moebius-send` {text} (cancelable), `moebius-delta` {content, reasoning_content}, `moebius-message` {message},
- * `moebius-chunk` {chunk} (as the engine gave it), `moebius-change` {put, removed, leaf} (of the conversation), `moebius-clear` (by its button), `moebius-error` {error, told}, `moebius-moved` {device}.
+ * Events, all bubbling and composed: `moebius-statechange` {state}, `moebius-progress` {loaded, total, file}, `moebius-send` {text} (cancelable),
+ * `moebius-delta` {content, reasoning_content}, `moebius-message` {message}, `moebius-chunk` {chunk} (as the engine gave it), `moebius-change` {put, removed, leaf,
+ * until} (of the conversation, shown once what `until` is given is over), `moebius-draft`, `moebius-clear` (by its button), `moebius-error` {error, told}, `moebius-moved` {device}.
  */
 export class MoebiusChat extends Attributes {
   static observedAttributes = ['src', 'device', 'preload', 'context', 'heading', 'placeholder', 'thinking', 'disabled'];
@@ -35,7 +37,6 @@ export class MoebiusChat extends Attributes {
   /** @type {Promise<Engine> | null} */ #loading = null;
   /** @type {Engine | null} */ #coming = null;
   #loadAbort = new AbortController();
-  /** @type {string[]} */ #suggestions = [];
   /** @type {Record<string, any>} */ #generation = {};
   /** @type {State} */ #state = 'empty';
   /** Whether the engine was handed in, so that others may use it too. */
@@ -50,10 +51,10 @@ export class MoebiusChat extends Attributes {
   #announcer = new Announcer();
   #meter = new Meter();
   #heading = h('h2', { part: 'heading' });
-  #chips = h('div', { class: 'chips' });
+  #chips = new Chips();
   #think = h('input', { type: 'checkbox' });
   #thinkLabel = h('label', { class: 'toggle', hidden: true }, this.#think, h('span', {}, TEXT.thinkFirst));
-  #stats = h('span', { part: 'stats', class: 'stats' });
+  #stats = new Stats();
   #fresh = h('button', { type: 'button', class: 'plain', part: 'new-chat' }, TEXT.newChat);
   #talk = new Talk(
     {
@@ -66,25 +67,28 @@ export class MoebiusChat extends Attributes {
     this.#waiting,
   );
   #keep = () => this.#talk.keep();
-  /** The reply that comes: when its first token did, and how many did since. */
-  #live = { first: 0, tokens: 0 };
 
   constructor() {
     super();
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
     const sheets = ['./chat.css', './messages.css'].map((file) => h('link', { rel: 'stylesheet', href: new URL(file, import.meta.url).href }));
-    const foot = h('div', { class: 'foot' }, this.#thinkLabel, this.#stats, this.#meter.node, this.#fresh);
+    const foot = h('div', { class: 'foot' }, this.#thinkLabel, this.#stats.node, this.#meter.node, this.#fresh);
     const dock = h('div', { class: 'dock' });
     dock.append(this.#notice.node, this.#loadingBar.node, this.#waiting.node, this.#composer.node, foot, this.#announcer.node);
     const chat = h('div', { class: 'chat', part: 'container', lang: LANGUAGE, hidden: true }, this.#transcript.node, dock);
     const styled = sheets.map((sheet) => new Promise((resolve) => (sheet.onload = sheet.onerror = resolve)));
     Promise.all(styled).then(() => (chat.hidden = false)); // nothing is shown unstyled
     const welcome = h('slot', { name: 'empty' }, mark(), this.#heading);
-    this.#transcript.welcome(welcome, this.#chips);
+    this.#transcript.welcome(welcome, this.#chips.node);
     root.append(...sheets, chat);
 
     this.#composer.addEventListener('send', (event) => this.send(/** @type {CustomEvent<string>} */ (event).detail));
     this.#composer.addEventListener('stop', () => this.stop());
+    this.#chips.addEventListener('pick', (event) => {
+      this.focus();
+      this.send(/** @type {CustomEvent<string>} */ (event).detail);
+    });
+    this.#waiting.addEventListener('change', () => this.#emit('moebius-draft', {}));
     this.#composer.addEventListener('draft', (event) => this.#drafted(/** @type {CustomEvent<string>} */ (event).detail));
     this.#composer.addEventListener('recall', () => {
       const last = this.#talk.thread.path().findLast(({ role }) => role === 'user');
@@ -110,7 +114,7 @@ export class MoebiusChat extends Attributes {
     const on = (type, then) => this.#talk.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
     on('begin', () => {
       this.#notice.hide();
-      this.#live = { first: 0, tokens: 0 };
+      this.#stats.begin();
       this.#set('generating');
     });
     on('ready', () => {
@@ -118,7 +122,7 @@ export class MoebiusChat extends Attributes {
       this.#announcer.say(TEXT.replying);
     });
     on('chunk', (detail) => this.#emit('moebius-chunk', detail));
-    on('tokens', () => this.#count());
+    on('tokens', () => this.#stats.count(this.#engine?.info));
     on('delta', (delta) => {
       this.#announcer.grow(delta.content ?? '');
       this.#emit('moebius-delta', delta);
@@ -201,17 +205,20 @@ export class MoebiusChat extends Attributes {
 
   /** Questions offered before the first one. @returns {string[]} */
   get suggestions() {
-    return [...this.#suggestions];
+    return this.#chips.texts;
   }
 
   set suggestions(suggestions) {
-    this.#suggestions = [...suggestions];
-    const chips = this.#suggestions.map((text) => {
-      const chip = h('button', { type: 'button', part: 'suggestion' }, text);
-      chip.addEventListener('click', () => (this.focus(), this.send(text)));
-      return chip;
-    });
-    this.#chips.replaceChildren(...chips);
+    this.#chips.texts = suggestions;
+  }
+
+  /** What is written and not asked yet: questions that wait, and what the text box has. Setting it replaces what the box has. */
+  get draft() {
+    return [...this.#waiting.texts, this.#composer.text].filter((text) => text !== '').join('\n\n');
+  }
+
+  set draft(text) {
+    this.#composer.text = text;
   }
 
   /** Fields added to every request, as in OpenAI's shape: `temperature`, `max_tokens`, … @returns {Record<string, any>} */
@@ -334,7 +341,7 @@ export class MoebiusChat extends Attributes {
         },
         onMoved: (device) => {
           this.#loadingBar.stop();
-          this.#stats.textContent = where(this.#engine?.info);
+          this.#stats.show(this.#engine?.info);
           this.#announcer.say(TEXT.moved(where(this.#engine?.info)));
           this.#emit('moebius-moved', { device });
         },
@@ -383,16 +390,9 @@ export class MoebiusChat extends Attributes {
     this.tell({ title: TEXT.deleted, label: TEXT.undo, act: back });
   }
 
-  /** Shows how fast a reply comes. */
-  #count() {
-    this.#live.first ||= performance.now();
-    this.#live.tokens += 1;
-    const seconds = (performance.now() - this.#live.first) / 1000;
-    this.#stats.textContent = seconds > 0.5 ? `${where(this.#engine?.info)} · ${speed((this.#live.tokens - 1) / seconds)}` : where(this.#engine?.info);
-  }
-
   /** @param {string} text */
   #drafted(text) {
+    this.#emit('moebius-draft', {});
     const { engine } = this;
     // The worker answers in turn: while it replies, a count would come too late.
     this.#meter.draft(text, async () => (engine && !this.#talk.busy ? (await engine.tokenize(text)).length : 0));
@@ -474,7 +474,7 @@ export class MoebiusChat extends Attributes {
     this.#composer.busy = this.#talk.busy;
     this.#fresh.disabled = this.#transcript.empty;
     this.#thinkLabel.hidden = !this.#engine?.info?.thinking || this.thinking === 'hide';
-    if (this.#state !== 'generating') this.#stats.textContent = where(this.#engine?.info);
+    if (this.#state !== 'generating') this.#stats.show(this.#engine?.info);
   }
 
   /** How replies show reasoning. @returns {'hidden' | 'folded' | 'open'} */

@@ -4,6 +4,7 @@ import './policy.js';
 import './element.js';
 import { ended, watch } from './attempt.js';
 import { Chats } from './chats.js';
+import { keepDraft } from './draft.js';
 import { History } from './history.js';
 import { h, icon } from './ui/dom.js';
 import { mark } from './ui/mark.js';
@@ -22,6 +23,7 @@ const chosen = choose();
 const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, { ...about, forgetChats: async () => (await kept).clear() }));
 favicon();
 translate();
+keepDraft(chat);
 const kept = History.open().then((history) => new Chats(chat, history, panel));
 
 /** Dialogs: they come beside the model, or when they are wanted. */

@@ -1,5 +1,8 @@
 // A chat page as specs drive it: which model, asking, waiting, and slowing it down.
 
+import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
+
 import { FIXTURES } from './fixtures.js';
 
 /** @typedef {import('../../www/element.js').MoebiusChat} MoebiusChat */
@@ -58,6 +61,16 @@ export function bounded(page, generation) {
 /** Texts of the questions. @param {Page} page */
 export function questions(page) {
   return page.locator('article.user .body').allTextContents();
+}
+
+/**
+ * What a page comes to show: what changed in a conversation is shown when it is kept.
+ * @template T @param {Page} page @param {(page: Page) => Promise<T>} read @param {T} expected
+ */
+export async function shows(page, read, expected) {
+  const end = Date.now() + 10_000;
+  while (!isDeepStrictEqual(await read(page), expected) && Date.now() < end) await page.waitForTimeout(10);
+  assert.deepEqual(await read(page), expected);
 }
 
 /** Presses a button of a message. @param {Page} page @param {string} name @param {'user' | 'assistant'} side @param {number} [index] the last unless told */

@@ -18,24 +18,30 @@ const LIFE = 3000;
 
 const there = around({ webgpu: false });
 
-/** What a visitor in a hurry does, for ever; tells what may go, and in each frame what was painted, or was and is no more. Runs in the page. */
+/**
+ * What a visitor in a hurry does, for ever; tells in each frame what was painted, or was and is no more. What may go is written down
+ * where a crash leaves it: what is told in a page's last moment does not arrive. Runs in the page.
+ */
 function hurry() {
-  const { tell } = /** @type {{tell(what: {going?: string[], shown?: object[], gone?: string[]}): void}} */ (/** @type {any} */ (globalThis));
+  const { tell } = /** @type {{tell(what: {shown: object[], gone: string[]}): void}} */ (/** @type {any} */ (globalThis));
   const chat = /** @type {MoebiusChat} */ (document.querySelector('moebius-chat'));
   const root = /** @type {ShadowRoot} */ (chat.shadowRoot);
   const any = (/** @type {ArrayLike<any>} */ list) => list[Math.floor(Math.random() * list.length)];
   const press = (/** @type {string} */ selector) => any(root.querySelectorAll(selector))?.click();
   const named = (/** @type {string} */ name) => press(`button[aria-label="${name}"]:enabled`);
   chat.generation = { max_tokens: 30, ignore_eos: true };
+  /** @type {Set<string>} */
+  const going = new Set();
+  const write = () => localStorage.setItem('going', [...going].join(' '));
   /** Messages that were painted, and how much of them. @type {Map<string, number>} */
   const painted = new Map();
   /** Messages that are to go. @type {Set<string>} */
   const leaving = new Set();
   chat.addEventListener('moebius-change', (event) => {
     const { put, removed } = /** @type {CustomEvent} */ (event).detail;
-    for (const id of removed) leaving.add(id);
-    for (const { id } of put) leaving.delete(id);
-    if (removed.length > 0) tell({ going: removed });
+    for (const id of removed) leaving.add(id), going.add(id);
+    for (const { id } of put) leaving.delete(id), going.delete(id);
+    write();
   });
   const look = () => {
     const articles = /** @type {HTMLElement[]} */ ([...root.querySelectorAll('article')]);
@@ -63,7 +69,8 @@ function hurry() {
       const row = document.querySelector('.panel [aria-current]')?.closest('li');
       const button = [...(row?.querySelectorAll('button') ?? [])].find(({ textContent }) => textContent === 'Delete');
       if (!button) return;
-      tell({ going: [location.hash.slice(1)] });
+      going.add(location.hash.slice(1));
+      write();
       button.click();
       button.click();
     }],
@@ -77,12 +84,15 @@ function hurry() {
   })();
 }
 
-/** All that is kept. @param {import('playwright-core').Page} page @returns {Promise<{chats: any[], messages: Row[]}>} */
-function kept(page) {
-  return page.evaluate(async () => {
+/** All that is kept, and what was to go. @param {import('playwright-core').Page} page @returns {Promise<{chats: any[], messages: Row[], going: Set<string>}>} */
+async function kept(page) {
+  const { going, ...all } = await page.evaluate(async () => {
     const path = '/www/history.js';
-    return (await (await import(path)).History.open()).export();
+    const going = localStorage.getItem('going') ?? '';
+    localStorage.removeItem('going');
+    return { going, ...(await (await (await import(path)).History.open()).export()) };
   });
+  return { going: new Set(going.split(' ')), ...all };
 }
 
 /** Whether a message is kept: whole, or as a reply whose rest the same seed makes again. @param {Row | undefined} row @param {Row} shown */
@@ -97,16 +107,13 @@ test(`${CRASHES} crashes at random moments lose nothing that was shown`, async (
   let shown = new Map();
   /** Messages that were seen to go. @type {Set<string>} */
   const gone = new Set();
-  /** Messages and chats that may be gone. @type {Set<string>} */
-  const going = new Set();
   let all = 0;
-  await context.exposeFunction('tell', (/** @type {{going?: string[], shown?: Row[], gone?: string[]}} */ what) => {
-    for (const id of what.going ?? []) going.add(id);
-    for (const id of what.gone ?? []) gone.add(id);
-    for (const row of what.shown ?? []) {
+  await context.exposeFunction('tell', (/** @type {{shown: Row[], gone: string[]}} */ what) => {
+    for (const id of what.gone) gone.add(id);
+    for (const row of what.shown) {
       if (!shown.has(row.id)) all += 1;
       shown.set(row.id, row);
-      if (gone.delete(row.id)) going.delete(row.id); // put back
+      gone.delete(row.id); // put back
     }
   });
   let page = /** @type {import('playwright-core').Page} */ (first);
@@ -124,7 +131,7 @@ test(`${CRASHES} crashes at random moments lose nothing that was shown`, async (
     await page.close();
     page = await context.newPage();
     await page.goto(`${there.site.url}as/blank/x`);
-    const { chats, messages } = await kept(page);
+    const { chats, messages, going } = await kept(page);
     const rows = new Map(messages.map((row) => [row.id, row]));
     for (const row of shown.values()) {
       if (going.has(row.id) || going.has(row.chat)) continue;
@@ -132,7 +139,6 @@ test(`${CRASHES} crashes at random moments lose nothing that was shown`, async (
     }
     for (const id of gone) assert.ok(!rows.has(id), `crash ${i}: what was deleted is back`);
     shown = new Map(messages.map((row) => [row.id, row]));
-    going.clear();
     gone.clear();
     const names = new Set(chats.map((chat) => chat.id));
     for (const { chat, parent, content } of messages) {

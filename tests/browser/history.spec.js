@@ -175,6 +175,24 @@ test('a reply survives a reload in its middle, and goes on to the same end', asy
   await page.context().close();
 });
 
+test('what is written and not asked yet is there after a reload', async () => {
+  const page = await visit();
+  await slowly(page, 300);
+  await ask(page, 'Asked');
+  await ask(page, 'Waiting');
+  await page.getByRole('textbox', { name: 'Message' }).fill('Half a sen');
+  await page.locator('article.assistant .body p').waitFor();
+  await page.reload();
+  await page.locator('article.assistant').waitFor();
+  assert.equal(await page.getByRole('textbox', { name: 'Message' }).inputValue(), 'Waiting\n\nHalf a sen');
+  assert.deepEqual(await questions(page), ['Asked']);
+  await page.getByRole('textbox', { name: 'Message' }).fill('');
+  await page.reload();
+  await page.locator('article.assistant').waitFor();
+  assert.equal(await page.getByRole('textbox', { name: 'Message' }).inputValue(), '');
+  await page.context().close();
+});
+
 test('two tabs on one chat lose no message', async () => {
   const one = await visit();
   await answered(one, 'From the start');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 
-import { ask, bounded, chat, FIXTURE, press, questions, reaches, replies, slowly } from './chat.js';
+import { ask, bounded, chat, FIXTURE, press, questions, reaches, replies, shows, slowly } from './chat.js';
 import { open } from './harness.js';
 import { around } from './host.js';
 
@@ -45,13 +45,13 @@ describe('a message', () => {
     await reaches(page, 'ready');
     const [second] = await replies(page);
     const article = page.locator('article.assistant');
-    assert.equal(await article.locator('.count').innerText(), '2/2');
+    await article.locator('.count', { hasText: '2/2' }).waitFor();
     await press(page, 'Previous version', 'assistant');
-    assert.equal(await article.locator('.count').innerText(), '1/2');
-    assert.deepEqual(await replies(page), [first]);
+    await article.locator('.count', { hasText: '1/2' }).waitFor();
+    await shows(page, replies, [first]);
     assert.ok(await article.getByRole('button', { name: 'Next version' }).evaluate((b) => b.matches(':focus')), 'focus stays on the switch');
     await press(page, 'Next version', 'assistant');
-    assert.deepEqual(await replies(page), [second]);
+    await shows(page, replies, [second]);
   });
 
   test('is edited into a branch; the other is a step away', async () => {
@@ -63,9 +63,9 @@ describe('a message', () => {
     await box.fill('Second');
     await page.keyboard.press('Enter');
     await reaches(page, 'ready');
-    assert.deepEqual(await questions(page), ['Second']);
+    await shows(page, questions, ['Second']);
     await press(page, 'Previous version', 'user');
-    assert.deepEqual(await questions(page), ['First', 'More']);
+    await shows(page, questions, ['First', 'More']);
     assert.equal((await replies(page)).length, 2);
   });
 
@@ -76,7 +76,7 @@ describe('a message', () => {
     const box = page.getByRole('textbox', { name: 'Edit the question' });
     await box.fill('changed');
     await page.keyboard.press('Escape');
-    assert.deepEqual(await questions(page), ['As it is']);
+    await shows(page, questions, ['As it is']);
     assert.equal(await box.count(), 0);
   });
 
@@ -84,10 +84,10 @@ describe('a message', () => {
     await answered('One');
     await answered('Two');
     await press(page, 'Delete', 'user', 1);
-    assert.deepEqual(await questions(page), ['One']);
+    await shows(page, questions, ['One']);
     assert.equal((await replies(page)).length, 1);
     await page.getByRole('button', { name: 'Undo' }).click();
-    assert.deepEqual(await questions(page), ['One', 'Two']);
+    await shows(page, questions, ['One', 'Two']);
     assert.equal((await replies(page)).length, 2);
   });
 
@@ -97,7 +97,7 @@ describe('a message', () => {
     await press(page, 'Regenerate', 'assistant');
     await reaches(page, 'ready');
     await press(page, 'Delete', 'assistant');
-    assert.deepEqual(await replies(page), [first]);
+    await shows(page, replies, [first]);
   });
 });
 
@@ -115,7 +115,7 @@ test('a stopped reply goes on as if it had not been', async () => {
   assert.ok(part.length < whole.length, 'it was stopped before its end');
   await press(page, 'Continue', 'assistant');
   await reaches(page, 'ready');
-  assert.deepEqual(await replies(page), [whole]);
+  await shows(page, replies, [whole]);
   assert.match(await page.locator('article.assistant .meta').innerText(), /40 tokens/);
 });
 
@@ -129,7 +129,7 @@ test('questions wait their turn, and can be taken back', async () => {
   assert.equal(await list.getByRole('listitem').count(), 3);
   await list.getByRole('listitem').filter({ hasText: 'Never' }).getByRole('button').click();
   await page.waitForFunction(() => /** @type {any} */ (document.querySelector('moebius-chat')).messages.length === 6);
-  assert.deepEqual(await questions(page), ['One', 'Two', 'Three']);
+  await shows(page, questions, ['One', 'Two', 'Three']);
   assert.ok(!(await list.isVisible()));
 });
 
@@ -142,7 +142,7 @@ test('editing while a reply comes stops that, and what waits goes on waiting', a
   await page.getByRole('textbox', { name: 'Edit the question' }).fill('Uno');
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => /** @type {any} */ (document.querySelector('moebius-chat')).messages.length === 4);
-  assert.deepEqual(await questions(page), ['Uno', 'Two']);
+  await shows(page, questions, ['Uno', 'Two']);
 });
 
 test('the meter counts the conversation and the draft', async () => {

@@ -41,9 +41,7 @@ export class Composer extends EventTarget {
       event.preventDefault();
       const text = this.#box.value.trim();
       if (text === '' || this.#disabled) return;
-      this.#box.value = '';
-      this.#fit();
-      this.#draft();
+      this.text = '';
       this.dispatchEvent(new CustomEvent('send', { detail: text }));
     });
     this.#stop.addEventListener('click', () => {
@@ -73,6 +71,16 @@ export class Composer extends EventTarget {
     this.#fit();
   }
 
+  get text() {
+    return this.#box.value;
+  }
+
+  set text(text) {
+    this.#box.value = text;
+    this.#fit();
+    this.#draft();
+  }
+
   focus() {
     this.#box.focus();
   }
@@ -96,10 +104,15 @@ export class Composer extends EventTarget {
   }
 }
 
-/** Questions that wait until the reply before them is done. Each can be taken back. */
-export class Waiting {
+/** Questions that wait until the reply before them is done. Each can be taken back. Sends `change`. */
+export class Waiting extends EventTarget {
   node = h('ul', { class: 'waiting', 'aria-label': TEXT.waiting, hidden: true });
   /** @type {{text: string, item: HTMLElement, done: () => void}[]} */ #list = [];
+
+  /** @returns {string[]} */
+  get texts() {
+    return this.#list.map(({ text }) => text);
+  }
 
   /** @param {string} text @returns {Promise<void>} until it was answered or taken back */
   add(text) {
@@ -114,7 +127,7 @@ export class Waiting {
       });
       this.#list.push(one);
       this.node.append(item);
-      this.node.hidden = false;
+      this.#changed();
     });
   }
 
@@ -132,7 +145,12 @@ export class Waiting {
   /** @param {{item: HTMLElement}} one */
   #drop({ item }) {
     item.remove();
+    this.#changed();
+  }
+
+  #changed() {
     this.node.hidden = this.#list.length === 0;
+    this.dispatchEvent(new Event('change'));
   }
 }
 
