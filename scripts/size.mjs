@@ -19,6 +19,7 @@ const LATER = [
   ['inside', 'what shows the inside, in three languages of which a visitor loads one', 15],
   ['pwa', 'the page as an app', 5],
   ['places', 'loaded when asked for', 4],
+  ['archive', 'chats as files, which come with the model', 2],
   ['loader|store', 'comes with the model, or with a list of those that are kept', 32],
   ['models', 'models: list, plan, storage, and two languages more', 24],
   ['bench', 'the bench', 9],

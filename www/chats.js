@@ -1,11 +1,11 @@
 // Keeps the chat that is shown: which one it is, its settings, and what of it is written where.
 
-import { History, markdown } from './history.js';
 import { newId, Thread } from './thread.js';
 import { TEXT } from './ui/text.js';
 
 /** @typedef {import('./element.js').MoebiusChat} MoebiusChat */
 /** @typedef {import('./history.js').Chat} Chat */
+/** @typedef {import('./history.js').History} History */
 /** @typedef {import('./history.js').Settings} Settings */
 /** @typedef {import('./thread.js').Entry} Entry */
 
@@ -191,13 +191,14 @@ export class Chats {
       return this.#delete(() => this.#history.remove(id), id);
     }
     const entries = await this.#history.messages(id);
+    const { markdown } = await archive();
     return save(`${chat.title.replace(/[^\p{L}\p{N} -]/gu, '') || 'chat'}.md`, markdown(chat.title, new Thread({ entries, leaf: chat.leaf }).path()));
   }
 
   /** @param {string} text */
   async #import(text) {
     try {
-      this.#panel.say(TEXT.imported(await this.#history.import(JSON.parse(text))));
+      this.#panel.say(TEXT.imported(await (await archive()).takeIn(this.#history, JSON.parse(text))));
     } catch {
       this.#panel.say(TEXT.notImported);
     }
@@ -215,6 +216,9 @@ async function written(list) {
   if (failed >= 0) for (const one of all.slice(failed)) one.begun = undefined;
   return failed < 0;
 }
+
+/** Chats as files: what takes them in and out. */
+export const archive = () => import('./archive/chats.js');
 
 /** Hands a file to the visitor. @param {string} name @param {string} text */
 function save(name, text) {

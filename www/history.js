@@ -9,9 +9,7 @@
 const NAME = 'moebius';
 const STORES = /** @type {const} */ (['chats', 'messages']);
 /** What exports say they are. */
-const FORMAT = 'moebius-chats';
-const ROLES = ['system', 'user', 'assistant'];
-const NUMBERS = ['created', 'seed', 'tokens', 'context', 'speed', 'thought'];
+export const FORMAT = 'moebius-chats';
 
 /** Sends `change` for what another tab changed. Each message is a record of its own, so two tabs never write over each other's. */
 export class History extends EventTarget {
@@ -89,22 +87,6 @@ export class History extends EventTarget {
     return { format: FORMAT, version: 1, chats: await this.#all('chats'), messages: await this.#all('messages') };
   }
 
-  /** Takes in what was exported; what is there already stays. @param {any} from @returns {Promise<number>} chats taken in; rejects if it is something else */
-  async import(from) {
-    if (from?.format !== FORMAT || !Array.isArray(from.chats) || !Array.isArray(from.messages)) throw new Error('not an export of chats');
-    const here = new Set((await this.list()).map(({ id }) => id));
-    let count = 0;
-    for (const one of from.chats) {
-      const { id, title, created, updated, leaf, settings } = one ?? {};
-      if (typeof id !== 'string' || here.has(id)) continue;
-      const put = from.messages.filter((/** @type {any} */ row) => row?.chat === id && ROLES.includes(row.role)).map(clean);
-      const chat = { id, title: String(title), created: Number(created) || 0, updated: Number(updated) || 0, leaf: leaf ? String(leaf) : null, settings: Object(settings) };
-      await this.save(chat, put);
-      count += 1;
-    }
-    return count;
-  }
-
   /** @param {'chats' | 'messages'} store @param {string} [chat] @returns {Promise<any[]>} */
   #all(store, chat) {
     if (!this.#db) return Promise.resolve([...this.#memory[store].values()].filter((row) => chat === undefined || row.chat === chat));
@@ -144,18 +126,4 @@ function done(request) {
 /** A map with the methods of a store. @param {Map<string, any>} map */
 function store(map) {
   return { put: (/** @type {any} */ row) => map.set(row.id, row), delete: (/** @type {string} */ id) => map.delete(id), clear: () => map.clear() };
-}
-
-/** A message of a file, with the fields that are known and of the right kind. @param {any} row @returns {Entry} */
-function clean(row) {
-  const entry = /** @type {any} */ ({ id: String(row.id), parent: row.parent ? String(row.parent) : null, role: row.role, content: String(row.content) });
-  for (const name of ['reasoning_content', 'end']) if (typeof row[name] === 'string') entry[name] = row[name];
-  for (const name of NUMBERS) if (Number.isFinite(row[name])) entry[name] = row[name];
-  return entry;
-}
-
-/** A conversation as Markdown. @param {string} title @param {{role: string, content: string}[]} messages */
-export function markdown(title, messages) {
-  const parts = messages.map(({ role, content }) => `## ${role === 'user' ? 'You' : 'Moebius'}\n\n${content}`);
-  return `${[`# ${title}`, ...parts].join('\n\n')}\n`;
 }

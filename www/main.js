@@ -2,11 +2,10 @@
 
 import './policy.js';
 import './element.js';
-import { ended, watch } from './attempt.js';
-import { Chats } from './chats.js';
-import { keepDraft } from './draft.js';
+import { archive, Chats } from './chats.js';
 import { History } from './history.js';
 import { h, icon } from './ui/dom.js';
+import { ended, watch } from './tab.js';
 import { mark } from './ui/mark.js';
 import { Panel } from './ui/panel.js';
 import { Requests } from './ui/requests.js';
@@ -17,13 +16,13 @@ import { LANGUAGE, LANGUAGES, TEXT } from './ui/text.js';
 
 const chat = /** @type {import('./element.js').MoebiusChat} */ (document.querySelector('moebius-chat'));
 const query = new URLSearchParams(location.search);
+watch(chat);
 const requests = new Requests(chat);
 const panel = new Panel();
 const chosen = choose();
 const models = chosen.then(async (about) => new (await import('./models/models.js')).Models(chat, { ...about, forgetChats: async () => (await kept).clear() }));
 favicon();
 translate();
-keepDraft(chat);
 const kept = History.open().then((history) => new Chats(chat, history, panel));
 
 /** Dialogs: they come beside the model, or when they are wanted. */
@@ -82,8 +81,7 @@ async function choose() {
   const other = query.get('model');
   const src = other ?? model.src;
   const own = URL.canParse(src, document.baseURI) && new URL(src, document.baseURI).origin === location.origin;
-  watch(chat);
-  chat.addEventListener('moebius-statechange', () => dialogs().catch(() => {}), { once: true });
+  chat.addEventListener('moebius-statechange', () => Promise.all([dialogs(), archive()]).catch(() => {}), { once: true }); // nothing is asked for once it is ready
   chat.heading = model.heading;
   chat.suggestions = model.examples;
   chat.device = query.get('device') ?? 'auto';

@@ -151,8 +151,9 @@ export class Talk extends EventTarget {
     const more = resume && entry.end === 'length' ? (entry.tokens ?? 0) : 0;
     const resumed = new Resumed(resume ? { content: entry.content, reasoning: entry.reasoning_content ?? '' } : { content: '', reasoning: '' });
     entry.end = 'partial';
+    const shown = this.#changed([...put, entry], removed);
     this.#tell('begin', {});
-    await this.#changed([...put, entry], removed);
+    await shown;
     const view = this.#transcript.view(entry.id);
     if (!(view instanceof Reply)) {
       over();

@@ -1,6 +1,6 @@
 // The models' part of the page: which one is in use, what is agreed to for another, and what is told on the way.
 
-import { ended } from '../attempt.js';
+import { ended } from '../tab.js';
 import { agreement } from '../policy.js';
 import { fromDrop, model, texts } from './files.js';
 import { measured, recent, remember } from './recent.js';
