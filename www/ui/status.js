@@ -93,6 +93,7 @@ export class Notice {
     this.#title.textContent = title;
     this.#text.textContent = text;
     this.#code.textContent = code;
+    this.#code.hidden = code === '';
     this.#action.textContent = label;
     this.#act = act;
     this.#more.textContent = more?.label ?? '';
