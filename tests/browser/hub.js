@@ -1,7 +1,7 @@
 // A server that behaves like a model hub: lists of files at a commit, and files that another origin has.
 
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
@@ -22,7 +22,8 @@ const PAGE = 3;
  * Starts the hub and its storage, on origins of their own. Repositories are folders, of fixtures by default; those of `gated/` ask for
  * a token.
  * @param {string} [shelf] where they lie
- * @returns {Promise<{url: string, log: {path: string, status: number, authorization: boolean}[], stop: () => Promise<void>}>}
+ * @returns {Promise<{url: string, log: {path: string, status: number, authorization: boolean}[], fault: '' | 'cut' | 'spoil', stop: () => Promise<void>}>}
+ *   `fault`: what becomes of the next answer of the storage that is longer than 10 KB
  */
 export async function hub(shelf = join(ROOT, FIXTURES)) {
   /** @type {{path: string, status: number, authorization: boolean}[]} */
@@ -33,12 +34,18 @@ export async function hub(shelf = join(ROOT, FIXTURES)) {
     const file = join(shelf, decodeURIComponent(url.pathname));
     const size = statSync(file, { throwIfNoEntry: false })?.size;
     if (size === undefined || !url.searchParams.has('signed')) return end(response, 403);
-    const asked = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
-    const [start, last] = asked ? [Number(asked[1]), Math.min(Number(asked[2]), size - 1)] : [0, size - 1];
+    const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+    const [start, last] = asked ? [Number(asked[1]), Math.min(Number(asked[2] || Infinity), size - 1)] : [0, size - 1];
     if (start >= size) return end(response, 416, { 'content-range': `bytes */${size}` });
     const span = asked ? { 'content-range': `bytes ${start}-${last}/${size}` } : {};
     response.writeHead(asked ? 206 : 200, { ...OPEN, ...span, 'content-length': last - start + 1 });
-    createReadStream(file, { start, end: last }).pipe(response);
+    const fault = last - start > 10_000 ? site.fault : '';
+    if (fault) site.fault = '';
+    const sent = readFileSync(file).subarray(start, last + 1);
+    if (fault === 'spoil') sent[sent.length >> 1] ^= 1;
+    if (fault !== 'cut') return response.end(sent);
+    // What was written arrives before the end does.
+    return response.write(sent.subarray(0, sent.length >> 1), () => setTimeout(() => response.socket?.end(), 30));
   }, log);
   const front = await listen((request, response, url) => {
     if (request.method === 'OPTIONS') {
@@ -69,7 +76,9 @@ export async function hub(shelf = join(ROOT, FIXTURES)) {
     const there = statSync(join(folder, ...path), { throwIfNoEntry: false })?.isFile();
     return what === 'resolve' && there ? end(response, 302, { location: moved }) : end(response, 404);
   }, log);
-  return { url: front.url.slice(0, -1), log, stop: () => Promise.all([front.stop(), storage.stop()]).then(() => undefined) };
+  /** @type {Awaited<ReturnType<typeof hub>>} */
+  const site = { url: front.url.slice(0, -1), log, fault: '', stop: () => Promise.all([front.stop(), storage.stop()]).then(() => undefined) };
+  return site;
 }
 
 /** What a list says of a file: of weights, also what they hash to. @param {string} folder @param {string} path */
@@ -98,7 +107,7 @@ function end(response, status, headers = {}, body) {
 }
 
 /**
- * @param {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse, url: URL) => void} act
+ * @param {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse, url: URL) => unknown} act
  * @param {{path: string, status: number, authorization: boolean}[]} log
  */
 async function listen(act, log) {

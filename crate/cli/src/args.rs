@@ -56,7 +56,8 @@ impl Command {
 /// Which model, and where it runs.
 #[derive(Args, Clone)]
 pub(crate) struct Model {
-    /// A packed folder, a Hugging Face folder or a .gguf; or a configuration file alone, which gets weights by lot
+    /// A packed folder, a Hugging Face folder or a .gguf, or the URL of one; hf:owner/name, with /file.gguf, :KIND and @revision of it;
+    /// or a configuration file alone, which gets weights by lot
     #[arg(long = "model", value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// Precision of the matrices, quantised while they are read [default: as they are stored]
@@ -271,7 +272,7 @@ pub(crate) struct Bench {
 /// Arguments of `pack`.
 #[derive(Args)]
 pub(crate) struct Pack {
-    /// A Hugging Face folder or a .gguf
+    /// A Hugging Face folder or a .gguf, the URL of one, or hf:owner/name
     #[arg(value_name = "SRC")]
     pub(crate) source: PathBuf,
     /// The new folder

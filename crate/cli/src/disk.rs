@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use moebius_engine::source::Source;
 use moebius_engine::{Error, Result};
 
+use crate::place;
+
 /// A folder, or a .gguf in one.
 pub(crate) struct Disk {
     root: PathBuf,
@@ -16,8 +18,9 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// The folder or the .gguf at `path`, which must be there.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// The model at `place`: a folder or a .gguf, which must be there; or what is fetched first ([`place::local`]).
+    pub(crate) fn open(place: &Path) -> Result<Self> {
+        let path = &*place::local(place)?;
         if path.is_dir() {
             return Ok(Disk { root: path.to_owned(), gguf: None });
         }

@@ -10,6 +10,7 @@ mod host;
 mod inspect;
 mod load;
 mod pack;
+mod place;
 mod serve;
 
 use std::process::ExitCode;
