@@ -98,6 +98,15 @@ async fn answers(session: &mut Session, prompt: &[u32]) -> Result<Answers> {
     Ok((logits.iter().map(|v| v.to_bits()).collect(), all, experts))
 }
 
+/// Experts that are on the device, and those that tokens chose.
+fn there(session: &Session) -> u64 {
+    session.model.residency.as_ref().unwrap().map().there.iter().filter(|there| **there).count() as u64
+}
+
+fn used(session: &Session) -> u64 {
+    session.model.residency.as_ref().unwrap().map().uses.iter().filter(|uses| **uses > 0).count() as u64
+}
+
 fn counts(session: &Session) -> Counts {
     session.model.residency.as_ref().unwrap().counts()
 }
@@ -183,12 +192,14 @@ fn only_what_is_wanted_is_fetched() {
     let trunk = late.bytes();
     assert_eq!(counts(&session).fetched, 0);
     block_on(session.logits(&[5, 6], &Clock::new(usize::MAX))).unwrap();
-    let Counts { missed, fetched, .. } = counts(&session);
+    let Counts { fetched, .. } = counts(&session);
     let each = session.model.weights.layers.iter().find_map(|layer| match &layer.ffn {
         moebius_engine::model::FfnWeights::Moe { experts, .. } => Some(experts.layout.bytes()),
         moebius_engine::model::FfnWeights::Dense(_) => None,
     });
-    assert_eq!(fetched, missed * each.unwrap());
+    let (there, used) = (there(&session), used(&session));
+    assert_eq!(fetched, there * each.unwrap());
+    assert!(used <= there && there <= used + used / 4, "{there} of {used}: what two tokens were thought to want, too");
     assert_eq!(late.bytes() - trunk, fetched, "a record is read alone");
 }
 
@@ -384,7 +395,7 @@ fn any_read_may_fail() {
     for device in [Rc::new(Simd::new()) as Rc<dyn Device>, Rc::new(Ahead(Simd::new()))] {
         let prompt = prompt("lfm2_moe");
         let want = block_on(answers(&mut whole(&files, &device), &prompt)).unwrap();
-        let (mut failed, mut late_ones) = (0, 0);
+        let (mut failed, mut late_ones, mut unseen) = (0, 0, 0);
         for n in 0.. {
             let late = Rc::new(Late::new(files.clone(), 1, 0));
             late.fails.set(Some(n));
@@ -397,9 +408,14 @@ fn any_read_may_fail() {
                 }
             };
             match block_on(answers(&mut session, &prompt)) {
+                // What nobody waits for may fail, too, and is asked for again by who does.
                 Ok(got) => {
                     assert_eq!(got, want, "{n}");
-                    break;
+                    if late.fails.get().is_some() {
+                        break;
+                    }
+                    unseen += 1;
+                    continue;
                 }
                 Err(error) => {
                     assert!(matches!(error, Error::File { .. }), "{error}");
@@ -408,8 +424,8 @@ fn any_read_may_fail() {
             }
             assert_eq!(block_on(answers(&mut session, &prompt)).unwrap(), want, "{n}: again");
         }
-        println!("{failed} reads failed at load, {late_ones} later");
-        assert!(failed > 3 && late_ones > 50);
+        println!("{failed} reads failed at load, {late_ones} later, {unseen} unseen");
+        assert!(failed > 3 && late_ones > 20 && (unseen > 20) == (device.limits().ahead == 1));
     }
 }
 
@@ -449,7 +465,7 @@ fn a_first_token_takes_what_it_touches() {
             };
             block_on(session.generate(&request, &Clock::new(usize::MAX), &mut |_| Next::Go)).unwrap();
             // Each layer's shared expert came with the rest.
-            let touched = counts(&session).missed * before.fetched / manifest.experts.len() as u64;
+            let touched = used(&session) * before.fetched / manifest.experts.len() as u64;
             assert!(before.missed == 0 && before.fetched > 0);
             shares.push(late.bytes() as f64 / whole as f64);
             over = over.max(late.bytes() as f64 / (trunk + touched) as f64);

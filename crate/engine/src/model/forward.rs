@@ -49,6 +49,7 @@ impl Steps {
         // A token of a device that runs ahead is played whole, and what its layers chose is read when it is done.
         let apart = model.residency.is_some() && chunk == 1 && device.limits().ahead > 1;
         let mut b = Builder::new(device, cache, spec, chunk, apart)?;
+        b.guesses = model.residency.is_some() && !apart;
         let x = b.scratch("x", spec.hidden)?;
         b.embed(&weights.embed, &tokens, &x);
         for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate() {

@@ -9,9 +9,14 @@ use crate::kernel;
 use crate::model::residency::Boxed;
 use crate::model::{Choices, Residency};
 
+/// How often an expert must be foreseen for a chunk to be fetched: first choices count twice.
+const SURE: usize = 6;
+
 /// Where a layer's experts are in a list of steps.
 #[derive(Clone)]
 pub(super) struct Cut {
+    /// The first step of the layer.
+    pub(super) first: usize,
     /// Steps before the choice is known.
     pub(super) before: usize,
     /// Steps from which on the experts work: those between list what each has to do, which is done here instead.
@@ -30,6 +35,17 @@ pub(super) struct Cut {
     pub(super) experts: usize,
     /// What each expert has to do, where many tokens share them: see `experts_sort`.
     pub(super) sorted: Option<Buffer>,
+    /// How to ask for its choice before.
+    pub(super) guess: Option<Guess>,
+}
+
+/// A choice by what `x` is some steps before a layer chooses.
+#[derive(Clone)]
+pub(super) struct Guess {
+    /// What makes it.
+    pub(super) steps: Vec<Step>,
+    /// As [`Cut::chosen`].
+    pub(super) chosen: Buffer,
 }
 
 /// A pass that brings what it lacks.
@@ -66,6 +82,8 @@ struct One {
 /// The stages of a pass, and what follows the last.
 struct Stages {
     residency: Rc<Residency>,
+    /// What comes before the first stage's layer, with the guess of its choice.
+    lead: Option<Plan>,
     stages: Vec<One>,
     rest: Plan,
     apart: bool,
@@ -88,8 +106,14 @@ impl Staged for Stages {
 impl Stages {
     async fn compile(device: &dyn Device, steps: &[Step], cuts: &Cuts) -> Result<Self> {
         let mut stages = Vec::with_capacity(cuts.list.len());
-        let mut at = 0;
-        for cut in &cuts.list {
+        let (mut at, mut lead) = (0, None);
+        let guess = |layer: usize| cuts.list.get(layer).and_then(|cut| cut.guess.as_ref());
+        // Tokens alone say nothing of the first layer's choice: a layer that has none comes before it, or there is no guess.
+        if let (Some(first), Some(guess)) = (cuts.list.first().map(|cut| cut.first).filter(|at| *at > 1), guess(0)) {
+            lead = Some(device.compile([&steps[..first], &guess.steps].concat()).await?);
+            at = first;
+        }
+        for (layer, cut) in cuts.list.iter().enumerate() {
             let (mut until, work) = (steps[at..cut.before].to_vec(), steps[cut.work..cut.done].to_vec());
             let mut again = None;
             if cuts.apart {
@@ -98,39 +122,74 @@ impl Stages {
                 let steps = [vec![copy(&cuts.state, &before, &cut.x)], work.clone()].concat();
                 again = Some(device.compile(steps).await?);
             }
+            until.extend(guess(layer + 1).into_iter().flat_map(|guess| guess.steps.iter().cloned()));
             let (until, work) = (device.compile(until).await?, device.compile(work).await?);
             stages.push(One { until, work, again, cut: cut.clone() });
             at = cut.done;
         }
         let rest = device.compile(steps[at..].to_vec()).await?;
-        Ok(Stages { residency: cuts.residency.clone(), stages, rest, apart: cuts.apart })
+        Ok(Stages { residency: cuts.residency.clone(), lead, stages, rest, apart: cuts.apart })
     }
 
     /// Plays one after another, each when the experts of the one before are there.
     async fn play_in_turn(&self, device: &dyn Device, tokens: u32) -> Result<()> {
         let residency = self.residency.as_ref();
+        if let Some(lead) = &self.lead {
+            device.play(&[(lead, tokens)])?;
+            let parts: Vec<_> = self.guess_part(0, tokens).into_iter().collect();
+            self.guess(0, &device.begin_reads(&parts)?.await?)?;
+        }
         for (layer, One { until, work, cut, .. }) in self.stages.iter().enumerate() {
             device.play(&[(until, tokens)])?;
-            let bytes = device.read(&cut.chosen, 0, cut.bytes(tokens)).await?;
-            let wanted = cut.wanted(&bytes)?;
-            residency.chose(layer, &bytemuck::pod_collect_to_vec(&bytes));
+            let parts = [(&cut.chosen, 0, cut.bytes(tokens))].into_iter().chain(self.guess_part(layer + 1, tokens));
+            let bytes = device.begin_reads(&parts.collect::<Vec<_>>())?.await?;
+            let (bytes, guess) = bytes.split_at(cut.bytes(tokens) as usize);
+            let wanted = cut.wanted(bytes)?;
+            residency.chose(layer, &bytemuck::pod_collect_to_vec(bytes));
             let experts: Vec<usize> = (0..cut.experts).filter(|e| !wanted[*e].is_empty()).collect();
             match &cut.sorted {
                 // A pair's products are the same in whatever pass they are made.
                 Some(sorted) => {
-                    for pass in residency.passes(layer, experts) {
-                        residency.need(layer, &pass).await?;
-                        device.write(sorted, 0, bytemuck::cast_slice(&list(&wanted, &pass)))?;
+                    for (i, pass) in residency.passes(layer, experts).iter().enumerate() {
+                        residency.need(layer, pass).await?;
+                        if i == 0 {
+                            self.guess(layer + 1, guess)?;
+                        }
+                        device.write(sorted, 0, bytemuck::cast_slice(&list(&wanted, pass)))?;
                         device.play(&[(work, tokens)])?;
                     }
                 }
                 None => {
                     residency.need(layer, &experts).await?;
+                    self.guess(layer + 1, guess)?;
                     device.play(&[(work, tokens)])?;
                 }
             }
         }
         device.play(&[(&self.rest, tokens)])
+    }
+
+    /// Where a layer's guess stands, if it has any.
+    fn guess_part(&self, layer: usize, tokens: u32) -> Option<(&Buffer, u64, u64)> {
+        let cut = &self.stages.get(layer)?.cut;
+        cut.guess.as_ref().map(|guess| (&guess.chosen, 0, cut.bytes(tokens)))
+    }
+
+    /// Has what a layer will want, as it seems, come while others work: all that a token wants, and of what a chunk of a prompt
+    /// does, for which nothing makes room, what several do: of 20 prompts of the default model one has one in vain.
+    fn guess(&self, layer: usize, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let cut = &self.stages[layer].cut;
+        self.residency.guessed(layer, &bytemuck::pod_collect_to_vec(bytes));
+        let (each, one) = (cut.at_work as u32, bytes.len() as u64 == cut.bytes(1));
+        // First choices are twice as sure as last ones.
+        let first = |pair: &u32| pair % each < (cut.routed as u32).div_ceil(2);
+        let likely = |pairs: &Vec<u32>| one || pairs.len() + pairs.iter().filter(|pair| first(pair)).count() >= SURE;
+        let wanted = cut.wanted(bytes)?.into_iter().enumerate();
+        let experts: Vec<_> = wanted.filter(|(_, of)| !of.is_empty() && likely(of)).map(|(e, _)| e).collect();
+        self.residency.foresee(layer, &experts, one)
     }
 
     /// Plays a token as if all its experts were there, and once more from the first layer one of whose was not. What the layers

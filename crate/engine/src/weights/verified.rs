@@ -32,6 +32,8 @@ pub(crate) struct Verified<'a> {
     /// Texts that its metadata make.
     pub(crate) texts: BTreeMap<&'static str, Vec<u8>>,
     kept: RefCell<VecDeque<Kept>>,
+    /// Sums of chunks whose hash was right, by file and number.
+    sums: RefCell<BTreeMap<(String, usize), u64>>,
 }
 
 /// A chunk that was checked: its file, its number, its bytes.
@@ -52,6 +54,7 @@ impl<'a> Verified<'a> {
             gguf: Vec::new(),
             texts: BTreeMap::new(),
             kept: RefCell::default(),
+            sums: RefCell::default(),
         };
         folder.expect(false);
         Ok(folder)
@@ -76,7 +79,7 @@ impl<'a> Verified<'a> {
         gguf: Vec<(String, Header)>,
         texts: BTreeMap<&'static str, Vec<u8>>,
     ) -> Self {
-        Verified { source, manifest: None, arch, gguf, texts, kept: RefCell::default() }
+        Verified { source, manifest: None, arch, gguf, texts, kept: RefCell::default(), sums: RefCell::default() }
     }
 
     /// Refuses files beside a GGUF: they are another model's.
@@ -100,10 +103,17 @@ impl<'a> Verified<'a> {
             return Ok(bytes);
         }
         let bytes = Rc::new(self.source.read(&file.name, range.clone()).await?);
-        if !self.source.checked(&file.name) && hex(&Sha256::digest(bytes.as_slice())) != file.chunks[i].sha256 {
-            let reason =
-                format!("bytes {} to {} are damaged: SHA-256 differs from the manifest's", range.start, range.end);
-            return Err(Error::File { file: file.name.clone(), reason });
+        if !self.source.checked(&file.name) {
+            // What comes again and again, as experts do that find no room, is hashed once, and known by a sum after that.
+            let (key, sum) = ((file.name.clone(), i), sum(&bytes));
+            if self.sums.borrow().get(&key) != Some(&sum) {
+                if hex(&Sha256::digest(bytes.as_slice())) != file.chunks[i].sha256 {
+                    let Range { start, end } = range;
+                    let reason = format!("bytes {start} to {end} are damaged: SHA-256 differs from the manifest's");
+                    return Err(Error::File { file: file.name.clone(), reason });
+                }
+                self.sums.borrow_mut().insert(key, sum);
+            }
         }
         let mut kept = self.kept.borrow_mut();
         if kept.len() == KEPT {
@@ -162,6 +172,23 @@ impl Source for Verified<'_> {
         }
         Ok(out)
     }
+}
+
+/// A number that tells bytes from the same bytes damaged, though not from others made to have it. Every step of it can be undone,
+/// so that no single change of a word goes unseen.
+fn sum(bytes: &[u8]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut sums = [ODD; 4];
+    let mut lines = bytes.chunks_exact(32);
+    for line in &mut lines {
+        for (sum, word) in sums.iter_mut().zip(line.chunks_exact(8)) {
+            let word: u64 = bytemuck::pod_read_unaligned(word);
+            *sum = (*sum ^ word).wrapping_mul(ODD).rotate_left(29);
+        }
+    }
+    let rest =
+        lines.remainder().iter().fold(bytes.len() as u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(ODD));
+    sums.iter().fold(rest, |all, sum| (all ^ sum).wrapping_mul(ODD).rotate_left(29))
 }
 
 /// Lower-case hexadecimal.

@@ -4,8 +4,8 @@ use crate::device::Buffer;
 use crate::error::Result;
 use crate::kernel;
 use crate::model::layers::{Builder, Input, MATVEC_TOKENS, Product, product};
-use crate::model::stages::Cut;
-use crate::model::{Experts, Mlp, Moe, Pool};
+use crate::model::stages::{Cut, Guess};
+use crate::model::{Experts, Mlp, Moe, Norm, Pool};
 use crate::weights::{Share, Slab};
 
 impl Builder<'_> {
@@ -24,15 +24,41 @@ impl Builder<'_> {
     pub(super) fn moe(
         &mut self,
         i: usize,
-        moe: &Moe,
-        (router, logit_bias): Product<'_>,
-        (bias, experts): (&Buffer, &Experts),
-        n: &Input,
-        x: &Buffer,
+        (moe, first): (&Moe, usize),
+        router: &Router<'_>,
+        experts: &Experts,
+        (x, norm): (&Buffer, &Norm),
     ) -> Result<()> {
+        let guess = if self.guesses { Some(self.guess(i, moe, router, (x, norm))?) } else { None };
+        let n = &self.normed(&format!("layers.{i}.ffn"), x, norm)?;
         let at_work = moe.chosen + moe.shared;
         let chosen = self.scratch(&format!("layers.{i}.chosen"), 2 * at_work)?;
         let inner = self.scratch("experts", at_work * moe.width)?;
+        self.route(&format!("layers.{i}"), moe, router, n, &chosen)?;
+        let before = self.steps.len();
+        let routed = Routed { i, first, moe, at_work, experts, n, chosen: &chosen, inner: &inner, x, guess };
+        if self.chunk > MATVEC_TOKENS {
+            return self.many_experts(routed);
+        }
+        self.few_experts(&routed);
+        self.cut(routed, before, before, None);
+        Ok(())
+    }
+
+    /// What a layer would choose if it came now, beside what it will: `x` changes little from layer to layer.
+    fn guess(&mut self, i: usize, moe: &Moe, router: &Router<'_>, (x, norm): (&Buffer, &Norm)) -> Result<Guess> {
+        let (steps, apart) = (self.take(), std::mem::replace(&mut self.apart, true));
+        let label = format!("layers.{i}.guess");
+        let chosen = self.scratch(&label, 2 * (moe.chosen + moe.shared))?;
+        let n = self.normed(&label, x, norm)?;
+        self.route(&label, moe, router, &n, &chosen)?;
+        self.apart = apart;
+        Ok(Guess { steps: std::mem::replace(&mut self.steps, steps), chosen })
+    }
+
+    /// The choice of experts.
+    fn route(&mut self, label: &str, moe: &Moe, router: &Router<'_>, n: &Input, chosen: &Buffer) -> Result<()> {
+        let Router { product: (router, logit_bias), bias } = *router;
         let params = kernel::TopK {
             experts: moe.experts as u32,
             chosen: moe.chosen as u32,
@@ -53,28 +79,21 @@ impl Builder<'_> {
         let routes = logit_bias.is_none() && kernel::routes(router.rows, router.cols, self.chunk, workgroups);
         if let Some(norm) = n.norm.as_ref().filter(|_| routes) {
             let Slab { weights, scales, .. } = router.whole();
-            let bindings = [&n.x, norm, weights, scales, bias, &chosen];
-            self.step(format!("layers.{i}.router"), &kernel::ROUTER, None, &params, &bindings);
+            let bindings = [&n.x, norm, weights, scales, bias, chosen];
+            self.step(format!("{label}.router"), &kernel::ROUTER, None, &params, &bindings);
         } else {
             let logits = self.scratch("router", router.rows)?;
-            self.linear(format!("layers.{i}.router"), (router, logit_bias), n, &logits);
-            self.step(format!("layers.{i}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, &chosen]);
+            self.linear(format!("{label}.router"), (router, logit_bias), n, &logits);
+            self.step(format!("{label}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, chosen]);
         }
-        let before = self.steps.len();
-        let routed = Routed { i, moe, at_work, experts, n, chosen: &chosen, inner: &inner, x };
-        if self.chunk > MATVEC_TOKENS {
-            return self.many_experts(&routed);
-        }
-        self.few_experts(&routed);
-        self.cut(&routed, before, before, None);
         Ok(())
     }
 
     /// Notes where experts were put: from `work` to here they work.
-    fn cut(&mut self, r: &Routed<'_>, before: usize, work: usize, sorted: Option<Buffer>) {
+    fn cut(&mut self, r: Routed<'_>, before: usize, work: usize, sorted: Option<Buffer>) {
         let (done, chosen, experts) = (self.steps.len(), r.chosen.clone(), r.moe.experts + r.moe.shared);
-        let (x, at_work, routed) = (r.x.clone(), r.at_work, r.moe.chosen);
-        self.cuts.push(Cut { before, work, done, x, chosen, at_work, routed, experts, sorted });
+        let (first, x, at_work, routed, guess) = (r.first, r.x.clone(), r.at_work, r.moe.chosen, r.guess);
+        self.cuts.push(Cut { first, before, work, done, x, chosen, at_work, routed, experts, sorted, guess });
     }
 
     /// The chosen experts for few tokens: each reads its own.
@@ -119,7 +138,7 @@ impl Builder<'_> {
     }
 
     /// The chosen experts for many tokens: each expert is read once for all that chose it.
-    fn many_experts(&mut self, r: &Routed<'_>) -> Result<()> {
+    fn many_experts(&mut self, r: Routed<'_>) -> Result<()> {
         let (i, moe, hidden) = (r.i, r.moe, self.spec.hidden);
         let experts = moe.experts + moe.shared;
         let made = self.scratch("made", r.at_work * hidden)?;
@@ -165,9 +184,10 @@ impl Builder<'_> {
                 self.step(format!("layers.{i}.{part}"), &kernel::EXPERTS_MATMUL, Some(format), &params, &bindings);
             }
         }
-        self.cut(r, before, before + 1, Some(sorted));
         let combine = kernel::Combine { hidden: hidden as u32, chosen: r.at_work as u32 };
-        self.step(format!("layers.{i}.combine"), &kernel::COMBINE, None, &combine, &[&made, r.chosen, r.x]);
+        let bindings = [&made, r.chosen, r.x];
+        self.cut(r, before, before + 1, Some(sorted));
+        self.step(format!("layers.{i}.combine"), &kernel::COMBINE, None, &combine, &bindings);
         Ok(())
     }
 }
@@ -175,6 +195,8 @@ impl Builder<'_> {
 /// The experts of layer `i`, and what they read and write.
 struct Routed<'a> {
     i: usize,
+    /// First step of the layer.
+    first: usize,
     moe: &'a Moe,
     /// Experts of a token: chosen and shared.
     at_work: usize,
@@ -185,4 +207,11 @@ struct Routed<'a> {
     /// What gates and ups make.
     inner: &'a Buffer,
     x: &'a Buffer,
+    guess: Option<Guess>,
+}
+
+/// What experts are chosen by: logits, and what is added to their scores.
+pub(super) struct Router<'a> {
+    pub(super) product: Product<'a>,
+    pub(super) bias: &'a Buffer,
 }

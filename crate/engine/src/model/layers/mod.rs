@@ -14,6 +14,7 @@ use crate::kernel::{self, Kernel};
 use crate::model::stages::Cut;
 use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Norm, Weights};
 use crate::weights::Slab;
+use ffn::Router;
 
 /// Tokens up to which `matvec` is used; above it `matmul`'s tiles.
 pub(super) const MATVEC_TOKENS: usize = 4;
@@ -50,6 +51,8 @@ pub(super) struct Builder<'a> {
     scratch: BTreeMap<String, Buffer>,
     /// Whether what experts read is kept apart, for a play that begins again at any of them.
     apart: bool,
+    /// Whether layers say beforehand what they would choose.
+    pub(super) guesses: bool,
     /// Bound where a kernel has a binding that it does not use.
     unused: Buffer,
     steps: Vec<Step>,
@@ -67,7 +70,7 @@ impl<'a> Builder<'a> {
     ) -> Result<Self> {
         let unused = device.buffer("unused", 16)?;
         let (scratch, steps, cuts) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Ok(Builder { device, cache, spec, chunk, scratch, apart, unused, steps, cuts })
+        Ok(Builder { device, cache, spec, chunk, scratch, apart, guesses: false, unused, steps, cuts })
     }
 
     /// The steps so far, which the next ones do not follow.
@@ -182,17 +185,19 @@ impl<'a> Builder<'a> {
 
     /// `x += attention(norm(x)); x += ffn(norm(x))`.
     pub(super) fn layer(&mut self, i: usize, layer: &Layer, spec: &LayerSpec, x: &Buffer) -> Result<()> {
+        let first = self.steps.len();
         match &spec.attention {
             Attention::Gqa(gqa) => self.gqa(i, layer, gqa, x)?,
             Attention::Mla(mla) => self.mla(i, layer, mla, x)?,
             Attention::Conv(conv) => self.conv(i, layer, conv, x)?,
         }
-        let n = self.normed(&format!("layers.{i}.ffn"), x, &layer.ffn_norm)?;
         match (&layer.ffn, &spec.ffn) {
             (FfnWeights::Moe { router, logit_bias, bias, experts }, Ffn::Moe(moe)) => {
-                self.moe(i, moe, (router, logit_bias.as_ref()), (bias, experts), &n, x)?;
+                let router = Router { product: (router, logit_bias.as_ref()), bias };
+                self.moe(i, (moe, first), &router, experts, (x, &layer.ffn_norm))?;
             }
             (FfnWeights::Dense(mlp), _) => {
+                let n = self.normed(&format!("layers.{i}.ffn"), x, &layer.ffn_norm)?;
                 let hidden = self.mlp_hidden(&format!("layers.{i}.ffn"), mlp, &n)?;
                 self.add(format!("layers.{i}.ffn.down"), (&mlp.down, None), &hidden, x);
             }

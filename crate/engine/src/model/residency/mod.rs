@@ -1,5 +1,6 @@
 //! Experts that come to a device as they are needed: which are there, and how the others are brought.
 
+mod foresight;
 mod hold;
 mod routes;
 mod slots;
@@ -19,6 +20,7 @@ use crate::model::stages;
 use crate::model::{Experts, Progress, Stage};
 use crate::source::Source;
 use crate::weights::{Group, Tensors};
+use foresight::Coming;
 use hold::{Hold, Holds};
 pub use routes::{Heat, Routes};
 use slots::Slots;
@@ -70,7 +72,9 @@ pub struct Counts {
 pub struct Residency {
     tensors: Rc<Tensors<'static>>,
     device: Rc<dyn Device>,
-    pools: Vec<Pool>,
+    pools: Rc<[Pool]>,
+    /// Experts on their way that layers will want, as it seems.
+    coming: RefCell<Vec<Coming>>,
     counts: Cell<Counts>,
     /// While something is held, what nobody waits for is not fetched.
     holds: Holds,
@@ -87,6 +91,13 @@ struct Pool {
     slots: RefCell<Slots>,
     /// How many tokens chose each of the routed ones.
     uses: RefCell<Vec<u32>>,
+}
+
+impl Pool {
+    /// An expert's record, from the files.
+    async fn record(&self, tensors: &Tensors<'_>, expert: usize) -> Result<Vec<u8>> {
+        tensors.record(&self.group, expert, &self.experts.layout, &mut |_| {}).await
+    }
 }
 
 /// What is known of the routed experts of a model: row after row, of a layer each.
@@ -123,6 +134,7 @@ impl Residency {
             tensors,
             device,
             pools,
+            coming: RefCell::default(),
             counts: Cell::default(),
             holds: Holds::new(Box::new(move |held| files.files.press(held))),
             watched: RefCell::default(),
@@ -147,7 +159,7 @@ impl Residency {
         let most = |of: fn(&Group) -> usize| self.pools.iter().map(|pool| of(&pool.group)).max().unwrap_or(0);
         let (experts, active) = (most(|group| group.count), most(|group| group.chosen));
         let mut map = Map { layers: self.pools.len(), experts, active, ..Map::default() };
-        for Pool { group, slots, uses, .. } in &self.pools {
+        for Pool { group, slots, uses, .. } in self.pools.iter() {
             let slots = slots.borrow();
             map.there.extend((0..experts).map(|e| e < group.count && slots.has(e)));
             map.uses.extend((0..experts).map(|e| uses.borrow().get(e).copied().unwrap_or(0)));
@@ -182,6 +194,13 @@ impl Residency {
         }
         if let Some(routes) = &mut *self.watched.borrow_mut() {
             routes.add(layer, pairs.iter().step_by(2).copied());
+        }
+    }
+
+    /// Tells what they would have chosen some steps before.
+    pub(super) fn guessed(&self, layer: usize, pairs: &[u32]) {
+        if let Some(routes) = &mut *self.watched.borrow_mut() {
+            routes.guess(layer, pairs.iter().step_by(2).copied());
         }
     }
 
@@ -260,9 +279,12 @@ impl Residency {
 
     /// Sees to it that these experts of a layer, which fit, are on the device.
     pub(super) async fn need(&self, layer: usize, wanted: &[usize]) -> Result<()> {
+        self.settle(layer, wanted)?;
         let missing = self.missing(layer, wanted);
         self.note(layer, wanted, &missing);
-        self.bring_all(&missing.iter().map(|e| (layer, *e, wanted)).collect::<Vec<_>>()).await
+        self.bring_all(&missing.iter().map(|e| (layer, *e, wanted)).collect::<Vec<_>>()).await?;
+        self.overlook(layer);
+        Ok(())
     }
 
     /// Those of a layer's experts that are not on the device.
@@ -305,10 +327,17 @@ impl Residency {
     }
 
     async fn brought(&self, layer: usize, expert: usize, wanted: &[usize]) -> Result<()> {
+        let record = match self.awaited(layer, expert).await {
+            Some(record) => record,
+            None => self.pools[layer].record(&self.tensors, expert).await?,
+        };
+        self.put(layer, expert, wanted, &record)
+    }
+
+    /// Gives an expert a slot.
+    fn put(&self, layer: usize, expert: usize, wanted: &[usize], record: &[u8]) -> Result<()> {
         let Pool { group, experts, slots, .. } = &self.pools[layer];
-        let bytes = experts.layout.bytes();
-        let record = self.tensors.record(group, expert, &experts.layout, &mut |_| {}).await?;
-        self.count(|counts| counts.fetched += bytes);
+        self.count(|counts| counts.fetched += experts.layout.bytes());
         let mut slots = slots.borrow_mut();
         // It, or what took the last empty slot, may have come on another line meanwhile.
         if slots.has(expert) || wanted.is_empty() && !slots.empty() {
@@ -317,7 +346,7 @@ impl Residency {
         let (value, limit) = (wanted.len() as u64, slots.spare() as u64);
         let full = || Error::Limit { what: format!("experts of {} at once", group.prefix), value, limit };
         let slot = slots.place(expert, wanted).ok_or_else(full)?;
-        experts.put(self.device.as_ref(), group, slot as usize, &record)?;
+        experts.put(self.device.as_ref(), group, slot as usize, record)?;
         self.device.write(&experts.slots, 4 * expert as u64, bytemuck::bytes_of(&slot))
     }
 

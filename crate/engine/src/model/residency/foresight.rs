@@ -1,0 +1,61 @@
+//! Experts that are brought before a layer wants them, since it would choose them by what is known while earlier layers work.
+
+use futures_util::FutureExt;
+
+use crate::error::Result;
+use crate::model::Residency;
+use crate::model::residency::Boxed;
+
+/// One on its way.
+pub(super) struct Coming {
+    layer: usize,
+    expert: usize,
+    record: Boxed<'static, Vec<u8>>,
+}
+
+impl Residency {
+    /// Has these of a layer come. Who is used least makes room for what a token wants; nobody else does.
+    pub(in crate::model) fn foresee(&self, layer: usize, experts: &[usize], token: bool) -> Result<()> {
+        if !token && !self.pools[layer].slots.borrow().empty() {
+            return Ok(());
+        }
+        for expert in self.missing(layer, experts) {
+            let mut coming = self.coming.borrow_mut();
+            if !coming.iter().any(|c| (c.layer, c.expert) == (layer, expert)) {
+                let (tensors, pools) = (self.tensors.clone(), self.pools.clone());
+                let record = Box::pin(async move { pools[layer].record(&tensors, expert).await });
+                coming.push(Coming { layer, expert, record });
+            }
+        }
+        self.settle(layer, if token { experts } else { &[] })
+    }
+
+    /// Gives slots to what came of a layer: where those are all taken, to what is in `kept` alone.
+    pub(super) fn settle(&self, layer: usize, kept: &[usize]) -> Result<()> {
+        let mut came = Vec::new();
+        self.coming.borrow_mut().retain_mut(|coming| {
+            // Whoever waits for it asks again: what fails here is nobody's error.
+            let record = if coming.layer == layer { (&mut coming.record).now_or_never() } else { None };
+            let waits = record.is_none();
+            came.extend(record.and_then(Result::ok).map(|record| (coming.expert, record)));
+            waits
+        });
+        for (expert, record) in came {
+            let kept = if kept.contains(&expert) { kept } else { &[] };
+            self.put(layer, expert, kept, &record)?;
+        }
+        Ok(())
+    }
+
+    /// One that is on its way, when it is there; none where it is not, or does not come.
+    pub(super) async fn awaited(&self, layer: usize, expert: usize) -> Option<Vec<u8>> {
+        let at = self.coming.borrow().iter().position(|c| (c.layer, c.expert) == (layer, expert))?;
+        let coming = self.coming.borrow_mut().swap_remove(at);
+        coming.record.await.ok()
+    }
+
+    /// Thinks no more of what is on its way to a layer that did not want it.
+    pub(super) fn overlook(&self, layer: usize) {
+        self.coming.borrow_mut().retain(|coming| coming.layer != layer);
+    }
+}
