@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use moebius_engine::Result;
-use moebius_engine::model::{Heat, pack};
+use moebius_engine::model::{Heat, Prefix, pack};
 use moebius_engine::source::{Memory, Source};
 use moebius_engine::weights::{Manifest, Precision, Sink};
 
@@ -34,10 +34,20 @@ pub(crate) fn packed(source: &dyn Source, precision: Precision) -> (Memory, Mani
     packed_by(source, precision, &Heat::new())
 }
 
+/// The same, with a beginning.
+#[allow(dead_code, reason = "not all tests that make packs have one")]
+pub(crate) fn packed_with(source: &dyn Source, precision: Precision, prefix: &Prefix) -> (Memory, Manifest) {
+    made(source, precision, &Heat::new(), Some(prefix))
+}
+
 /// The same, the hottest experts first.
 pub(crate) fn packed_by(source: &dyn Source, precision: Precision, heat: &Heat) -> (Memory, Manifest) {
+    made(source, precision, heat, None)
+}
+
+fn made(source: &dyn Source, precision: Precision, heat: &Heat, prefix: Option<&Prefix>) -> (Memory, Manifest) {
     let mut files = Files::default();
-    let (manifest, _) = pollster::block_on(pack(source, precision, heat, &mut files, &mut |_| {})).unwrap();
+    let (manifest, _) = pollster::block_on(pack(source, precision, (heat, prefix), &mut files, &mut |_| {})).unwrap();
     assert_eq!(files.0.last().unwrap().0, "moebius.json");
     let mut memory = Memory::default();
     for (name, _, data) in files.0 {

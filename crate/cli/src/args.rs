@@ -287,6 +287,9 @@ pub(crate) struct Pack {
     /// Rooms for experts, with commas between: how many of those that the text wants would be found there
     #[arg(long, value_name = "ROOMS", value_delimiter = ',', requires = "heat", value_parser = room)]
     pub(crate) experts: Vec<Room>,
+    /// A file with a system prompt, which chats have unless they are given another, and which comes computed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) system: Option<PathBuf>,
     /// One JSON object on stdout
     #[arg(long)]
     pub(crate) json: bool,

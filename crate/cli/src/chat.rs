@@ -25,7 +25,9 @@ pub(crate) async fn chat(arguments: &args::Chat) -> Result<()> {
     let mut chat = Chat::over(name, load::session(&arguments.model).await?)?;
     let host = Terminal::default();
     let lines = input(host.stop.clone())?;
-    let mut messages: Vec<Message> = system(arguments);
+    let system = arguments.system.clone().or(chat.session.model.prefix.as_ref().map(|prefix| prefix.system.clone()));
+    let opening = || system.iter().map(|text| Message::new("system", text)).collect::<Vec<_>>();
+    let mut messages = opening();
     let mut thinking = arguments.thinking;
     eprintln!("{HELP}");
     loop {
@@ -34,7 +36,7 @@ pub(crate) async fn chat(arguments: &args::Chat) -> Result<()> {
         match line.trim() {
             "" => continue,
             "/quit" => return Ok(()),
-            "/new" => messages = system(arguments),
+            "/new" => messages = opening(),
             "/think" => thinking = Some(true),
             "/think off" => thinking = Some(false),
             command if command.starts_with('/') => eprintln!("{HELP}"),
@@ -105,10 +107,6 @@ async fn answer(
 /// A text without the control characters by which a model could drive the terminal.
 fn visible(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
-}
-
-fn system(arguments: &args::Chat) -> Vec<Message> {
-    arguments.system.iter().map(|text| Message::new("system", text)).collect()
 }
 
 fn prompt() {

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use moebius_engine::Result;
+use moebius_engine::chat::Chat;
 use moebius_engine::device::Simd;
-use moebius_engine::model::{LoadOptions, Room, Routes};
+use moebius_engine::model::{LoadOptions, Prefix, Room, Routes};
 use moebius_engine::session::Session;
 use moebius_engine::weights::{Precision, Sink};
 use serde_json::json;
@@ -61,10 +62,15 @@ pub(crate) async fn pack(arguments: &args::Pack) -> Result<()> {
         None => None,
     };
     let heat = routes.as_ref().map(Routes::heat).unwrap_or_default();
+    let opening = match &arguments.system {
+        Some(file) => Some(opening(arguments, file, precision).await?),
+        None => None,
+    };
     let mut folder = Folder { root: out.clone(), open: None };
     let mut progress = load::Percent::new("packing");
     let mut show = |p| progress.show(p);
-    let (manifest, fallbacks) = moebius_engine::model::pack(&source, precision, &heat, &mut folder, &mut show).await?;
+    let beside = (&heat, opening.as_ref());
+    let (manifest, fallbacks) = moebius_engine::model::pack(&source, precision, beside, &mut folder, &mut show).await?;
     progress.end();
     for fallback in &fallbacks {
         eprintln!(
@@ -95,16 +101,31 @@ pub(crate) async fn pack(arguments: &args::Pack) -> Result<()> {
     Ok(())
 }
 
-/// What experts the tokens of a text choose, of the model as it will be packed.
-async fn routes(arguments: &args::Pack, text: &Path, precision: Precision) -> Result<Routes> {
-    let text = disk::text(text)?;
+/// A session on the model as it will be packed.
+async fn session(arguments: &args::Pack, precision: Precision) -> Result<Session> {
     let source = Rc::new(Disk::open(&arguments.source)?);
     let device = Rc::new(Simd::new().with_threads(cores()));
     let options = LoadOptions { precision, ..LoadOptions::default() };
     let mut progress = load::Percent::new("loading");
     let mut show = |p| progress.show(p);
-    let mut session = Session::stream(source, device, &options, Room::All, &mut show).await?;
+    let session = Session::stream(source, device, &options, Room::All, &mut show).await?;
     progress.end();
+    Ok(session)
+}
+
+/// What a system prompt comes to.
+async fn opening(arguments: &args::Pack, file: &Path, precision: Precision) -> Result<Prefix> {
+    let system = disk::text(file)?;
+    let mut chat = Chat::over("model", session(arguments, precision).await?)?;
+    let opening = chat.opening(system.trim(), &Terminal::default()).await?;
+    eprintln!("{} tokens come computed", opening.tokens.len());
+    Ok(opening)
+}
+
+/// What experts the tokens of a text choose.
+async fn routes(arguments: &args::Pack, text: &Path, precision: Precision) -> Result<Routes> {
+    let text = disk::text(text)?;
+    let mut session = session(arguments, precision).await?;
     let tokens = load::tokenizer(&session.model.files)?.encode(&text)?;
     eprintln!("measuring heat on {} tokens", tokens.len());
     session.routes(&tokens, session.model.context, &Terminal::default()).await

@@ -229,6 +229,7 @@ fn info(chat: &Chat) -> serde_json::Value {
         "bytes": model.bytes,
         "bytesPerToken": model.bytes_per_token(),
         "chat": chat.template.is_some(),
+        "system": model.prefix.as_ref().map_or("", |prefix| &prefix.system),
         // A template that can switch thinking on and off asks for this variable, whose name is a convention.
         "thinking": files.into_iter().flatten().any(|text| text.contains("enable_thinking")),
         "spec": {

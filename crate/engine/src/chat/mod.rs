@@ -3,6 +3,7 @@
 mod complete;
 mod fields;
 mod logprobs;
+mod opening;
 mod reply;
 mod request;
 mod respond;

@@ -15,7 +15,7 @@ use crate::model::needs::{self, layer, needs, own_name, views};
 use crate::model::residency::Boxed;
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
-    Names, Norm, QkNorm, Residency, Room, Weights,
+    Names, Norm, Prefix, QkNorm, Residency, Room, Weights,
 };
 use crate::source::Source;
 use crate::weights::{Matrix, Precision, Tensors, Verified};
@@ -76,6 +76,8 @@ pub struct Model {
     pub fallbacks: Vec<Fallback>,
     /// Its experts, where not all of them were there when it was loaded.
     pub residency: Option<Rc<Residency>>,
+    /// A conversation's beginning that came with it; the first session that is made of it begins with that.
+    pub prefix: Option<Prefix>,
 }
 
 impl Model {
@@ -149,7 +151,9 @@ impl Model {
         let mut choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
         fit(&mut choice)?;
         let (total, trunk) = (choice.stored, choice.trunk);
+        let prefix = Prefix::read(&tensors.files, &spec, context).await?;
         let (model, list) = place(choice, (spec, files), device.clone(), context, options.cache)?;
+        let model = Model { prefix, ..model };
         Ok((model, Pending { tensors, device, list, total, trunk, then: None }))
     }
 }
@@ -175,7 +179,7 @@ pub(super) fn place(
     let weights = reserved.assemble(device.as_ref(), &spec)?;
     let cache = cache.unwrap_or(device.limits().cache);
     let (bytes, fallbacks, residency) = (choice.bytes, choice.fallbacks, None);
-    let model = Model { spec, weights, device, context, cache, files, bytes, fallbacks, residency };
+    let model = Model { spec, weights, device, context, cache, files, bytes, fallbacks, residency, prefix: None };
     Ok((model, list))
 }
 

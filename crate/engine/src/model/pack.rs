@@ -14,22 +14,22 @@ use crate::model::files::TEXTS;
 use crate::model::gguf;
 use crate::model::load::{CONFIG, open, read_model};
 use crate::model::needs::needs;
-use crate::model::{Fallback, Heat, Progress, Stage};
+use crate::model::{Fallback, Heat, Prefix, Progress, Stage, prefix};
 use crate::source::Source;
 use crate::weights::{
-    CHUNK, Entry, ExpertLayout, ExpertTable, Group, MANIFEST, Manifest, Piece, Precision, SHARD, Sink, TensorAt,
-    Tensors, VERSION, Writer, exists, header, row_bytes,
+    CHUNK, Entry, ExpertLayout, ExpertTable, Group, MANIFEST, Manifest, Piece, Precision, PrefixAt, SHARD, Sink,
+    TensorAt, Tensors, VERSION, Writer, exists, header, row_bytes,
 };
 
 /// Files that a copy of a model must keep, and their largest size in bytes.
 const LICENCES: [(&str, u64); 3] = [("LICENSE", 1 << 20), ("LICENSE.txt", 1 << 20), ("NOTICE", 1 << 20)];
 
-/// Packs the model in `source` into `sink` at a precision, its experts in order of `heat`, which may be empty. A pack can be
-/// packed again as it is. The manifest that was written, and matrices that fell back.
+/// Packs the model in `source` into `sink` at a precision, its experts in order of `heat`, which may be empty, and with a
+/// beginning of conversations, computed at that precision. A pack can be packed again as it is, but for its beginning. The manifest that was written, and matrices that fell back.
 pub async fn pack(
     source: &dyn Source,
     precision: Precision,
-    heat: &Heat,
+    (heat, opening): (&Heat, Option<&Prefix>),
     sink: &mut dyn Sink,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Manifest, Vec<Fallback>)> {
@@ -44,7 +44,11 @@ pub async fn pack(
             writer.file(name, &tensors.files.read_all(name, limit).await?).await?;
         }
     }
+    if let Some(opening) = opening {
+        writer.file(prefix::FILE, opening.bytes()).await?;
+    }
     let files = std::mem::take(&mut writer.files);
+    let at = |p: &Prefix| PrefixAt { system: p.system.clone(), tokens: p.tokens.clone(), file: prefix::FILE.into() };
     let mut manifest = Manifest {
         moebius: VERSION,
         precision: packed.unwrap_or_else(|| precision.name().into()),
@@ -52,6 +56,7 @@ pub async fn pack(
         shards: Vec::new(),
         tensors: BTreeMap::new(),
         experts: BTreeMap::new(),
+        prefix: opening.map(at),
     };
     let shards = shards(&choice.list, heat);
     let mut done = 0;

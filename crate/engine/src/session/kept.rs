@@ -8,7 +8,7 @@ use futures_util::future::try_join;
 use crate::device::{Device, Reading};
 use crate::error::{Error, Result};
 use crate::kernel::Settings;
-use crate::model::{Cache, LoadOptions, Model, Progress, Room};
+use crate::model::{Cache, LoadOptions, Model, Prefix, Progress, Room};
 use crate::session::rig::Rig;
 use crate::session::token_loop::Answer;
 use crate::session::{Finish, Host, Recover, Report, Sampling};
@@ -85,7 +85,7 @@ impl Session {
     ) -> Result<Self> {
         let (model, pending) = Model::reserve(source, device, options).await?;
         let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
-        Ok(Session::with(model, rig))
+        Session::with(model, rig)
     }
 
     /// The same, which answers as soon as what every token reads is there: see [`Model::stream`].
@@ -98,18 +98,34 @@ impl Session {
     ) -> Result<Self> {
         let (model, pending) = Model::stream(source, device, options, room).await?;
         let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
-        Ok(Session::with(model, rig))
+        Session::with(model, rig)
     }
 
-    /// A session on `model`, its cache empty.
+    /// A session on `model`, its cache empty but for the beginning that came with it.
     pub async fn new(model: Model) -> Result<Self> {
         let rig = Rig::new(&model).await?;
-        Ok(Session::with(model, rig))
+        Session::with(model, rig)
     }
 
-    fn with(model: Model, rig: Rig) -> Self {
+    fn with(mut model: Model, rig: Rig) -> Result<Self> {
         let (ends, most_ahead) = (model.spec.eos.clone(), model.device.limits().ahead);
-        Session { model, ends, kept: Vec::new(), rig, most_ahead, recovery: None }
+        let mut kept = Vec::new();
+        if let Some(prefix) = &mut model.prefix {
+            prefix.put(model.device.as_ref(), &model.spec, &rig.cache)?;
+            kept.clone_from(&prefix.tokens);
+        }
+        Ok(Session { model, ends, kept, rig, most_ahead, recovery: None })
+    }
+
+    /// What a pack may have of `tokens`, which prompts with the system prompt `system` begin with.
+    pub async fn prefix(&mut self, system: String, tokens: Vec<u32>, host: &dyn Host) -> Result<Prefix> {
+        self.check(&tokens, &Sampling::greedy().settings)?;
+        // From the start: what a convolution keeps is of the last tokens alone.
+        self.reset();
+        if self.read(&tokens, 0, host).await?.is_break() {
+            return Err(Error::Request { field: "prefix".into(), reason: "stopped by the caller".into() });
+        }
+        Prefix::of(self.model.device.as_ref(), (&self.model.spec, &self.rig.cache), system, tokens).await
     }
 
     /// Kernel launches a token: a forward pass and the choice.

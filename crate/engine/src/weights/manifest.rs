@@ -8,6 +8,7 @@
 //!   scales is one tensor, else one of weights and one of scales.
 //! - A routed expert is one tensor of 32-bit words: its *record*, exactly as kernels read it ([`ExpertLayout`]).
 //! - Shards have experts in order of *heat*, how many tokens of a text chose each, where that was measured: the first to be fetched.
+//! - It may have a *prefix*: the tokens of a system prompt, and what layers keep of them ([`PrefixAt`]).
 //! - Every byte of every file lies in one *chunk* with a SHA-256. A chunk is at most 8 MiB, and holds no bytes of two
 //!   experts: an expert is what is downloaded, checked and kept.
 
@@ -17,9 +18,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::weights::ExpertLayout;
 use crate::weights::names::{check_file, shown};
 use crate::weights::planes::row_bytes;
+use crate::weights::{ExpertLayout, PrefixAt};
 
 /// Name of the manifest's file.
 pub const MANIFEST: &str = "moebius.json";
@@ -47,6 +48,9 @@ pub struct Manifest {
     pub tensors: BTreeMap<String, TensorAt>,
     /// Routed experts of each layer, by the name before the expert's number: `model.layers.3.mlp.experts`.
     pub experts: BTreeMap<String, ExpertTable>,
+    /// A conversation's beginning that comes computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<PrefixAt>,
 }
 
 /// A file, cut into chunks without gaps.
@@ -182,6 +186,7 @@ impl Manifest {
                 return Err(malformed("chunks", reason));
             }
         }
+        self.prefix.as_ref().map_or(Ok(()), |prefix| prefix.check(&self.files))?;
         for (name, tensor) in &self.tensors {
             self.check_tensor(name, tensor)?;
         }

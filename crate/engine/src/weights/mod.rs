@@ -11,6 +11,7 @@ mod matrix;
 mod names;
 mod planes;
 mod precision;
+mod prefix;
 pub mod safetensors;
 mod shard;
 mod share;
@@ -28,8 +29,9 @@ pub use manifest::{CHUNK, Chunk, ExpertTable, File, MANIFEST, Manifest, Piece, S
 pub use matrix::{ExpertLayout, Matrix, Slab};
 pub(crate) use matrix::{Split, heights, plane_bytes, shares};
 pub(crate) use names::shown;
-pub(crate) use planes::row_bytes;
+pub(crate) use planes::{finite, row_bytes};
 pub use precision::Precision;
+pub use prefix::PrefixAt;
 pub use shard::Sink;
 pub(crate) use shard::{Entry, Writer, header};
 pub use share::Share;
