@@ -20,7 +20,7 @@ const LATER = [
   ['pwa', 'the page as an app', 5],
   ['places', 'loaded when asked for', 4],
   ['archive', 'chats as files, which come with the model', 2],
-  ['loader|store', 'comes with the model, or with a list of those that are kept', 32],
+  ['loader|store', 'comes with the model, or with a list of those that are kept', 33],
   ['models', 'models: list, plan, storage, and two languages more', 24],
   ['bench', 'the bench', 9],
 ];

@@ -129,7 +129,8 @@ fn made_up_beginnings_are_refused() {
     let (_, with, _) = packs("qwen3_moe", &device);
     let error = |change: fn(&mut Value)| open(&changed(&with, change), &device, None).err().map(|e| e.to_string());
     assert_eq!(error(|_| {}), None);
-    let refused: [(fn(&mut Value), &str); 7] = [
+    type Change = fn(&mut Value);
+    let refused: [(Change, &str); 7] = [
         (|m| m["prefix"]["tokens"][3] = json!(1 << 30), "token 1073741824 is outside the vocabulary"),
         (|m| m["prefix"]["tokens"] = json!([]), "has no tokens"),
         (|m| m["prefix"]["tokens"] = json!([1, 2, 3]), "3 tokens have"),

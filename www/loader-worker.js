@@ -28,11 +28,13 @@ addEventListener('message', ({ data }) => {
 
 /** @param {Extract<ToLoader, {id: number}>} message */
 async function answer(message) {
-  const { id, file } = message;
+  const { id } = message;
+  const file = 'file' in message ? message.file : '';
   try {
     const tab = await opened;
     if (!tab) throw new Error('nothing is open');
     if (message.type === 'size') return asker.postMessage({ type: 'done', id, value: await tab.size(file) });
+    if (message.type === 'kept') return asker.postMessage({ type: 'done', id, value: await tab.kept(message.stretches) });
     const bytes = await tab.read(file, message.start, message.end, message.urgent);
     return asker.postMessage({ type: 'done', id, value: { bytes, checked: tab.checks(file) } }, [bytes.buffer]);
   } catch (error) {

@@ -37,6 +37,7 @@
  * @property {number} bytes weights on the device
  * @property {boolean} streamed not everything has arrived yet: experts come while it answers
  * @property {number} bytesPerToken those of them that a token reads
+ * @property {string} system the system prompt that the model's pack has computed, which is best used; else empty
  * @property {{family: string, attention: 'latent' | 'grouped', layers: number, hidden: number, vocab: number,
  *   experts: number, active: number}} spec `experts` a layer and how many of them are `active` for a token; both 0 for a
  *   dense model
@@ -48,7 +49,7 @@
  * @property {number} layers that have experts
  * @property {number} experts of a layer
  * @property {number} active those of them that a token chooses
- * @property {Uint8Array} where each is: 2 on the device, 0 elsewhere
+ * @property {Uint8Array} where each is: 2 on the device; 1 in the store, where a pack's are kept; 0 elsewhere
  * @property {Uint32Array} uses how many tokens chose each: of all that were read or made while experts were missing, and of those
  *   of replies that were asked for with `routing`
  * @property {number} hits experts that were on the device when a token, or a chunk of a prompt, wanted them while some were missing

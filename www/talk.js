@@ -246,7 +246,8 @@ export class Talk extends EventTarget {
   #request(engine, entry, more, signal) {
     const path = this.thread.path(entry.parent).filter(({ content }) => content !== '');
     const said = path.map(({ role, content }) => ({ role, content }));
-    const { system, generation, think } = this.#host.settings();
+    const { system: own, generation, think } = this.#host.settings();
+    const system = own || engine.info?.system;
     const messages = system ? [{ role: 'system', content: system }, ...said] : said;
     const longer = more > 0 && generation.max_tokens ? { max_tokens: generation.max_tokens + more } : {};
     return request(engine, { messages, generation: { ...generation, seed: entry.seed, ...longer }, think, signal });

@@ -14,6 +14,8 @@ const page = /** @type {{postMessage(message: FromWorker, transfer?: Transferabl
 let engine = null;
 /** @type {import('./loader/source.js').Source | null} */
 let source = null;
+/** Where experts are in the files. @type {(string | number)[] | null} */
+let records = null;
 /** Whether downloads are stopped. */
 let paused = false;
 /** Requests that wait for their turn or run; cancelled ones are taken out. @type {Set<number>} */
@@ -41,7 +43,7 @@ addEventListener('message', (event) => {
     source?.pause(paused);
   } else if (message.type === 'experts') {
     const { id } = message;
-    if (engine) page.postMessage({ type: 'done', id, value: engine.experts() });
+    if (engine) experts(engine).then((value) => page.postMessage({ type: 'done', id, value }));
     else page.postMessage({ type: 'failed', id, fault: NOTHING });
   } else if (message.type === 'cancel') {
     wanted.delete(message.id);
@@ -55,6 +57,16 @@ addEventListener('message', (event) => {
 // A panic inside a promise of wasm surfaces here, and its promise never settles.
 addEventListener('error', (event) => die(event.message));
 addEventListener('unhandledrejection', (event) => die(String(event.reason)));
+
+/** What is known of the experts, by the engine and by the store. @param {import('./pkg/moebius_web.js').Engine} engine */
+async function experts(engine) {
+  const map = engine.experts();
+  const places = (records ??= engine.records());
+  // A loader that does not answer knows of nothing that is kept.
+  const kept = await source?.kept(places).catch(() => undefined);
+  kept?.forEach((one, i) => (map.where[i] ||= one));
+  return map;
+}
 
 /** @param {Exclude<ToWorker, {type: 'ping' | 'cancel' | 'calm' | 'pause' | 'experts'}>} message */
 async function answer(message) {

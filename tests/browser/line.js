@@ -1,6 +1,6 @@
 // A web host at the end of a line: so many bytes a second, what goes over it written down, and requests held or refused at will.
 
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 
@@ -58,7 +58,10 @@ export async function line(model) {
     }
     const span = from === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${size}` };
     response.writeHead(from === undefined ? 200 : 206, { ...headers, ...span, 'content-length': end - start });
-    const body = readFileSync(path).subarray(start, end);
+    const body = Buffer.alloc(end - start);
+    const file = openSync(path, 'r');
+    readSync(file, body, 0, body.length, start);
+    closeSync(file);
     while (asked.sent < body.length && !response.destroyed) {
       const piece = body.subarray(asked.sent, asked.sent + PIECE);
       if (far) await carried(piece.length);

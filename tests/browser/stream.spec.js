@@ -2,11 +2,12 @@
 // host that is slow, silent or away.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { ROOT } from '../../scripts/run.mjs';
+import { ROOT, TARGET } from '../../scripts/run.mjs';
 import { launch, open } from './harness.js';
 import { line } from './line.js';
 
@@ -34,7 +35,7 @@ let site;
 /** @type {Record<'cpu' | 'gpu', Awaited<ReturnType<typeof launch>>>} */
 let browsers;
 before(async () => {
-  site = await line(/^\/www\/model\//);
+  site = await line(/^\/(www\/model|target\/prefix)\//);
   browsers = { cpu: await launch({ webgpu: false }), gpu: await launch() };
 });
 after(async () => {
@@ -215,9 +216,43 @@ for (const [device, tokens] of /** @type {['cpu' | 'gpu', number][]} */ ([['cpu'
       assert.equal(again, whole.text);
       assert.equal(map.where.filter((/** @type {number} */ where) => where === 2).length, (tables.length * routed) / 2);
       assert.ok(map.misses > 0 && map.hits > map.misses, `${map.hits} found, ${map.misses} not`);
+      // Some had to make room, and the browser keeps them.
+      const places = [0, 1, 2].map((place) => map.where.filter((/** @type {number} */ where) => where === place).length);
+      assert.ok(places[1] > 0, `${places} elsewhere, kept, on the device`);
+      const bytes = site.bytes();
+      await reply(prompt(), tokens);
+      assert.equal(site.bytes(), bytes, 'what is kept is not asked of the host');
     });
   });
 }
+
+test('a system prompt that the pack has computed takes fewer bytes, and is the one that the page has', async () => {
+  const [plain, packed] = [MODEL, 'target/prefix/'];
+  const system = 'You are a friendly assistant. You answer questions about everyday life in one or two short sentences.';
+  rmSync(join(ROOT, packed), { recursive: true, force: true });
+  writeFileSync(join(ROOT, 'target/system.txt'), `${system}\n`);
+  execFileSync(join(TARGET, 'debug/moebius'), ['pack', join(ROOT, plain), '--out', join(ROOT, packed), '--system', join(ROOT, 'target/system.txt')]);
+  const messages = [{ role: 'system', content: system }, { role: 'user', content: 'Hi!' }];
+  const replies = [];
+  for (const [device, model] of /** @type {const} */ ([['cpu', plain], ['cpu', packed], ['gpu', packed]])) {
+    await page?.context().close();
+    await start(device, { model: `/${model}` });
+    const asked = await page.evaluate(async (messages) => {
+      const { engine } = /** @type {{engine: import('../../www/engine.js').Engine}} */ (/** @type {any} */ (window));
+      const ask = (/** @type {number} */ max_tokens) => engine.chat.completions.create({ messages, max_tokens, temperature: 0, ignore_eos: true });
+      const { usage } = await ask(1);
+      const first = Date.now();
+      const { choices } = await ask(12);
+      return { first, cached: usage.prompt_tokens_details.cached_tokens, text: choices[0].message.content, system: engine.info?.system };
+    }, messages);
+    replies.push({ ...asked, bytes: site.bytes(asked.first) });
+  }
+  const [want, got, other] = replies;
+  assert.deepEqual([want.system, got.system, want.cached], ['', system, 0]);
+  assert.deepEqual([got.text, other.text, other.cached], [want.text, want.text, got.cached]);
+  assert.ok(got.cached > 20 && got.bytes < 0.9 * want.bytes, `${got.bytes} of ${want.bytes} bytes`);
+  console.log(`first word of a chat after ${want.bytes} bytes, with its system prompt computed after ${got.bytes}`);
+});
 
 describe('a host that does not send experts', () => {
   const prompt = () => ids.slice(300, 312);

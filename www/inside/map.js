@@ -6,10 +6,10 @@ import { s, table, unfolded } from './svg.js';
 import { TEXT } from './texts.js';
 
 /** @typedef {import('../protocol.js').ExpertMap} Experts */
-/** @typedef {'untouched' | 'elsewhere' | 'device' | 'firing'} State */
+/** @typedef {'untouched' | 'elsewhere' | 'stored' | 'device' | 'firing'} State */
 
 /** In the order that they are drawn in. @type {State[]} */
-const STATES = ['elsewhere', 'untouched', 'device', 'firing'];
+const STATES = ['elsewhere', 'stored', 'untouched', 'device', 'firing'];
 /** Pixels that a square is wide at most. */
 const LARGEST = 22;
 
@@ -29,8 +29,8 @@ export function rows({ layers, experts, where, uses }) {
     const at = where.subarray(layer * experts, (layer + 1) * experts);
     const all = of.reduce((sum, one) => sum + one, 0);
     const busiest = of.indexOf(Math.max(...of));
-    const here = at.reduce((sum, one) => sum + (one > 0 ? 1 : 0), 0);
-    return { layer, even: evenness(of), busiest, share: all > 0 ? of[busiest] / all : 0, unused: of.filter((one) => one === 0).length, here, elsewhere: experts - here };
+    const [elsewhere, stored, here] = [0, 1, 2].map((place) => at.filter((one) => one === place).length);
+    return { layer, even: evenness(of), busiest, share: all > 0 ? of[busiest] / all : 0, unused: of.filter((one) => one === 0).length, here, stored, elsewhere };
   });
 }
 
@@ -75,11 +75,11 @@ export class ExpertMap {
     if (!this.#experts) return;
     const { layers, experts, where, uses } = this.#experts;
     /** @type {Record<State, string>} */
-    const paths = { untouched: '', elsewhere: '', device: '', firing: '' };
+    const paths = { untouched: '', elsewhere: '', stored: '', device: '', firing: '' };
     /** @type {Record<State, number>} */
-    const counts = { untouched: 0, elsewhere: 0, device: 0, firing: 0 };
+    const counts = { untouched: 0, elsewhere: 0, stored: 0, device: 0, firing: 0 };
     for (let at = 0; at < layers * experts; at += 1) {
-      const state = this.#firing.has(at) ? 'firing' : where[at] === 0 ? 'elsewhere' : uses[at] === 0 ? 'untouched' : 'device';
+      const state = this.#firing.has(at) ? 'firing' : where[at] < 2 ? /** @type {const} */ (['elsewhere', 'stored'])[where[at]] : uses[at] === 0 ? 'untouched' : 'device';
       // One at work is larger, so that it is told from the others without its colour.
       const gap = state === 'firing' ? 0.02 : 0.14;
       const side = (1 - 2 * gap).toFixed(2);
@@ -102,9 +102,9 @@ export class ExpertMap {
       s('path', { d: 'M0 59.5H320', class: 'axis' }),
       ...all.map(({ layer, even }) => s('rect', { x: layer * width + 1, y: 60 - 58 * (even ?? 0), width: Math.max(1, Math.min(width - 2, 24)), height: 58 * (even ?? 0) })),
     );
-    const head = [TEXT.layer, TEXT.entropy, TEXT.busiest, TEXT.unused, TEXT.onDevice, TEXT.elsewhere];
-    const body = all.map(({ layer, even, busiest, share, unused, here, elsewhere }) => [
-      number(layer + 1), even === null ? TEXT.none : percent(even), share > 0 ? TEXT.share(number(busiest), percent(share)) : TEXT.none, number(unused), number(here), number(elsewhere),
+    const head = [TEXT.layer, TEXT.entropy, TEXT.busiest, TEXT.unused, TEXT.onDevice, TEXT.stored, TEXT.elsewhere];
+    const body = all.map(({ layer, even, busiest, share, unused, here, stored, elsewhere }) => [
+      number(layer + 1), even === null ? TEXT.none : percent(even), share > 0 ? TEXT.share(number(busiest), percent(share)) : TEXT.none, number(unused), number(here), number(stored), number(elsewhere),
     ]); // prettier-ignore
     this.#details.replaceChild(table(head, body), /** @type {Node} */ (this.#details.lastChild));
   }

@@ -24,9 +24,9 @@ export async function report(info, experts, record) {
   }
   if (record.prompts.length > 0) lines.push(`- prompts: ${record.prompts.map(({ tokens, perSecond }) => `${tokens} at ${perSecond.toFixed(0)}/s`).join(', ')}`);
   if (experts && experts.layers > 0) {
-    lines.push(`- experts found on the device: ${experts.hits}; not found: ${experts.misses}`, '', '| layer | evenness | busiest | unused | on the device | elsewhere |', '|--:|--:|--:|--:|--:|--:|');
-    for (const { layer, even, busiest, share, unused, here, elsewhere } of rows(experts)) {
-      lines.push(`| ${[layer + 1, even === null ? '–' : percent(even), `${busiest} (${percent(share)})`, unused, here, elsewhere].join(' | ')} |`);
+    lines.push(`- experts found on the device: ${experts.hits}; not found: ${experts.misses}`, '', '| layer | evenness | busiest | unused | on the device | in the store | elsewhere |', '|--:|--:|--:|--:|--:|--:|--:|');
+    for (const { layer, even, busiest, share, unused, here, stored, elsewhere } of rows(experts)) {
+      lines.push(`| ${[layer + 1, even === null ? '–' : percent(even), `${busiest} (${percent(share)})`, unused, here, stored, elsewhere].join(' | ')} |`);
     }
   }
   return `${lines.join('\n')}\n`;

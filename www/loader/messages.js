@@ -2,12 +2,15 @@
 
 /** Why a file is not to be had. @typedef {{file: string, reason: string, kind: import('./host.js').Kind}} Fault */
 
+/** Some of a file's bytes. @typedef {{file: string, start: number, end: number}} Stretch */
+
 /**
  * To the loader. `open` comes first; every question has an `id`, which its answer repeats.
  * @typedef {{type: 'open', where: {base: string, query: string, token?: string, tree?: import('./model.js').Known[], gguf: string}}
  *   | {type: 'size', id: number, file: string}
  *   | {type: 'read', id: number, file: string, start: number, end: number, urgent: boolean}
- *   | {type: 'ahead', stretches: {file: string, start: number, end: number}[]}
+ *   | {type: 'kept', id: number, stretches: Stretch[]}
+ *   | {type: 'ahead', stretches: Stretch[]}
  *   | {type: 'spare', buffer: ArrayBuffer}
  *   | {type: 'pause', paused: boolean}} ToLoader
  */

@@ -84,6 +84,16 @@ export class Model {
     return /** @type {number} */ (file.size);
   }
 
+  /** Which stretches are in the store: 1 or 0 for each. @param {import('./messages.js').Stretch[]} stretches */
+  kept(stretches) {
+    return Uint8Array.from(stretches, ({ file: name, start, end }) => {
+      const file = this.disk && this.files.get(name);
+      if (!file || end <= start) return 0;
+      for (let i = file.chunk(start); i <= file.chunk(end - 1); i++) if (file.state(i) < KEPT) return 0;
+      return 1;
+    });
+  }
+
   /**
    * Bytes of a file, which are right if anything says what they should be.
    * @param {string} name @param {number} start @param {number} end

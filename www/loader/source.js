@@ -45,6 +45,11 @@ export class Source {
   /** What is read next: in order, a file's name, where it starts and where it ends. @param {(string | number)[]} _stretches */
   ahead(_stretches) {}
 
+  /** Which stretches, listed like that, are in the store: 1 or 0 for each. @param {(string | number)[]} list @returns {Promise<Uint8Array>} */
+  async kept(list) {
+    return new Uint8Array(list.length / 3);
+  }
+
   /** @param {boolean} _paused */
   pause(_paused) {}
 
@@ -149,11 +154,12 @@ class Remote extends Source {
 
   /** @override @param {(string | number)[]} list */
   ahead(list) {
-    const stretches = [];
-    for (let i = 0; i + 2 < list.length; i += 3) {
-      stretches.push({ file: String(list[i]), start: Number(list[i + 1]), end: Number(list[i + 2]) });
-    }
-    this.#send({ type: 'ahead', stretches });
+    this.#send({ type: 'ahead', stretches: stretches(list) });
+  }
+
+  /** @override @param {(string | number)[]} list @returns {Promise<Uint8Array>} */
+  kept(list) {
+    return this.#ask((id) => ({ type: 'kept', id, stretches: stretches(list) }));
   }
 
   /** @override @param {boolean} paused */
@@ -235,6 +241,15 @@ async function into(part, room) {
     at += value.length;
   }
   return new Uint8Array(buffer, 0, at);
+}
+
+/** @param {(string | number)[]} list of a file's name, where a stretch starts and where it ends, again and again */
+function stretches(list) {
+  const all = [];
+  for (let i = 0; i + 2 < list.length; i += 3) {
+    all.push({ file: String(list[i]), start: Number(list[i + 1]), end: Number(list[i + 2]) });
+  }
+  return all;
 }
 
 /** @param {string} file @param {string} reason @returns {Fault} */

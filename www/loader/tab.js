@@ -13,7 +13,7 @@ import { sha256 } from './sha256.js';
 const SILENCE = { ask: 3000, end: 15_000 };
 
 /** What tabs ask of the one that has the model. @typedef {{op: 'size', file: string} | {op: 'read', file: string, start: number, end: number, urgent: boolean}
- *   | {op: 'pause', paused: boolean} | {op: 'remove'} | {op: 'ping'}} Question */
+ *   | {op: 'kept', stretches: import('./messages.js').Stretch[]} | {op: 'pause', paused: boolean} | {op: 'remove'} | {op: 'ping'}} Question */
 
 /** @typedef {Question & {from: string, n: number}} Asked */
 
@@ -168,6 +168,7 @@ export class Tab {
     const model = /** @type {Model} */ (this.#model);
     if (question.op === 'size') return model.size(question.file);
     if (question.op === 'read') return model.read(question.file, question.start, question.end, question.urgent);
+    if (question.op === 'kept') return model.kept(question.stretches);
     if (question.op === 'pause') return model.pause(question.paused);
     if (question.op === 'remove') return model.leave();
     return 'here';
@@ -191,6 +192,11 @@ export class Tab {
   /** @param {string} file @param {number} start @param {number} end @param {boolean} urgent @returns {Promise<Uint8Array<ArrayBuffer>>} */
   read(file, start, end, urgent) {
     return this.#ask({ op: 'read', file, start, end, urgent });
+  }
+
+  /** Which stretches are in the store: 1 or 0 for each. @param {import('./messages.js').Stretch[]} stretches @returns {Promise<Uint8Array>} */
+  kept(stretches) {
+    return this.#ask({ op: 'kept', stretches });
   }
 
   /** Whether all that is read of a file here was found to be what the manifest says. Another tab's word is not taken for it. @param {string} file */

@@ -106,6 +106,15 @@ impl Engine {
         ])
     }
 
+    /// Where the experts of that map are in the files: a name, a start and an end for each, the name empty where they are not in
+    /// one piece.
+    pub fn records(&self) -> Vec<JsValue> {
+        let experts = self.home.experts.borrow();
+        let records = experts.as_ref().map(|(residency, _)| residency.records()).unwrap_or_default();
+        let each = records.into_iter().map(|record| record.unwrap_or_else(|| ("".into(), 0..0)));
+        each.flat_map(|(file, at)| [(&*file).into(), (at.start as f64).into(), (at.end as f64).into()]).collect()
+    }
+
     /// Answers a request, in JSON, of `kind` `chat` or `completion`; the whole reply comes back as JSON. If the request
     /// asks for a stream, `onchunk` is called with each chunk as JSON.
     pub async fn complete(

@@ -23,7 +23,7 @@ export const TEXT = {
   experts: 'Experten',
   map: (layers, experts) => `Karte der Experten: ${layers} Schichten mal ${experts} Experten`,
   mapHelp: 'Eine Zeile je Schicht, ein Kästchen je Experte.',
-  states: { firing: 'gerade am Werk', device: 'auf dem Gerät', elsewhere: 'nicht auf dem Gerät', untouched: 'noch nicht benutzt' },
+  states: { firing: 'gerade am Werk', device: 'auf dem Gerät', stored: 'vom Browser aufbewahrt', elsewhere: 'anderswo', untouched: 'noch nicht benutzt' },
   token: 'Token der letzten Antwort',
   tokenHelp: 'Zeigen Sie auf ein Token, hier oder in der Antwort selbst, oder gehen Sie mit den Pfeiltasten hindurch, um zu sehen, welche Experten daran gearbeitet haben.',
   noTokens: 'Fragen Sie etwas: Hier zeigt dann jedes Token, welche Experten daran gearbeitet haben.',
@@ -40,7 +40,8 @@ export const TEXT = {
   share: (expert, percent) => `Experte ${expert}, ${percent}`,
   unused: 'Unbenutzt',
   onDevice: 'Auf dem Gerät',
-  elsewhere: 'Nicht dort',
+  stored: 'Aufbewahrt',
+  elsewhere: 'Anderswo',
   // Curves
   curves: 'Geschwindigkeitskurven',
   decode: 'Token je Sekunde im Lauf der letzten Antwort',

@@ -22,7 +22,7 @@ export const TEXT = {
   experts: 'Experts',
   map: (/** @type {string} */ layers, /** @type {string} */ experts) => `Map of experts: ${layers} layers by ${experts} experts`,
   mapHelp: 'A row for each layer, a square for each expert.',
-  states: { firing: 'at work now', device: 'on the device', elsewhere: 'not on the device', untouched: 'not used yet' },
+  states: { firing: 'at work now', device: 'on the device', stored: 'kept by the browser', elsewhere: 'elsewhere', untouched: 'not used yet' },
   token: 'Tokens of the last reply',
   tokenHelp: 'Point at a token, here or in the reply itself, or go through them with the arrow keys, to see which experts worked on it.',
   noTokens: 'Ask something: each token will show here which experts worked on it.',
@@ -39,7 +39,8 @@ export const TEXT = {
   share: (/** @type {string} */ expert, /** @type {string} */ percent) => `expert ${expert}, ${percent}`,
   unused: 'Not used',
   onDevice: 'On the device',
-  elsewhere: 'Not there',
+  stored: 'Kept',
+  elsewhere: 'Elsewhere',
   // Curves
   curves: 'Speed curves',
   decode: 'Tokens a second along the last reply',

@@ -23,7 +23,7 @@ export const TEXT = {
   experts: '专家',
   map: (layers, experts) => `专家图：${layers} 层 × ${experts} 个专家`,
   mapHelp: '每行一层，每格一个专家。',
-  states: { firing: '正在工作', device: '在设备上', elsewhere: '不在设备上', untouched: '尚未使用' },
+  states: { firing: '正在工作', device: '在设备上', stored: '已由浏览器保存', elsewhere: '在别处', untouched: '尚未使用' },
   token: '上一条回复的词元',
   tokenHelp: '指向一个词元（这里或回复中），或用方向键逐个查看哪些专家处理了它。',
   noTokens: '提一个问题：这里会显示每个词元由哪些专家处理。',
@@ -40,7 +40,8 @@ export const TEXT = {
   share: (expert, percent) => `专家 ${expert}，${percent}`,
   unused: '未使用',
   onDevice: '在设备上',
-  elsewhere: '不在设备上',
+  stored: '已保存',
+  elsewhere: '别处',
   // Curves
   curves: '速度曲线',
   decode: '上一条回复中每秒词元数',

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -165,6 +166,18 @@ impl Residency {
             map.uses.extend((0..experts).map(|e| uses.borrow().get(e).copied().unwrap_or(0)));
         }
         map
+    }
+
+    /// Where routed experts are in the files, in the order of [`Residency::map`]: the file, where it starts and where it ends; nothing of
+    /// what is no expert, or is not in one piece, as in a pack.
+    #[must_use]
+    pub fn records(&self) -> Vec<Option<(Rc<str>, Range<u64>)>> {
+        let experts = self.map().experts;
+        let place = |pool: &Pool, expert: usize| {
+            let at = self.tensors.index.record(&pool.group.prefix, expert).filter(|_| expert < pool.group.count)?;
+            Some((at.file, at.offset..at.offset + pool.experts.layout.bytes()))
+        };
+        self.pools.iter().flat_map(|pool| (0..experts).map(move |expert| place(pool, expert))).collect()
     }
 
     /// What was counted so far.
