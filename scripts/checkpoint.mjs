@@ -43,6 +43,8 @@ function blocks() {
     // 0x1C00 is 2^-8: codes of 4.6 on average make the spread.
     out.writeUInt16LE(0x1c00 + (next() & 0x1ff), at);
     for (let i = 2; i < 18; i += 4) out.writeUInt32LE(next(), at + i);
+    // No code of -8, or all weights would lean to one side, and all tokens to the same experts.
+    for (let i = at + 2; i < at + 18; i++) out[i] |= (out[i] & 15 ? 0 : 8) | (out[i] >> 4 ? 0 : 128);
   }
   return out;
 }
@@ -225,10 +227,10 @@ function gguf(path, c) {
   const file = openSync(path, 'w');
   writeSync(file, Buffer.concat([header], aligned(header.length)));
   const lot = new Repeated(blocks());
-  for (const tensor of all) {
+  for (const [i, tensor] of all.entries()) {
     // Of norms, and of the few rows of routers.
     const router = tensor.name.includes('ffn_gate_inp');
-    const next = lots(3);
+    const next = lots(3 + i);
     const plain = () => Float32Array.from({ length: count(tensor.shape) }, () => (router ? (next() / 2 ** 31 - 1) * SPREAD : 1));
     if (tensor.kind === 0) writeSync(file, Buffer.from(plain().buffer));
     else lot.write(file, bytes(tensor));

@@ -6,6 +6,9 @@ use crate::error::Result;
 use crate::model::Residency;
 use crate::model::residency::Boxed;
 
+/// Of so many experts that are wanted, one may be fetched in vain for a prompt.
+const VAIN: u64 = 128;
+
 /// One on its way.
 pub(super) struct Coming {
     layer: usize,
@@ -16,10 +19,16 @@ pub(super) struct Coming {
 impl Residency {
     /// Has these of a layer come. Who is used least makes room for what a token wants; nobody else does.
     pub(in crate::model) fn foresee(&self, layer: usize, experts: &[usize], token: bool) -> Result<()> {
-        if !token && !self.pools[layer].slots.borrow().empty() {
+        // What a first word waits for is to be little more than what it touches.
+        let counts = self.counts();
+        if !token && (!self.pools[layer].slots.borrow().empty() || VAIN * counts.vain > counts.wanted) {
             return Ok(());
         }
-        for expert in self.missing(layer, experts) {
+        let missing = self.missing(layer, experts);
+        if !token {
+            self.expected.borrow_mut().clone_from(&missing);
+        }
+        for expert in missing {
             let mut coming = self.coming.borrow_mut();
             if !coming.iter().any(|c| (c.layer, c.expert) == (layer, expert)) {
                 let (tensors, pools) = (self.tensors.clone(), self.pools.clone());
@@ -54,8 +63,10 @@ impl Residency {
         coming.record.await.ok()
     }
 
-    /// Thinks no more of what is on its way to a layer that did not want it.
-    pub(super) fn overlook(&self, layer: usize) {
+    /// Thinks no more of what is on its way to a layer that wants these alone.
+    pub(super) fn overlook(&self, layer: usize, wanted: &[usize]) {
+        let vain = self.expected.take().iter().filter(|expert| !wanted.contains(expert)).count() as u64;
+        self.count(|counts| counts.vain += vain);
         self.coming.borrow_mut().retain(|coming| coming.layer != layer);
     }
 }

@@ -66,6 +66,8 @@ pub struct Counts {
     pub missed: u64,
     /// Bytes of records that were fetched, for whatever reason.
     pub fetched: u64,
+    /// Experts that were fetched for a chunk of a prompt before it chose, and that it did not choose.
+    pub vain: u64,
 }
 
 /// The experts of a model some of which are on its device. What a token wants is brought before it is computed, so that
@@ -76,6 +78,8 @@ pub struct Residency {
     pools: Rc<[Pool]>,
     /// Experts on their way that layers will want, as it seems.
     coming: RefCell<Vec<Coming>>,
+    /// Those of a layer that a chunk of a prompt is thought to want.
+    expected: RefCell<Vec<usize>>,
     counts: Cell<Counts>,
     /// While something is held, what nobody waits for is not fetched.
     holds: Holds,
@@ -136,6 +140,7 @@ impl Residency {
             device,
             pools,
             coming: RefCell::default(),
+            expected: RefCell::default(),
             counts: Cell::default(),
             holds: Holds::new(Box::new(move |held| files.files.press(held))),
             watched: RefCell::default(),
@@ -296,7 +301,7 @@ impl Residency {
         let missing = self.missing(layer, wanted);
         self.note(layer, wanted, &missing);
         self.bring_all(&missing.iter().map(|e| (layer, *e, wanted)).collect::<Vec<_>>()).await?;
-        self.overlook(layer);
+        self.overlook(layer, wanted);
         Ok(())
     }
 
