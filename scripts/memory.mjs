@@ -21,6 +21,8 @@ import { chromium } from './tools.mjs';
 const LOOK = 20;
 /** What may be taken beside the weights, in bytes. */
 const BESIDE = 64 << 20;
+/** Tokens that the page reads and makes after it. */
+const [READ, MADE] = [128, 64];
 /** How long a load may take, in milliseconds. */
 const PATIENCE = 600_000;
 
@@ -67,14 +69,15 @@ async function visit(url, webgpu) {
   const ended = new Promise((done) => browser.on('close', done));
   const all = () => parts(/** @type {number} */ (browser.pid)).reduce((sum, pid) => sum + own(pid), 0);
   try {
-    let [empty, peak] = [0, 0];
+    let [empty, load, peak] = [0, 0, 0];
     for (const began = Date.now(); Date.now() - began < PATIENCE; await new Promise((done) => setTimeout(done, LOOK))) {
       const now = all();
       const state = await titled(folder);
       if (state.state === 'failed') throw new Failure(state.error);
       if (state.state === undefined) empty = now;
       peak = Math.max(peak, now);
-      if (state.state === 'done') return { ...state, empty, peak };
+      if (state.state === 'loading' || state.state === 'loaded') load = peak;
+      if (state.state === 'done') return { ...state, empty, load, peak };
     }
     throw new Failure(`the model did not load within ${PATIENCE / 1000} s`);
   } finally {
@@ -125,11 +128,11 @@ program(import.meta.url, async (args) => {
   const mega = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(0);
   try {
     for (let round = 0; round < Number(values.rounds); round++) {
-      const { bytes, device, ready, loaded, read, made, empty, peak } = await visit(url, values.device === 'gpu');
-      const beside = peak - empty - bytes;
+      const { bytes, device, ready, loaded, read, made, empty, load, peak } = await visit(url, values.device === 'gpu');
+      const beside = load - empty - bytes;
       say(
-        `${model} on ${device}: weights ${mega(bytes)} MB, peak ${mega(peak - empty)} MB, beside the weights ${mega(beside)} MB ` +
-          `(${beside <= BESIDE ? 'within' : 'over'} ${mega(BESIDE)}); answers after ${(ready / 1000).toFixed(1)} s, whole after ` +
+        `${model} on ${device}: weights ${mega(bytes)} MB, peak of the load ${mega(load - empty)} MB, beside the weights ${mega(beside)} MB ` +
+          `(${beside <= BESIDE ? 'within' : 'over'} ${mega(BESIDE)}); with ${READ + MADE} tokens ${mega(peak - empty - bytes)} MB; answers after ${(ready / 1000).toFixed(1)} s, whole after ` +
           `${(loaded / 1000).toFixed(1)} s; reads ${read?.toFixed(1)} and makes ${made?.toFixed(1)} tokens/s`,
       );
     }

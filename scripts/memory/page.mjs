@@ -18,6 +18,8 @@ try {
   const ready = performance.now() - began;
   while (engine.info?.streamed) await new Promise((resolve) => setTimeout(resolve, 20));
   const loaded = performance.now() - began;
+  tell({ state: 'loaded' });
+  await new Promise((resolve) => setTimeout(resolve, 500)); // so that somebody sees it
   const prompt = Array.from({ length: READ }, (_, i) => 300 + 7 * i);
   const request = { prompt, max_tokens: MADE, temperature: 0, ignore_eos: true };
   await engine.completions.create({ ...request, max_tokens: 4 });

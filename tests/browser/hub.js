@@ -1,7 +1,7 @@
 // A server that behaves like a model hub: lists of files at a commit, and files that another origin has.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
@@ -41,9 +41,12 @@ export async function hub(shelf = join(ROOT, FIXTURES)) {
     response.writeHead(asked ? 206 : 200, { ...OPEN, ...span, 'content-length': last - start + 1 });
     const fault = last - start > 10_000 ? site.fault : '';
     if (fault) site.fault = '';
+    if (!fault) return createReadStream(file, { start, end: last }).pipe(response);
     const sent = readFileSync(file).subarray(start, last + 1);
-    if (fault === 'spoil') sent[sent.length >> 1] ^= 1;
-    if (fault !== 'cut') return response.end(sent);
+    if (fault === 'spoil') {
+      sent[sent.length >> 1] ^= 1;
+      return response.end(sent);
+    }
     // What was written arrives before the end does.
     return response.write(sent.subarray(0, sent.length >> 1), () => setTimeout(() => response.socket?.end(), 30));
   }, log);
