@@ -16,11 +16,12 @@ import { chromium } from '../tools.mjs';
 import { ENGINES } from './engines.mjs';
 import { contexts, CONTEXTS, experts, EXPERTS, growthTable, LONGEST } from './growth.mjs';
 import { host } from './host.mjs';
-import { model, MODELS, packages, PACKAGES, runtime } from './prepare.mjs';
+import { bits, model, MODELS, packages, PACKAGES, runtime } from './prepare.mjs';
 import { medians, table } from './table.mjs';
 import { measure, visit } from './visit.mjs';
 
-const PEERS = ['moe-s', 'moe-m', 'dense-s'];
+const FOUR_BITS = ['moe-s', 'moe-m', 'dense-s'];
+const PEERS = [...FOUR_BITS, ...FOUR_BITS.map((name) => `${name}-8`)];
 
 /** @typedef {import('./table.mjs').Result} Result */
 /** @typedef {import('./visit.mjs').Prompts} Prompts */
@@ -59,7 +60,7 @@ async function compare(url, models, plan) {
   for (let round = 1; round <= plan.rounds; round++) {
     for (const result of results.filter(({ error }) => error === null)) {
       const engine = ENGINES[result.engine];
-      const options = { base: `/models/${result.model}`, context: 1024, runtime: runtime(), ...engine.options };
+      const options = { base: `/models/${result.model}`, context: 1024, bits: bits(result.model), runtime: runtime(), ...engine.options };
       const start = performance.now();
       result.busy.push(await busy());
       try {
@@ -151,7 +152,7 @@ program(import.meta.url, async (args) => {
     webgpu: asked.hardware ? 'hardware' : true,
   };
   if (!(plan.rounds >= 1 && plan.limit > 0)) throw new Failure('--rounds and --limit are numbers above 0');
-  const models = names(asked.models ?? (quick ? 'moe-s' : PEERS.join()), PEERS, 'model');
+  const models = names(asked.models ?? (quick ? 'moe-s' : FOUR_BITS.join()), PEERS, 'model');
 
   await setup('npm', 'browser');
   if (!asked.built) {

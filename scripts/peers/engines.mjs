@@ -5,7 +5,7 @@ const THREADS = 2;
 
 /**
  * @typedef {object} Engine
- * @property {'webgpu' | 'wasm'} kind engines of one kind are compared with each other
+ * @property {'webgpu' | 'wasm' | 'wasm-1'} kind engines of one kind are compared with each other: on WebGPU, on several threads, on one
  * @property {boolean} ours
  * @property {string} driver a file of drivers/
  * @property {boolean} worker whether the driver runs in a worker, for engines that have none of their own
@@ -27,23 +27,30 @@ export const ENGINES = {
   'ours-cpu': cpu(THREADS),
   'wllama3-1': llama('wllama3.mjs', 1),
   wllama3: llama('wllama3.mjs', THREADS),
+  'wllama2-1': llama('wllama2.mjs', 1),
   wllama2: llama('wllama2.mjs', THREADS),
+  'tjs-wasm-1': transformers('wasm', 1),
   'tjs-wasm': transformers('wasm'),
 };
+
+/** @param {number} threads */
+function wasm(threads) {
+  return threads === 1 ? 'wasm-1' : 'wasm';
+}
 
 /** @param {number} threads @returns {Engine} */
 function cpu(threads) {
   const options = { device: 'cpu', threads };
-  return { kind: 'wasm', ours: true, driver: 'ours.mjs', worker: false, options, nearTies: ROUNDED };
+  return { kind: wasm(threads), ours: true, driver: 'ours.mjs', worker: false, options, nearTies: ROUNDED };
 }
 
 /** @param {string} driver @param {number} threads @returns {Engine} */
 function llama(driver, threads) {
-  return { kind: 'wasm', ours: false, driver, worker: false, options: { threads } };
+  return { kind: wasm(threads), ours: false, driver, worker: false, options: { threads } };
 }
 
-/** @param {'webgpu' | 'wasm'} device @returns {Engine} */
-function transformers(device) {
-  const options = { device, threads: THREADS };
-  return { kind: device, ours: false, driver: 'transformers.mjs', worker: true, options };
+/** @param {'webgpu' | 'wasm'} device @param {number} [threads] @returns {Engine} */
+function transformers(device, threads = THREADS) {
+  const options = { device, threads };
+  return { kind: device === 'wasm' ? wasm(threads) : device, ours: false, driver: 'transformers.mjs', worker: true, options };
 }

@@ -64,6 +64,9 @@ async function python(list) {
   });
 }
 
+/** The bits of a model's matrices. @param {string} name */
+export const bits = (name) => (name.endsWith('-8') ? 8 : 4);
+
 /**
  * Makes a model in every engine's format, and the tokens that are right for it.
  * @param {string} name
@@ -80,7 +83,7 @@ export async function model(name, golden) {
     rmSync(folder, { recursive: true, force: true });
     await maker([]);
     const moebius = join(TARGET, 'debug/moebius');
-    await run(moebius, ['pack', join(folder, 'hf'), '--out', join(folder, 'pack'), '--format', 'q4-all']);
+    await run(moebius, ['pack', join(folder, 'hf'), '--out', join(folder, 'pack'), '--format', bits(name) === 8 ? 'q8' : 'q4-all']);
     await maker(['--check']);
     if (golden) await run(PYTHON, [join(MAKER, 'golden.py'), MODELS, name]);
     // Four bytes a parameter, and the pack has the same values.

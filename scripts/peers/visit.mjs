@@ -1,6 +1,10 @@
 // One visit: a fresh browser opens a page with one engine and one model, checks what it says, and times it.
 
-import { launch } from '../../tests/browser/harness.js';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { launchIn } from '../../tests/browser/harness.js';
 
 /** @typedef {import('./drive.mjs').Prompt} Prompt */
 /** @typedef {import('./drive.mjs').Run} Run */
@@ -39,7 +43,7 @@ const PATIENCE_MS = 600_000;
  */
 
 /**
- * Opens an engine in a fresh browser, and closes it after `act`.
+ * Opens an engine in a fresh browser with a profile of its own, and closes it after `act`.
  * @template T
  * @param {string} url of the host
  * @param {Engine} engine
@@ -47,7 +51,8 @@ const PATIENCE_MS = 600_000;
  * @param {(visitor: Visitor) => Promise<T>} act
  */
 export async function visit(url, engine, webgpu, act) {
-  const browser = await launch({ webgpu });
+  const folder = mkdtempSync(join(tmpdir(), 'moebius-peers-'));
+  const browser = await launchIn(folder, { webgpu });
   try {
     const page = await browser.newPage();
     await page.goto(`${url}/`);
@@ -91,6 +96,8 @@ export async function visit(url, engine, webgpu, act) {
     return result;
   } finally {
     await browser.close();
+    // Its helpers write for a moment longer.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 

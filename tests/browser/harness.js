@@ -86,10 +86,25 @@ export async function serve(folder = '.') {
  * @returns {Promise<Browser>}
  */
 export async function launch({ webgpu = true } = {}) {
+  return playwright.launch(browser(webgpu));
+}
+
+/**
+ * Starts Chromium with a profile in a folder, as people have one: pages opened by `launch` are private windows, whose files
+ * Chromium writes slowly.
+ * @param {string} folder
+ * @param {{webgpu?: boolean | 'hardware'}} [options] as of `launch`
+ */
+export async function launchIn(folder, { webgpu = true } = {}) {
+  return playwright.launchPersistentContext(folder, browser(webgpu));
+}
+
+/** @param {boolean | 'hardware'} webgpu */
+function browser(webgpu) {
   const executablePath = chromium();
   if (executablePath === null) throw new Error('Chromium is missing: npm run setup browser');
   const adapter = webgpu === 'hardware' ? HARDWARE : webgpu ? WEBGPU : [];
-  return playwright.launch({ executablePath, args: [...QUIET, ...adapter] });
+  return { executablePath, args: [...QUIET, ...adapter] };
 }
 
 /**

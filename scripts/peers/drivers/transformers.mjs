@@ -6,8 +6,8 @@ export default class {
   /** @type {any} */ #library;
   /** @type {any} */ #model;
 
-  /** @param {{base: string, device: string, threads: number, runtime: string}} options `runtime`: onnxruntime's folder */
-  async load({ base, device, threads, runtime }) {
+  /** @param {{base: string, device: string, threads: number, bits: number, runtime: string}} options `runtime`: onnxruntime's folder */
+  async load({ base, device, threads, bits, runtime }) {
     const path = '/npm/@huggingface/transformers/dist/transformers.min.js';
     this.#library = await import(path);
     const { AutoModelForCausalLM, env } = this.#library;
@@ -19,7 +19,7 @@ export default class {
     const build = new URL(`${runtime}ort-wasm-simd-threaded.asyncify`, globalThis.location.origin).href;
     env.backends.onnx.wasm.wasmPaths = { mjs: `${build}.mjs`, wasm: `${build}.wasm` };
     env.backends.onnx.wasm.numThreads = threads;
-    this.#model = await AutoModelForCausalLM.from_pretrained(`${name}/tjs`, { dtype: 'q4', device });
+    this.#model = await AutoModelForCausalLM.from_pretrained(`${name}/tjs`, { dtype: bits === 8 ? 'int8' : 'q4', device });
     return device === 'wasm' ? `CPU, ${env.backends.onnx.wasm.numThreads} threads` : 'WebGPU';
   }
 

@@ -1,4 +1,4 @@
-"""GGUF for llama.cpp's descendants: matrices in Q4_0, norms and routers in f32, the tokenizer inside."""
+"""GGUF for llama.cpp's descendants: matrices in Q4_0 or Q8_0, norms and routers in f32, the tokenizer inside."""
 
 import json
 
@@ -7,7 +7,8 @@ import numpy as np
 from shapes import CHAT, CONTEXT, EPS, SPECIAL, THETA, VOCAB
 from weights import BLOCK, Codes
 
-Q4_0 = gguf.GGMLQuantizationType.Q4_0
+KINDS = {4: gguf.GGMLQuantizationType.Q4_0, 8: gguf.GGMLQuantizationType.Q8_0}
+FILES = {4: gguf.LlamaFileType.MOSTLY_Q4_0, 8: gguf.LlamaFileType.MOSTLY_Q8_0}
 
 # Names within a layer.
 NAMES = {
@@ -27,14 +28,18 @@ NAMES = {
 
 
 def blocks(matrix):
-    """Q4_0's bytes: of each block its scale, then columns i and i + 16 in a byte."""
+    """Of each block its scale, then in Q4_0 columns i and i + 16 in a byte, in Q8_0 a signed byte a column."""
     rows, cols = matrix.codes.shape
+    if matrix.bits == 8:
+        signed = (matrix.codes ^ 128).reshape(rows, cols // BLOCK, BLOCK)
+        scales = matrix.scales[..., None].view(np.uint8)
+        return np.concatenate([scales, signed], -1).reshape(rows, -1)
     codes = matrix.codes.reshape(rows, cols // BLOCK, 2, BLOCK // 2)
     scales = matrix.scales[..., None].view(np.uint8)
     return np.concatenate([scales, codes[:, :, 0] | codes[:, :, 1] << 4], -1).reshape(rows, -1)
 
 
-def write(path, name, config, weights, tokenizer):
+def write(path, name, config, weights, tokenizer, bits):
     experts = config.get("num_experts", 0)
     out = gguf.GGUFWriter(path, "qwen3moe" if experts else "qwen3")
     out.add_name(name)
@@ -52,13 +57,13 @@ def write(path, name, config, weights, tokenizer):
         out.add_expert_count(experts)
         out.add_expert_used_count(config["num_experts_per_tok"])
         out.add_expert_feed_forward_length(config["moe_intermediate_size"])
-    out.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_0)
+    out.add_file_type(FILES[bits])
     out.add_quantization_version(gguf.GGML_QUANT_VERSION)
     vocabulary(out, tokenizer)
 
     def add(theirs, w):
         if isinstance(w, Codes):
-            out.add_tensor(theirs, blocks(w), raw_dtype=Q4_0)
+            out.add_tensor(theirs, blocks(w), raw_dtype=KINDS[bits])
         else:
             out.add_tensor(theirs, w.astype(np.float32))
 
@@ -70,7 +75,7 @@ def write(path, name, config, weights, tokenizer):
                 add(f"blk.{i}.{theirs}.weight", w)
         for role in ("gate", "up", "down") if experts else ():
             stack = [blocks(weights[f"{at}mlp.experts.{e}.{role}_proj.weight"]) for e in range(experts)]
-            out.add_tensor(f"blk.{i}.ffn_{role}_exps.weight", np.stack(stack), raw_dtype=Q4_0)
+            out.add_tensor(f"blk.{i}.ffn_{role}_exps.weight", np.stack(stack), raw_dtype=KINDS[bits])
     add("output_norm.weight", weights["model.norm.weight"])
     out.write_header_to_file()
     out.write_kv_data_to_file()

@@ -34,20 +34,20 @@ def texts(path, config, words_):
 def main(out, name, check=False):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    config, words_, at = shapes.MODELS[name], tokenizer(out), out / name
-    made = weights.make(config, words.torn(words_))
+    (config, bits), words_, at = shapes.MODELS[name], tokenizer(out), out / name
+    made = weights.make(config, words.torn(words_), bits)
     if check:
-        count = folder.check_pack(at / "pack", made)
-        (at / "sizes.json").write_text(json.dumps(weights.sizes(config, made)))
-        print(f"{name}: the pack's {count} matrices have the codes of Q4_0")
+        count = folder.check_pack(at / "pack", made, bits)
+        (at / "sizes.json").write_text(json.dumps(weights.sizes(config, made, bits)))
+        print(f"{name}: the pack's {count} matrices have the codes of Q{bits}_0")
         return
     texts(at / "hf", config, words_)
     folder.write(at / "hf/model.safetensors", made)
-    if name in shapes.PEERS:
-        gguf_file.write(at / "model.gguf", name, config, made, words_)
+    if name not in shapes.GROWTH:
+        gguf_file.write(at / "model.gguf", name, config, made, words_, bits)
         texts(at / "tjs", config, words_)
         (at / "tjs/onnx").mkdir(exist_ok=True)
-        onnx_file.write(at / "tjs/onnx/model_q4.onnx", config, made)
+        onnx_file.write(at / f"tjs/onnx/model_{onnx_file.NAMES[bits]}.onnx", config, made)
 
 
 main(*sys.argv[1:3], check="--check" in sys.argv)

@@ -7,12 +7,16 @@ from shapes import CONTEXT, EPS, THETA, VOCAB
 from weights import BLOCK, Codes
 
 CONTRIB = "com.microsoft"
+# Of transformers.js, by bits.
+NAMES = {4: "q4", 8: "int8"}
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 
 def packed(matrix):
-    """Neighbouring columns in a byte, the first one low: `[rows, blocks, 16]`; and scales in f32."""
+    """Of 4 bits neighbouring columns in a byte, the first one low: `[rows, blocks, bytes]`; and scales in f32."""
     rows, cols = matrix.codes.shape
+    if matrix.bits == 8:
+        return matrix.codes.reshape(rows, cols // BLOCK, BLOCK), matrix.scales.astype(np.float32)
     pairs = matrix.codes[:, 0::2] | matrix.codes[:, 1::2] << 4
     return pairs.reshape(rows, cols // BLOCK, BLOCK // 2), matrix.scales.astype(np.float32)
 
@@ -40,7 +44,7 @@ class Graph:
         codes, scales = packed(w)
         inputs = [x, self.constant(name + ".codes", codes), self.constant(name + ".scales", scales.reshape(-1))]
         rows, cols = w.codes.shape
-        sizes = {"N": rows, "K": cols, "bits": 4, "block_size": BLOCK}
+        sizes = {"N": rows, "K": cols, "bits": w.bits, "block_size": BLOCK}
         return self.node("MatMulNBits", inputs, out, contrib=True, accuracy_level=4, **sizes)
 
     def norm(self, x, name, out):
@@ -108,13 +112,13 @@ def experts(g, config, i, x):
     def gate_up(prefix):
         gate, up = (g.weights[f"{prefix}{role}_proj.weight"] for role in ("gate", "up"))
         both = [np.stack(pair, 1) for pair in ((gate.codes, up.codes), (gate.scales, up.scales))]
-        return Codes(both[0].reshape(-1, h), both[1].reshape(-1, h // BLOCK))
+        return Codes(both[0].reshape(-1, h), both[1].reshape(-1, h // BLOCK), gate.bits)
 
     up = stacked("up", gate_up)
     down = stacked("down", lambda prefix: g.weights[f"{prefix}down_proj.weight"])
     how = {"activation_type": "swiglu", "swiglu_fusion": 1, "activation_alpha": 1.0, "activation_beta": 0.0}
     how |= {"k": config["num_experts_per_tok"], "normalize_routing_weights": 1}
-    how |= {"expert_weight_bits": 4, "block_size": BLOCK}
+    how |= {"expert_weight_bits": g.weights[f"{at}experts.0.up_proj.weight"].bits, "block_size": BLOCK}
     return g.node("QMoE", [x, scores, *up, "", *down], f"{at}out", contrib=True, **how)
 
 

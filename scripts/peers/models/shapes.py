@@ -60,4 +60,6 @@ PEERS = {
 # The same work a token from ever more experts; only this engine runs them.
 GROWTH = {f"experts-{n}": config(512, 4, 8, 4, 256, experts=n) for n in (8, 16, 32, 64, 128)}
 
-MODELS = PEERS | GROWTH
+# Each of the peers' models in 4 bits under its own name, and in 8.
+MODELS = {name: (config, 4) for name, config in (PEERS | GROWTH).items()}
+MODELS |= {f"{name}-8": (config, 8) for name, config in PEERS.items()}
