@@ -2,6 +2,7 @@
 //
 //     npm run bench:peers [-- --models moe-s --engines ours-gpu,tjs-webgpu --rounds 3 --quick --json FILE]
 //     npm run bench:peers -- --growth
+//     npm run bench:peers -- --cores
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -13,6 +14,7 @@ import { build } from '../build.mjs';
 import { capture, Failure, program, ROOT, run, say } from '../run.mjs';
 import { setup } from '../setup.mjs';
 import { chromium } from '../tools.mjs';
+import { cores } from './cores.mjs';
 import { ENGINES } from './engines.mjs';
 import { contexts, CONTEXTS, experts, EXPERTS, growthTable, LONGEST } from './growth.mjs';
 import { host } from './host.mjs';
@@ -139,7 +141,7 @@ program(import.meta.url, async (args) => {
     args,
     options: {
       models: text, engines: text, rounds: text, limit: text, json: text,
-      quick: flag, growth: flag, hardware: flag, built: flag,
+      quick: flag, growth: flag, cores: flag, hardware: flag, built: flag,
     },
   }).values; // prettier-ignore
   const { quick } = asked;
@@ -155,6 +157,12 @@ program(import.meta.url, async (args) => {
   const models = names(asked.models ?? (quick ? 'moe-s' : FOUR_BITS.join()), PEERS, 'model');
 
   await setup('npm', 'browser');
+  if (asked.cores) {
+    const { url, stop } = await host({});
+    console.log(await cores(`${url}/`));
+    stop();
+    return;
+  }
   if (!asked.built) {
     await setup('wasm');
     await build();

@@ -25,6 +25,7 @@ export const ENGINES = {
   'tjs-webgpu': transformers('webgpu'),
   'ours-cpu-1': cpu(1),
   'ours-cpu': cpu(THREADS),
+  'ours-cpu-f16': cpu(THREADS, 'f16'),
   'wllama3-1': llama('wllama3.mjs', 1),
   wllama3: llama('wllama3.mjs', THREADS),
   'wllama2-1': llama('wllama2.mjs', 1),
@@ -38,9 +39,9 @@ function wasm(threads) {
   return threads === 1 ? 'wasm-1' : 'wasm';
 }
 
-/** @param {number} threads @returns {Engine} */
-function cpu(threads) {
-  const options = { device: 'cpu', threads };
+/** @param {number} threads @param {'f32' | 'f16'} [cache] what keys and values are kept in @returns {Engine} */
+function cpu(threads, cache = 'f32') {
+  const options = { device: 'cpu', threads, cache };
   return { kind: wasm(threads), ours: true, driver: 'ours.mjs', worker: false, options, nearTies: ROUNDED };
 }
 

@@ -4,20 +4,28 @@ use core::ops::Range;
 
 use super::math;
 use super::vector::Vector;
+use crate::format::from_f16;
+
+/// Keys and values, in what they are kept.
+#[derive(Clone, Copy)]
+pub enum Cache<'a> {
+    /// 32-bit floats.
+    F32(&'a [f32], &'a [f32]),
+    /// 16-bit floats.
+    F16(&'a [u16], &'a [u16]),
+}
 
 /// Queries, and the part of a cache that they see.
 pub struct Attend<'a> {
     /// `[heads, k_width]`.
     pub q: &'a [f32],
     /// From the first position's key and value of these heads on.
-    pub keys: &'a [f32],
-    /// The same of values.
-    pub values: &'a [f32],
-    /// Floats of a key.
+    pub cache: Cache<'a>,
+    /// Numbers of a key.
     pub k_width: usize,
-    /// Floats of a value.
+    /// Numbers of a value.
     pub v_width: usize,
-    /// Floats from a position's key to the next.
+    /// Numbers from a position's key to the next.
     pub k_stride: usize,
     /// The same of values.
     pub v_stride: usize,
@@ -25,13 +33,59 @@ pub struct Attend<'a> {
     pub seen: Range<usize>,
     /// Factor of the scores.
     pub scale: f32,
-    /// Working space, a float for each position seen.
+    /// Working space, a float for each head and position seen.
     pub scores: &'a mut [f32],
     /// `[heads, v_width]`.
     pub y: &'a mut [f32],
     /// `[heads, 2]`, the largest score and the sum of exponentials, if what is mixed is not to be divided by it; else nothing.
     pub marks: &'a mut [f32],
 }
+
+/// A number of a cache.
+trait Cell: Copy {
+    /// What a vector of it is short of.
+    fn unit<V: Vector>() -> f32;
+    unsafe fn load<V: Vector>(p: *const Self) -> V::F;
+    fn float(self) -> f32;
+}
+
+impl Cell for f32 {
+    #[inline(always)]
+    fn unit<V: Vector>() -> f32 {
+        1.0
+    }
+    #[inline(always)]
+    unsafe fn load<V: Vector>(p: *const f32) -> V::F {
+        // SAFETY: the caller's.
+        unsafe { V::load(p) }
+    }
+    #[inline(always)]
+    fn float(self) -> f32 {
+        self
+    }
+}
+
+impl Cell for u16 {
+    #[inline(always)]
+    fn unit<V: Vector>() -> f32 {
+        V::HALVES_UNIT
+    }
+    #[inline(always)]
+    unsafe fn load<V: Vector>(p: *const u16) -> V::F {
+        // SAFETY: the caller's.
+        unsafe { V::load_halves(p) }
+    }
+    #[inline(always)]
+    fn float(self) -> f32 {
+        from_f16(self)
+    }
+}
+
+/// A part of a unit that queries are not multiplied by but scores, so that neither become too large.
+const SPARED: f32 = 4096.0;
+
+/// Positions whose values are mixed before the next part of them is, so that they stay in the nearest cache.
+const NEAR: usize = 64;
 
 /// `y = softmax(q·kᵀ·scale)·v`.
 #[inline(always)]
@@ -40,95 +94,167 @@ pub(super) fn attend<V: Vector>(a: &mut Attend<'_>) {
         a.y.fill(0.0);
         return;
     }
+    match a.cache {
+        Cache::F32(keys, values) => over::<V, f32>(a, keys, values),
+        Cache::F16(keys, values) => over::<V, u16>(a, keys, values),
+    }
+}
+
+/// The same over a cache. Heads in twos load keys and values once; how many there are changes no bit.
+#[inline(always)]
+fn over<V: Vector, C: Cell>(a: &mut Attend<'_>, keys: &[C], values: &[C]) {
     let last = a.seen.end - 1;
-    assert!(last * a.k_stride + a.k_width <= a.keys.len() && last * a.v_stride + a.v_width <= a.values.len(), "cache");
-    assert_eq!(a.scores.len(), a.seen.len(), "scores");
-    for (h, (q, y)) in a.q.chunks_exact(a.k_width).zip(a.y.chunks_exact_mut(a.v_width)).enumerate() {
-        let count = a.seen.len();
-        for at in (0..count).step_by(4) {
-            // The last four start where all are seen, or compute some twice.
-            let at = at.min(count.saturating_sub(4));
-            let keys =
-                [0, 1, 2, 3].map(|i| &a.keys[(a.seen.start + (at + i).min(count - 1)) * a.k_stride..][..a.k_width]);
-            let four = dots::<V>(q, keys).map(|dot| dot * a.scale);
-            let end = count.min(at + 4);
-            a.scores[at..end].copy_from_slice(&four[..end - at]);
-        }
-        let largest = math::largest::<V>(a.scores);
-        let total = math::exps::<V>(a.scores, largest);
-        if a.marks.is_empty() {
-            let inverse = 1.0 / total;
-            a.scores.iter_mut().for_each(|s| *s *= inverse);
-        } else {
-            a.marks[2 * h..][..2].copy_from_slice(&[largest, total]);
-        }
-        let values = &a.values[a.seen.start * a.v_stride..];
-        mix::<V>(a.scores, values, a.v_stride, y);
+    assert!(last * a.k_stride + a.k_width <= keys.len() && last * a.v_stride + a.v_width <= values.len(), "cache");
+    let heads = a.q.len() / a.k_width;
+    assert_eq!(a.scores.len(), heads * a.seen.len(), "scores");
+    for h in (0..heads - heads % 2).step_by(2) {
+        some::<V, C, 2>(a, keys, values, h);
+    }
+    if heads % 2 == 1 {
+        some::<V, C, 1>(a, keys, values, heads - 1);
     }
 }
 
-/// Products of `q` with four keys of its length.
+/// The same for `H` heads from `first` on.
 #[inline(always)]
-fn dots<V: Vector>(q: &[f32], keys: [&[f32]; 4]) -> [f32; 4] {
-    let [mut a, mut b, mut c, mut d] = [V::splat(0.0); 4];
-    let whole = q.len() - q.len() % V::LANES;
+fn some<V: Vector, C: Cell, const H: usize>(a: &mut Attend<'_>, keys: &[C], values: &[C], first: usize) {
+    let (start, count) = (a.seen.start, a.seen.len());
+    let q = &a.q[first * a.k_width..][..H * a.k_width];
+    let scores = &mut a.scores[first * count..][..H * count];
+    for at in (0..count).step_by(4) {
+        // The last four start where all are seen, or compute some twice.
+        let at = at.min(count.saturating_sub(4));
+        let mut four = [keys; 4];
+        for (i, key) in four.iter_mut().enumerate() {
+            *key = &keys[(start + (at + i).min(count - 1)) * a.k_stride..][..a.k_width];
+        }
+        let dots = dots::<V, C, H>(q, four);
+        for (scores, dots) in scores.chunks_exact_mut(count).zip(&dots) {
+            for (score, dot) in scores[at..].iter_mut().zip(dots) {
+                *score = dot * a.scale;
+            }
+        }
+    }
+    for (h, scores) in scores.chunks_exact_mut(count).enumerate() {
+        let largest = math::largest::<V>(scores);
+        let total = math::exps::<V>(scores, largest);
+        let share = if a.marks.is_empty() { C::unit::<V>() / total } else { C::unit::<V>() };
+        scores.iter_mut().for_each(|s| *s *= share);
+        if !a.marks.is_empty() {
+            a.marks[2 * (first + h)..][..2].copy_from_slice(&[largest, total]);
+        }
+    }
+    let y = &mut a.y[first * a.v_width..][..H * a.v_width];
+    y.fill(0.0);
+    for near in (0..count).step_by(NEAR) {
+        let rows = near..count.min(near + NEAR);
+        mix::<V, C, H>(scores, rows, &values[(start + near) * a.v_stride..], a.v_stride, y);
+    }
+}
+
+/// Products of `H` queries with four keys of their length.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "plain loops over arrays of vectors become registers")]
+fn dots<V: Vector, C: Cell, const H: usize>(q: &[f32], keys: [&[C]; 4]) -> [[f32; 4]; H] {
+    let width = keys[0].len();
+    let whole = width - width % V::LANES;
+    let spared = if C::unit::<V>() > 1.0 { SPARED } else { 1.0 };
+    let mut sums = [[V::splat(0.0); 4]; H];
     for at in (0..whole).step_by(V::LANES) {
-        // SAFETY: all are as long as `q`, which has a vector at `at`.
+        // SAFETY: queries and keys are `width` long, and have a vector at `at`.
         unsafe {
-            let q = V::load(q.as_ptr().add(at));
-            a = V::mul_add(q, V::load(keys[0].as_ptr().add(at)), a);
-            b = V::mul_add(q, V::load(keys[1].as_ptr().add(at)), b);
-            c = V::mul_add(q, V::load(keys[2].as_ptr().add(at)), c);
-            d = V::mul_add(q, V::load(keys[3].as_ptr().add(at)), d);
+            let mut x = [V::splat(0.0); H];
+            for h in 0..H {
+                let unit = V::splat(C::unit::<V>() / spared);
+                x[h] = V::mul(V::load(q.as_ptr().add(h * width + at)), unit);
+            }
+            for i in 0..4 {
+                let key = C::load::<V>(keys[i].as_ptr().add(at));
+                for h in 0..H {
+                    sums[h][i] = V::mul_add(x[h], key, sums[h][i]);
+                }
+            }
         }
     }
-    let mut sums = V::sums([a, b, c, d]);
-    for (sum, key) in sums.iter_mut().zip(&keys) {
-        *sum += q[whole..].iter().zip(&key[whole..]).map(|(q, k)| q * k).sum::<f32>();
+    let mut dots = [[0.0; 4]; H];
+    for h in 0..H {
+        let sums = V::sums(sums[h]);
+        for i in 0..4 {
+            let rest = q[h * width + whole..(h + 1) * width].iter().zip(&keys[i][whole..]);
+            dots[h][i] = sums[i] * spared + rest.map(|(q, k)| q * k.float()).sum::<f32>();
+        }
     }
-    sums
+    dots
 }
 
-/// `y = Σ share · value`, over the values at `stride`.
+/// `y += Σ share · value` of `H` heads, over `rows` of the shares; values are those from the first row on, at `stride`.
 #[inline(always)]
-fn mix<V: Vector>(shares: &[f32], values: &[f32], stride: usize, y: &mut [f32]) {
-    let rows = shares.len();
-    assert!((rows - 1) * stride + y.len() <= values.len(), "values");
-    let mut fours = y.chunks_exact_mut(4 * V::LANES);
-    let mut at = values.as_ptr();
-    for y in &mut fours {
-        let [mut a, mut b, mut c, mut d] = [V::splat(0.0); 4];
-        // SAFETY: the last value ends inside, as was just asserted.
-        unsafe {
-            for (s, share) in shares.iter().enumerate() {
-                let (share, value) = (V::splat(*share), at.add(s * stride));
-                a = V::mul_add(share, V::load(value), a);
-                b = V::mul_add(share, V::load(value.add(V::LANES)), b);
-                c = V::mul_add(share, V::load(value.add(2 * V::LANES)), c);
-                d = V::mul_add(share, V::load(value.add(3 * V::LANES)), d);
-            }
-            V::store(y.as_mut_ptr(), a);
-            V::store(y.as_mut_ptr().add(V::LANES), b);
-            V::store(y.as_mut_ptr().add(2 * V::LANES), c);
-            V::store(y.as_mut_ptr().add(3 * V::LANES), d);
-            at = at.add(4 * V::LANES);
+fn mix<V: Vector, C: Cell, const H: usize>(
+    shares: &[f32],
+    rows: Range<usize>,
+    values: &[C],
+    stride: usize,
+    y: &mut [f32],
+) {
+    let (count, width, seen) = (rows.len(), y.len() / H, shares.len() / H);
+    assert!((count - 1) * stride + width <= values.len() && rows.end <= seen, "values");
+    let mut at = 0;
+    while at + 4 * V::LANES <= width {
+        columns::<V, C, H, 4>(shares, seen, &rows, values, stride, y, at);
+        at += 4 * V::LANES;
+    }
+    while at + V::LANES <= width {
+        columns::<V, C, H, 1>(shares, seen, &rows, values, stride, y, at);
+        at += V::LANES;
+    }
+    for at in at..width {
+        for h in 0..H {
+            let shares = shares[h * seen..][rows.clone()].iter().enumerate();
+            let sum: f32 = shares.map(|(s, share)| share * values[s * stride + at].float()).sum();
+            // A share has the unit that a vector is short of, and these are none.
+            y[h * width + at] += sum / C::unit::<V>();
         }
     }
-    let mut ones = fours.into_remainder().chunks_exact_mut(V::LANES);
-    for y in &mut ones {
-        let mut sum = V::splat(0.0);
-        // SAFETY: the same.
-        unsafe {
-            for (s, share) in shares.iter().enumerate() {
-                sum = V::mul_add(V::splat(*share), V::load(at.add(s * stride)), sum);
+}
+
+/// The same of `N` vectors of columns from `at` on, which there have to be.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "plain loops over arrays of vectors become registers")]
+fn columns<V: Vector, C: Cell, const H: usize, const N: usize>(
+    shares: &[f32],
+    seen: usize,
+    rows: &Range<usize>,
+    values: &[C],
+    stride: usize,
+    y: &mut [f32],
+    at: usize,
+) {
+    let width = y.len() / H;
+    let mut sums = [[V::splat(0.0); N]; H];
+    // SAFETY: `mix` asserted that shares and values are there, and there are `N` vectors of columns.
+    unsafe {
+        for h in 0..H {
+            for n in 0..N {
+                sums[h][n] = V::load(y.as_ptr().add(h * width + at + n * V::LANES));
             }
-            V::store(y.as_mut_ptr(), sum);
-            at = at.add(V::LANES);
         }
-    }
-    let rest = ones.into_remainder();
-    let from = values.len().min((at as usize - values.as_ptr() as usize) / size_of::<f32>());
-    for (i, y) in rest.iter_mut().enumerate() {
-        *y = shares.iter().enumerate().map(|(s, share)| share * values[from + s * stride + i]).sum();
+        for s in 0..rows.len() {
+            let value = values.as_ptr().add(s * stride + at);
+            let mut share = [V::splat(0.0); H];
+            for h in 0..H {
+                share[h] = V::splat(*shares.as_ptr().add(h * seen + rows.start + s));
+            }
+            for n in 0..N {
+                let v = C::load::<V>(value.add(n * V::LANES));
+                for h in 0..H {
+                    sums[h][n] = V::mul_add(share[h], v, sums[h][n]);
+                }
+            }
+        }
+        for h in 0..H {
+            for n in 0..N {
+                V::store(y.as_mut_ptr().add(h * width + at + n * V::LANES), sums[h][n]);
+            }
+        }
     }
 }

@@ -23,6 +23,6 @@ mod weights;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use attend::Attend;
+pub use attend::{Attend, Cache};
 pub use multiply::Multiply;
 pub use path::{Norm, Path};

@@ -148,6 +148,12 @@ impl Vector for Plain {
         a.map(f32::from_bits)
     }
     #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> [f32; 4] {
+        // SAFETY: the caller's.
+        let v = unsafe { p.cast::<[i16; 4]>().read_unaligned() };
+        v.map(|v| f32::from_bits((i32::from(v) as u32) << 13 & 0x8FFF_E000))
+    }
+    #[inline(always)]
     unsafe fn halves(p: *const u16) -> [f32; 4] {
         // SAFETY: the caller's.
         let v = i32::from(unsafe { p.read_unaligned() } as i16) as u32;

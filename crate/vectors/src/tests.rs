@@ -1,8 +1,8 @@
 //! Every path on slices that end where they must not be read beyond, small enough for Miri, which runs those without instructions of their
 //! own: `npm run miri`.
 
-use crate::format::{FORMATS, Format};
-use crate::{Attend, Multiply, Path};
+use crate::format::{FORMATS, Format, from_f16, to_f16};
+use crate::{Attend, Cache, Multiply, Path};
 
 /// Numbers between −1 and 1.
 fn spread(count: usize, seed: usize) -> Vec<f32> {
@@ -64,16 +64,23 @@ fn check(path: &Path, format: Format, planes: (&[u32], &[u32]), matrix: &[Vec<f3
 
 #[test]
 fn attention_over_what_is_seen() {
-    let (heads, width, stride, end) = (3, 10, 11, 6);
-    let (q, keys, values) =
-        (spread(heads * width, 3), spread((end - 1) * stride + width, 4), spread((end - 1) * stride + width, 5));
-    for path in Path::all() {
-        for seen in [0..0, 2..3, 1..end] {
-            let (mut scores, mut y) = (vec![0.0; seen.len()], vec![f32::NAN; heads * width]);
+    let (heads, width, stride, end) = (3, 22, 23, 70);
+    // Numbers that are halves, two of them subnormal ones.
+    let halves = |seed| -> Vec<u16> {
+        let mut all: Vec<u16> = spread((end - 1) * stride + width, seed).iter().map(|v| to_f16(*v)).collect();
+        all[..2].copy_from_slice(&[1, 0x8123]);
+        all
+    };
+    let floats = |halves: &[u16]| -> Vec<f32> { halves.iter().map(|h| from_f16(*h)).collect() };
+    let (q, half_keys, half_values) = (spread(heads * width, 3), halves(4), halves(5));
+    let (keys, values) = (floats(&half_keys), floats(&half_values));
+    let caches = [Cache::F32(&keys, &values), Cache::F16(&half_keys, &half_values)];
+    for (path, cache) in Path::all().into_iter().flat_map(|path| caches.map(|cache| (path, cache))) {
+        for seen in [0..0, 0..1, 2..3, 1..end] {
+            let (mut scores, mut y) = (vec![0.0; heads * seen.len()], vec![f32::NAN; heads * width]);
             (path.attend)(&mut Attend {
                 q: &q,
-                keys: &keys,
-                values: &values,
+                cache,
                 k_width: width,
                 v_width: width,
                 k_stride: stride,

@@ -12,7 +12,7 @@ pub(super) trait Vector: Copy + 'static {
     const LANES: usize;
     /// Whether there are registers for two rows with four inputs at a time, which then are loaded half as often.
     const PAIRS: bool;
-    /// What [`Vector::halves`] is short of: a power of two that an input's scale makes up for.
+    /// What [`Vector::halves`] and [`Vector::load_halves`] are short of: a power of two that a scale makes up for.
     const HALVES_UNIT: f32;
     /// Floats.
     type F: Copy;
@@ -67,6 +67,8 @@ pub(super) trait Vector: Copy + 'static {
     fn bits(a: Self::F) -> Self::I;
     fn of_bits(a: Self::I) -> Self::F;
 
+    /// 16-bit floats for all lanes, divided by [`Vector::HALVES_UNIT`].
+    unsafe fn load_halves(p: *const u16) -> Self::F;
     /// A 16-bit float for each quarter, divided by [`Vector::HALVES_UNIT`].
     unsafe fn halves(p: *const u16) -> Self::F;
     /// A byte for each quarter, in all of its lanes.

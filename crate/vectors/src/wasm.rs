@@ -129,6 +129,12 @@ impl Vector for Simd128 {
         a
     }
     #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> v128 {
+        // SAFETY: the caller's.
+        let v = unsafe { i32x4_load_extend_i16x4(p.cast()) };
+        v128_and(i32x4_shl(v, 13), u32x4_splat(0x8FFF_E000))
+    }
+    #[inline(always)]
     unsafe fn halves(p: *const u16) -> v128 {
         // SAFETY: the caller's.
         let v = unsafe { v128_load16_splat(p) };

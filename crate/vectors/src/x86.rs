@@ -121,6 +121,11 @@ impl Vector for Avx2 {
         unsafe { _mm256_sra_epi16(a, _mm_cvtsi32_si128(N as i32)) }
     }
     #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> __m256 {
+        // SAFETY: the caller's.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(p.cast())) }
+    }
+    #[inline(always)]
     unsafe fn halves(p: *const u16) -> __m256 {
         // SAFETY: the caller's.
         unsafe {
@@ -210,6 +215,11 @@ impl Vector for Avx512 {
     fn sar_halves<const N: u32>(a: __m512i) -> __m512i {
         // SAFETY: whoever uses this type has its instructions.
         unsafe { _mm512_sra_epi16(a, _mm_cvtsi32_si128(N as i32)) }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u16) -> __m512 {
+        // SAFETY: the caller's.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
     }
     #[inline(always)]
     unsafe fn halves(p: *const u16) -> __m512 {

@@ -5,12 +5,12 @@
 export default class {
   /** @type {any} */ #engine;
 
-  /** @param {{base: string, device: string, context: number, threads?: number}} options */
-  async load({ base, device, context, threads }) {
+  /** @param {{base: string, device: string, context: number, threads?: number, cache?: 'f32' | 'f16'}} options */
+  async load({ base, device, context, threads, cache }) {
     const path = '/www/engine.js';
     const { createEngine } = await import(path);
     // Whole, as the others load: it would be ready sooner otherwise, and bring the rest with the first prompt.
-    const options = { stream: false, device, context, threads, silence: 600 };
+    const options = { stream: false, device, context, threads, cache, silence: 600 };
     this.#engine = await createEngine({ model: `${base}/pack/`, ...options });
     const { info } = this.#engine;
     if (info.device.kind !== device) throw new Error(`runs on the ${info.device.kind}: ${info.device.why}`);

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from shapes import SEED, SPECIAL, VOCAB
+from shapes import SEEDS, SPECIAL, VOCAB
 
 BLOCK = 32
 
@@ -39,7 +39,7 @@ def make(config, torn, bits):
     """Name -> Codes for matrices, f32 for norms and routers. A random model repeats a token or two for ever, and asks the
     same experts at every step, unless embeddings, which are the head as well, are small beside what layers add, and
     queries large, so that attention looks at some tokens rather than at the mean of all."""
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(SEEDS[bits])
 
     def matrix(rows, cols, spread=None):
         spread = cols**-0.5 if spread is None else spread

@@ -99,6 +99,11 @@ impl<'a> Call<'a> {
         bytemuck::cast_slice(self.u32(i))
     }
 
+    /// The same as 16-bit floats.
+    pub(crate) fn f16(&self, i: usize) -> &'a [u16] {
+        bytemuck::cast_slice(self.u32(i))
+    }
+
     /// Binding `i`, of which this part writes a share.
     pub(crate) fn out(&self, i: usize) -> Out<'a> {
         let (words, len) = self.span(i);

@@ -5,7 +5,6 @@
 #![allow(unsafe_code, reason = "a job is lent to threads that outlive it, and has them all give it back")]
 
 use std::cell::{Cell, UnsafeCell};
-use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -13,7 +12,7 @@ use std::thread::{Builder, JoinHandle};
 
 use super::Scratch;
 use super::alone::Alone;
-use super::wait::{Parked, Rest, SPINS};
+use super::wait::{Parked, Rest, SPINS, turn};
 
 /// Most threads of a team: a ticket has 16 bits for each number.
 const MOST: usize = 1 << 12;
@@ -118,7 +117,7 @@ impl Hall {
             if begun != seen {
                 return begun;
             }
-            spin_loop();
+            turn();
         }
         // Either the first thread sees that this one is asleep, or this one sees the job: all four are in one order.
         self.end.asleep.fetch_add(1, Ordering::SeqCst);
@@ -237,7 +236,7 @@ impl Lent<'_> {
             if done() {
                 return None;
             }
-            spin_loop();
+            turn();
         }
         let since = rest.now();
         while !done() {

@@ -1,14 +1,32 @@
 //! How threads wait for each other: for some microseconds awake, then asleep.
 
+#[cfg(target_arch = "wasm32")]
+use std::hint::black_box;
+#[cfg(not(target_arch = "wasm32"))]
+use std::hint::spin_loop;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-/// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread. WebAssembly
-/// has no instruction that says that this is such a loop, so that its turns are short; and what lies between two tokens in a browser takes
-/// longer, which it is worth to be awake for.
-pub(super) const SPINS: u32 = if cfg!(target_arch = "wasm32") { 150_000 } else { 2_000 };
+/// Turns of a loop that looks at an atomic, which take some 40 microseconds: about as long as it takes to wake a thread. What lies between
+/// two tokens in a browser takes longer, which it is worth to be awake for.
+pub(super) const SPINS: u32 = if cfg!(target_arch = "wasm32") { 6_000 } else { 2_000 };
+
+/// A turn of such a loop, which leaves the core to its other thread. WebAssembly has no instruction for that: divisions that wait for each
+/// other take as long, and next to nothing of what a core can do at once.
+pub(super) fn turn() {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let mut x = black_box(1.5f64);
+        for _ in 0..4 {
+            x = 1.0 / x;
+        }
+        black_box(x);
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    spin_loop();
+}
 
 /// How the threads of a team rest.
 pub trait Rest: Send + Sync {

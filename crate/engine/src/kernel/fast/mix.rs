@@ -1,46 +1,62 @@
 //! Attention and what stands around it, and what the experts made, on vectors.
 
-use moebius_vectors::{Attend, Multiply};
+use core::ops::Range;
+
+use moebius_vectors::{Attend, Cache, Multiply};
 
 use super::products::grown;
-use crate::device::{Call, Scratch};
+use crate::device::{Call, Out, Scratch};
 use crate::kernel::{self, Attention, Combine, Heads, MlaQuery, arithmetic};
 
 pub(in crate::kernel) fn attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
-    if p.splits > 1 || p.half == 1 {
-        // Splits are for devices that one token leaves idle, halves for those with little memory; this one never asks for them.
+    if p.splits > 1 {
+        // Splits are for devices that one token leaves idle; this one never asks for them.
         call.twin(kernel::ATTENTION.cpu);
         return;
     }
-    for i in call.share(call.tokens() * p.heads as usize, 1) {
-        head(call, &p, i, scratch);
+    let mut share = call.share(call.tokens() * p.heads as usize, 1);
+    while !share.is_empty() {
+        let count = together(&p, &share);
+        mixed(call, &p, share.start, count, scratch);
+        share.start += count;
     }
 }
 
-/// Attention of one head of one token, `i = t · heads + h`; what it mixed.
-fn head<'a>(call: &Call<'a>, p: &Attention, i: usize, scratch: &mut Scratch) -> &'a [f32] {
-    let (state, q, keys, values) = (call.u32(1), call.f32(2), call.f32(3), call.f32(4));
+/// How many of the heads `t · heads + h` of a share, from its first on, are of one token and see the same keys; two at most.
+fn together(p: &Attention, share: &Range<usize>) -> usize {
+    let sharing = (p.heads / p.kv_heads) as usize;
+    share.len().min(sharing - share.start % sharing).min(2)
+}
+
+/// Attention of `count` heads that are together, from `i` on; what they mixed.
+fn mixed<'a>(call: &Call<'a>, p: &Attention, i: usize, count: usize, scratch: &mut Scratch) -> &'a [f32] {
+    let (state, q) = (call.u32(1), call.f32(2));
     let (heads, k_width, v_width) = (p.heads as usize, p.k_width as usize, p.v_width as usize);
     let end = state[0] as usize + i / heads + 1;
     let start = if p.window == 0 { 0 } else { end.saturating_sub(p.window as usize) };
     let group = i % heads / (heads / p.kv_heads as usize);
-    // SAFETY: this token's head is this part's.
-    let y = unsafe { call.out(5).f32(i * v_width, v_width) };
+    // SAFETY: these heads of this token are this part's.
+    let y = unsafe { call.out(5).f32(i * v_width, count * v_width) };
     let marks = if p.apart == 1 { 2 } else { 0 };
     // SAFETY: likewise.
-    let marks = unsafe { call.out(6).f32(marks * i, marks) };
+    let marks = unsafe { call.out(6).f32(marks * i, marks * count) };
+    let (key, value) = (group * k_width, group * v_width);
+    let cache = if p.half == 1 {
+        Cache::F16(&call.f16(3)[key..], &call.f16(4)[value..])
+    } else {
+        Cache::F32(&call.f32(3)[key..], &call.f32(4)[value..])
+    };
     (call.path.attend)(&mut Attend {
-        q: &q[i * k_width..][..k_width],
-        keys: &keys[group * k_width..],
-        values: &values[group * v_width..],
+        q: &q[i * k_width..][..count * k_width],
+        cache,
         k_width,
         v_width,
         k_stride: p.k_stride as usize,
         v_stride: p.v_stride as usize,
         seen: start..end,
         scale: p.scale,
-        scores: grown(&mut scratch.row, end - start),
+        scores: grown(&mut scratch.row, count * (end - start)),
         y: &mut *y,
         marks,
     });
@@ -49,27 +65,42 @@ fn head<'a>(call: &Call<'a>, p: &Attention, i: usize, scratch: &mut Scratch) -> 
 
 pub(in crate::kernel) fn mla_attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
-    if p.half == 1 {
-        call.twin(kernel::MLA_ATTENTION.cpu);
-        return;
-    }
     let (weights, scales, values) = (call.u32(7), call.u32(8), call.out(9));
     let (format, cols, heads, value) = (call.format(), p.v_width as usize, p.heads as usize, p.value as usize);
-    for i in call.share(call.tokens() * heads, 1) {
-        let latent = head(call, &p, i, scratch);
-        scratch.inputs(call.path, format, None, [latent].into_iter(), cols);
-        let first = p.row_first as usize + i % heads * p.row_step as usize;
-        let (rows, inputs, which) = (first..first + value, &scratch.inputs, &[0]);
-        // SAFETY: this token's head is this part's.
-        let values = unsafe { values.f32(i * value, value) };
-        (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, values);
+    let mut share = call.share(call.tokens() * heads, 1);
+    while !share.is_empty() {
+        let latents = mixed(call, &p, share.start, together(&p, &share), scratch);
+        for latent in latents.chunks_exact(cols) {
+            let i = share.start;
+            scratch.inputs(call.path, format, None, [latent].into_iter(), cols);
+            let first = p.row_first as usize + i % heads * p.row_step as usize;
+            let (rows, inputs, which) = (first..first + value, &scratch.inputs, &[0]);
+            // SAFETY: this token's head is this part's.
+            let values = unsafe { values.f32(i * value, value) };
+            (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, values);
+            share.start += 1;
+        }
     }
 }
 
-pub(in crate::kernel) fn heads(call: &Call<'_>, _: &mut Scratch) {
+/// Writes numbers of a cache, from number `at` on.
+///
+/// # Safety
+/// Nobody else may use these.
+unsafe fn put(cache: Out<'_>, half: bool, at: usize, values: &[f32]) {
+    if half {
+        // SAFETY: the caller's; where there are halves, widths are even.
+        arithmetic::store(unsafe { cache.u32(at / 2, values.len() / 2) }, 1, 0, values);
+    } else {
+        // SAFETY: the caller's.
+        unsafe { cache.f32(at, values.len()) }.copy_from_slice(values);
+    }
+}
+
+pub(in crate::kernel) fn heads(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Heads = call.params();
-    if p.norm > 1 || p.half == 1 {
-        // All heads of a token normed together: few models have it, and it is small. Halves: as above.
+    if p.norm > 1 {
+        // All heads of a token normed together: few models have it, and it is small.
         call.twin(kernel::HEADS.cpu);
         return;
     }
@@ -77,21 +108,21 @@ pub(in crate::kernel) fn heads(call: &Call<'_>, _: &mut Scratch) {
     let norms = [call.f32(4), call.f32(5)];
     let (q, keys, values) = (call.out(6), call.out(7), call.out(8));
     let (heads, kv_heads, width) = (p.heads as usize, p.kv_heads as usize, p.width as usize);
-    let (all, dims) = (heads + 2 * kv_heads, p.dims as usize);
+    let (all, dims, half) = (heads + 2 * kv_heads, p.dims as usize, p.half == 1);
     for i in call.share(call.tokens() * all, 1) {
         let (t, h) = (i / all, i % all);
         let (x, place) = (&x[i * width..][..width], state[0] as usize + t);
         let cached = |h: usize| (place * kv_heads + h) * width;
-        // SAFETY: this token's head is this part's.
-        let (y, norm) = unsafe {
-            if h < heads {
-                (q.f32((t * heads + h) * width, width), norms[0])
-            } else if h < heads + kv_heads {
-                (keys.f32(cached(h - heads), width), norms[1])
-            } else {
-                values.f32(cached(h - heads - kv_heads), width).copy_from_slice(x);
-                continue;
-            }
+        if h >= heads + kv_heads {
+            // SAFETY: this token's head is this part's.
+            unsafe { put(values, half, cached(h - heads - kv_heads), x) };
+            continue;
+        }
+        let (y, norm) = if h < heads {
+            // SAFETY: likewise.
+            (unsafe { q.f32((t * heads + h) * width, width) }, norms[0])
+        } else {
+            (grown(&mut scratch.row, width), norms[1])
         };
         if p.norm == 1 {
             (call.path.norm)(x, &norm[..width], p.eps, y);
@@ -99,15 +130,15 @@ pub(in crate::kernel) fn heads(call: &Call<'_>, _: &mut Scratch) {
             y.copy_from_slice(x);
         }
         arithmetic::rotate(&mut y[..dims], &turns[place * dims..][..dims], p.interleaved == 1);
+        if h >= heads {
+            // SAFETY: likewise.
+            unsafe { put(keys, half, cached(h - heads), y) };
+        }
     }
 }
 
 pub(in crate::kernel) fn mla_query(call: &Call<'_>, scratch: &mut Scratch) {
     let p: MlaQuery = call.params();
-    if p.half == 1 {
-        call.twin(kernel::MLA_QUERY.cpu);
-        return;
-    }
     let (state, turns, q, kv, kv_norm) = (call.u32(1), call.f32(2), call.f32(3), call.f32(4), call.f32(5));
     let (weights, scales, y, cache) = (call.u32(6), call.u32(7), call.out(8), call.out(9));
     let (heads, nope, rope, rank) = (p.heads as usize, p.nope as usize, p.rope as usize, p.rank as usize);
@@ -131,11 +162,13 @@ pub(in crate::kernel) fn mla_query(call: &Call<'_>, scratch: &mut Scratch) {
     }
     for t in call.share(call.tokens(), 1) {
         let kv = &kv[t * p.kv_stride as usize + p.kv_offset as usize..][..rank + rope];
-        // SAFETY: this token is this part's.
-        let (latent, key) = unsafe { cache.f32(place(t) * (rank + rope), rank + rope) }.split_at_mut(rank);
+        let row = grown(&mut scratch.row, rank + rope);
+        let (latent, key) = row.split_at_mut(rank);
         (call.path.norm)(&kv[..rank], &kv_norm[..rank], p.eps, latent);
         key.copy_from_slice(&kv[rank..]);
         arithmetic::rotate(key, turns(t), p.interleaved == 1);
+        // SAFETY: this token is this part's.
+        unsafe { put(cache, p.half == 1, place(t) * (rank + rope), row) };
     }
 }
 
