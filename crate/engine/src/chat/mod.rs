@@ -64,7 +64,10 @@ impl Chat {
             file: "tokenizer.json".into(),
             reason: "no such file, and nothing to tokenise text with".into(),
         })?;
-        let tokenizer = Tokenizer::new(tokenizer.as_bytes())?;
+        let tokenizer = match session.tokenizer.take() {
+            Some(tokenizer) => tokenizer,
+            None => Tokenizer::new(tokenizer.as_bytes())?,
+        };
         let template = Template::of(&model.files)?;
         let end = template.as_ref().and_then(Template::eos_token).and_then(|token| tokenizer.id(token));
         session.ends.extend(end.filter(|id| !session.ends.contains(id)));

@@ -11,7 +11,7 @@ use crate::kernel::Settings;
 use crate::model::{Cache, LoadOptions, Model, Prefix, Progress, Room};
 use crate::session::rig::Rig;
 use crate::session::token_loop::Answer;
-use crate::session::{Finish, Host, Recover, Report, Sampling};
+use crate::session::{Finish, Host, Recover, Report, Sampling, Tokenizer};
 use crate::source::Source;
 
 /// Tokens of a prompt that are played at once, at most where a model has convolutions and its device runs ahead.
@@ -71,6 +71,8 @@ pub struct Session {
     pub(super) rig: Rig,
     /// Most tokens in flight; 1 waits for each before the next is played.
     pub most_ahead: usize,
+    /// The model's tokenizer, where it was made while weights came.
+    pub(crate) tokenizer: Option<Tokenizer>,
     /// What to do when the device is lost; without it that is an error.
     pub recovery: Option<Rc<dyn Recover>>,
 }
@@ -97,8 +99,10 @@ impl Session {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let (model, pending) = Model::stream(source, device, options, room).await?;
+        // What is wrong with it is told by whoever needs it.
+        let tokenizer = model.files.tokenizer.as_ref().and_then(|text| Tokenizer::new(text.as_bytes()).ok());
         let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
-        Session::with(model, rig)
+        Ok(Session { tokenizer, ..Session::with(model, rig)? })
     }
 
     /// A session on `model`, its cache empty but for the beginning that came with it.
@@ -114,7 +118,7 @@ impl Session {
             prefix.put(model.device.as_ref(), &model.spec, &rig.cache)?;
             kept.clone_from(&prefix.tokens);
         }
-        Ok(Session { model, ends, kept, rig, most_ahead, recovery: None })
+        Ok(Session { model, ends, kept, rig, most_ahead, tokenizer: None, recovery: None })
     }
 
     /// What a pack may have of `tokens`, which prompts with the system prompt `system` begin with.

@@ -224,10 +224,10 @@ impl Residency {
 
     /// Brings the experts that every token has.
     pub(super) async fn shared(&self) -> Result<()> {
-        for (layer, pool) in self.pools.iter().enumerate() {
-            self.need(layer, &(pool.group.count..pool.group.all()).collect::<Vec<_>>()).await?;
-        }
-        Ok(())
+        let shared: Vec<Vec<_>> =
+            self.pools.iter().map(|pool| (pool.group.count..pool.group.all()).collect()).collect();
+        let all = shared.iter().enumerate().flat_map(|(layer, of)| of.iter().map(move |e| (layer, *e, of.as_slice())));
+        self.bring_all(&all.collect::<Vec<_>>()).await
     }
 
     /// Brings experts while there are empty slots, those that texts want most first. What a token waits for goes before
