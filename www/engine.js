@@ -288,7 +288,7 @@ export class Engine {
     }
     if (message.type === 'moved') {
       if (this.#info) this.#info = { ...this.#info, device: message.device, streamed: message.streamed };
-      this.#options.onMoved?.(message.device);
+      if (message.lost) this.#options.onMoved?.(message.device);
       return;
     }
     if (message.type === 'progress') return this.#options.onProgress?.(message.progress);

@@ -80,13 +80,13 @@
  */
 
 /**
- * Worker to page. `arrived`: all experts are there that find room. `moved`: the GPU was lost, the model was loaded again, and what was running goes on. `panic` is the last word of a worker: its memory is not to be trusted any more.
+ * Worker to page. `arrived`: all experts are there that find room. `moved`: the GPU was `lost`, the model was loaded again, and what was running goes on; or something is done another way there. `panic` is the last word of a worker: its memory is not to be trusted any more.
  * @typedef {{type: 'progress', progress: Progress}
  *   | {type: 'chunk', id: number, chunk: any}
  *   | {type: 'done', id: number, value: any}
  *   | {type: 'failed', id: number, fault: Fault}
  *   | {type: 'arrived'}
- *   | {type: 'moved', device: Device, streamed: boolean}
+ *   | {type: 'moved', device: Device, streamed: boolean, lost: boolean}
  *   | {type: 'panic', message: string}
  *   | {type: 'pong'}} FromWorker
  */

@@ -124,9 +124,9 @@ async function act(message) {
     page.postMessage({ type: 'arrived' });
   }
 
-  /** @param {string} json */
-  function moved(json) {
-    page.postMessage({ type: 'moved', device: JSON.parse(json), streamed: engine?.streamed() ?? false });
+  /** @param {string} json @param {boolean} lost */
+  function moved(json, lost) {
+    page.postMessage({ type: 'moved', device: JSON.parse(json), streamed: engine?.streamed() ?? false, lost });
   }
 
   /** @param {string} json */

@@ -19,6 +19,35 @@ before(async () => {
 });
 after(() => site?.stop());
 
+test('on WebGPU with default limits and no subgroups: logits and greedy tokens are the golden ones', async () => {
+  const browser = await launch();
+  try {
+    const page = await open(browser);
+    await page.goto(`${site.url}as/blank/`);
+    await adapter(page);
+    for (const model of ['qwen3_moe', CHATTY]) {
+      const { prompt, greedy, logits } = golden(model);
+      const got = await page.evaluate(
+        async ({ path, model, prompt, tokens }) => {
+          const { createEngine } = await import(path);
+          const engine = await createEngine({ model, device: 'gpu' });
+          const logits = Array.from(await engine.logits(prompt));
+          const body = { prompt, max_tokens: tokens, temperature: 0, ignore_eos: true, return_token_ids: true };
+          const reply = await engine.completions.create(body);
+          engine.unload();
+          return { logits, tokens: reply.choices[0].token_ids };
+        },
+        { path: '/as/plain/www/engine.js', model: `/${FIXTURES}${model}/`, prompt, tokens: greedy.length },
+      );
+      assert.deepEqual(got.tokens, greedy, model);
+      const worst = Math.max(...logits.map((v, i) => Math.abs(v - got.logits[i])));
+      assert.ok(worst <= BOUND * deviation(logits), `${model} is off by ${worst / deviation(logits)} standard deviations`);
+    }
+  } finally {
+    await browser.close();
+  }
+});
+
 for (const webgpu of [true, false]) {
   describe(webgpu ? 'on WebGPU' : 'without WebGPU, on the CPU', () => {
     /** @type {Awaited<ReturnType<typeof launch>>} */

@@ -65,6 +65,13 @@ const LOADERS = /** @type {Record<string, string>} */ ({
     };`,
 });
 
+/** Has the browser compile some shaders to something else. @param {string} when it does, of their `code` */
+const misread = (when) => `
+  const { createShaderModule } = GPUDevice.prototype;
+  GPUDevice.prototype.createShaderModule = function ({ code, ...rest }) {
+    return createShaderModule.call(this, { ...rest, code: ${when} ? code.replace('sum +=', 'sum =') : code });
+  };`;
+
 /** What the engine's worker begins with, by mode. */
 const HARDWARE = `Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { value: false });`;
 const WORKERS = /** @type {Record<string, string>} */ ({
@@ -76,6 +83,18 @@ const WORKERS = /** @type {Record<string, string>} */ ({
       device.destroy();
       return device;
     };`,
+  plain: `
+    const { get } = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, 'features');
+    Object.defineProperty(GPUAdapter.prototype, 'features', {
+      get() {
+        return new Set([...get.call(this)].filter((name) => name !== 'subgroups'));
+      },
+    });
+    Object.defineProperty(GPUSupportedLimits.prototype, 'maxStorageBufferBindingSize', { value: 128 << 20 });`,
+  wrong: `${HARDWARE}${misread('true')}`,
+  slipping: `${HARDWARE}${misread("code.includes('enable subgroups')")}`,
+  narrow: `${HARDWARE}
+    Object.defineProperty(GPUSupportedLimits.prototype, 'maxStorageBufferBindingSize', { value: 1 << 16 });`,
 });
 
 /**
@@ -84,13 +103,15 @@ const WORKERS = /** @type {Record<string, string>} */ ({
  * - `down`: never serves. `page`: answers with a web page. `shifted`: ranges are four bytes off. `long`: sends more than
  *   asked. `gone`: weights are missing. `torn`: weights end ten bytes early, for good. `broken-wasm`: half the engine.
  * - `hardware`: the engine's worker takes the software adapter for a real GPU. `doomed`: the same, and every device is lost.
+ *   `wrong`: the same, and it sums wrongly; `slipping`: where there are subgroups. `narrow`: the same, and it binds 64 KiB at most.
+ *   `plain`: the adapter has no subgroups, and WebGPU's default limits.
  * - `lonely`: the page is isolated, but the CPU's threads cannot be had.
  * - `hasty`: the loader's clock is twenty times as fast. `storeless`, `denied`, `lockless`, `insecure`: it lacks what browsers may not
  *   have; `clumsy`: some of what it writes is cut short.
  * - `slow`: weights come in at 200 kB a second.
  * - `loop`: the chat template has no end worth waiting for.
  * - `blank`: an empty document, for tests that need no page. `quiet`: no fault.
- * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'lonely' | 'slow' | 'hasty' | 'storeless' | 'denied' | 'lockless' | 'insecure' | 'clumsy' | 'loop' | 'blank' | 'quiet'} Mode
+ * @typedef {'whole' | 'cut' | 'busy' | 'down' | 'page' | 'shifted' | 'long' | 'gone' | 'torn' | 'broken-wasm' | 'hardware' | 'doomed' | 'wrong' | 'slipping' | 'narrow' | 'plain' | 'lonely' | 'slow' | 'hasty' | 'storeless' | 'denied' | 'lockless' | 'insecure' | 'clumsy' | 'loop' | 'blank' | 'quiet'} Mode
  */
 
 /**

@@ -20,7 +20,7 @@ let page;
 
 /**
  * A page with an engine in `window.engine`, and what it was told of moves in `window.moved`.
- * @param {'quiet' | 'hardware' | 'doomed'} mode
+ * @param {'quiet' | 'hardware' | 'doomed' | 'wrong' | 'slipping' | 'narrow'} mode
  * @param {string} device
  * @returns {Promise<{code: string, device: any}>} how loading went
  */
@@ -187,5 +187,40 @@ describe('a GPU that is lost while the model is made ready', () => {
 
   test('is an error where the GPU was asked for', async () => {
     assert.equal((await start('doomed', 'gpu')).code, 'device_lost');
+  });
+});
+
+describe('a GPU that is no good', () => {
+  const { greedy } = golden('deepseek_v3_lite');
+
+  test('gives way to the CPU before it has answered, where the choice is left open', async () => {
+    assert.equal((await start('wrong', 'auto')).code, '');
+    const { tokens, device } = await reply(GREEDY);
+    assert.deepEqual(tokens, greedy);
+    assert.equal(device.kind, 'cpu');
+    assert.match(device.why, /gives wrong results/);
+  });
+
+  test('is an error where the GPU was asked for', async () => {
+    const { code } = await start('wrong', 'gpu');
+    assert.equal(code || (await reply(GREEDY)).code, 'device');
+  });
+
+  test('with subgroups does without them, and says so', async () => {
+    assert.equal((await start('slipping', 'gpu')).code, '');
+    const { tokens, device, moved } = await reply(SAMPLED);
+    assert.equal(tokens.length, greedy.length);
+    assert.deepEqual((await reply(GREEDY)).tokens, greedy);
+    assert.equal(device.kind, 'gpu');
+    assert.ok(device.fallbacks.some((/** @type {string} */ one) => /^matvec.* without subgroup operations$/.test(one)), device.fallbacks.join());
+    assert.deepEqual(moved, [], 'nothing was lost');
+  });
+
+  test('since it holds too little gives way to the CPU where the choice is left open', async () => {
+    const { device } = await start('narrow', 'auto');
+    assert.equal(device?.kind, 'cpu');
+    assert.match(device.why, /^the GPU failed: .* is \d+, over the limit of 65536/);
+    assert.deepEqual((await reply(GREEDY)).tokens, greedy);
+    assert.equal((await start('narrow', 'gpu')).code, 'limit');
   });
 });

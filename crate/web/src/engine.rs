@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::spawn_local;
 
 use crate::fault::{fault, keep_panics, object};
 use crate::home::Home;
@@ -37,9 +38,10 @@ pub struct Engine {
 #[wasm_bindgen]
 impl Engine {
     /// Loads the model in `files`. `device` is `auto`, `gpu` or `cpu`, `cache` `f32` or `f16`. With `stream` the model is there when it can
-    /// answer; the rest of its experts come beside that, as many as find room in `budget` bytes, and then `onfilled` is called. A GPU that is lost is replaced, or the CPU takes
-    /// over: then `onmoved` is called with the new [`Engine::device`], and what was running goes on. `hire` starts the threads of
-    /// the CPU.
+    /// answer; the rest of its experts come beside that, as many as find room in `budget` bytes, and then `onfilled` is called. A GPU is
+    /// made ready beside that too. One that is lost, or found to be no good, is replaced, or the CPU takes over: then `onmoved` is called
+    /// with the new [`Engine::device`] and `true`, and what was running goes on; it is called with `false` where a kernel gave way to a
+    /// plainer one. `hire` starts the threads of the CPU.
     #[allow(clippy::too_many_arguments, reason = "they are named in www/worker.js, the one place that calls this")]
     pub async fn load(
         files: Files,
@@ -66,7 +68,7 @@ impl Engine {
             onfilled,
             onmoved,
             crew: Crew::new(hire),
-            device: RefCell::default(),
+            place: RefCell::default(),
             experts: RefCell::default(),
         };
         let home = Rc::new(home);
@@ -82,7 +84,7 @@ impl Engine {
 
     /// Where it runs: `Device` of `www/protocol.js`, as JSON.
     pub fn device(&self) -> String {
-        self.home.device.borrow().clone()
+        self.home.device()
     }
 
     /// Whether experts are still to come.
@@ -222,6 +224,7 @@ fn busy() -> JsValue {
 async fn open(home: &Rc<Home>) -> Result<Chat> {
     let mut session = home.open(None).await?;
     session.recovery = Some(home.clone());
+    spawn_local(home.clone().watch(home.device(), session.ready()));
     Chat::over(home.origin.name.clone(), session)
 }
 

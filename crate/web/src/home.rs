@@ -1,6 +1,7 @@
 //! Where a model comes from and where it runs: what it takes to load it, and to load it again when its GPU was lost.
 
 use std::cell::RefCell;
+use std::future::Future;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -43,21 +44,23 @@ pub(crate) struct Home {
     pub(crate) onfilled: Function,
     /// The CPU's threads.
     pub(crate) crew: Crew,
-    /// Called with the device, as JSON, when the model was loaded again.
+    /// Called with the device, as JSON, when the model was loaded again (then with `true`), or something is done another way there.
     pub(crate) onmoved: Function,
-    /// `Device` of `www/protocol.js`, as JSON.
-    pub(crate) device: RefCell<String>,
+    /// Where it runs now.
+    pub(crate) place: RefCell<Option<Place>>,
     /// Its experts, and what stops their coming.
     pub(crate) experts: RefCell<Option<(Rc<Residency>, AbortHandle)>>,
 }
 
 impl Home {
-    /// A session on the model. Where the choice is left to the engine and the GPU fails at it, the CPU takes over.
+    /// A session on the model. Where the choice is left to the engine and the GPU fails at it, the CPU takes over; so it does where
+    /// something is too large, of which the GPU's limits may be the reason. After a loss the new device is made ready first: what
+    /// it is not good for is known then.
     pub(crate) async fn open(&self, lost: Option<&Error>) -> Result<Session> {
         let mut place = Place::choose(&self.choice, &self.crew).await?;
         let session = loop {
-            match self.session_on(&place).await {
-                Err(error @ (Error::Memory { .. } | Error::Device(_) | Error::Lost(_)))
+            match self.session_on(&place, lost.is_some()).await {
+                Err(error @ (Error::Memory { .. } | Error::Limit { .. } | Error::Device(_) | Error::Lost(_)))
                     if self.choice == "auto" && place.why.is_empty() =>
                 {
                     place = Place::cpu(format!("the GPU failed: {}", reason(error)), &self.crew).await;
@@ -65,26 +68,50 @@ impl Home {
                 done => break done?,
             }
         };
-        let why = match lost {
-            Some(lost) if !place.why.is_empty() => format!("{lost}; {}", place.why),
-            _ => place.why,
-        };
-        let (kind, name, fallbacks) = (place.device.kind(), place.name, place.device.fallbacks());
-        self.device.replace(json!({"kind": kind, "name": name, "why": why, "fallbacks": fallbacks}).to_string());
+        if let Some(lost) = lost.filter(|_| !place.why.is_empty()) {
+            place.why = format!("{lost}; {}", place.why);
+        }
+        self.place.replace(Some(place));
         Ok(session)
     }
 
-    async fn session_on(&self, place: &Place) -> Result<Session> {
-        self.forget();
-        self.streamed(place).await.map_err(|error| self.origin.explain(error))
+    /// `Device` of `www/protocol.js`, as JSON.
+    pub(crate) fn device(&self) -> String {
+        let place = self.place.borrow();
+        let json = |Place { device, name, why }: &Place| {
+            json!({"kind": device.kind(), "name": name, "why": why, "fallbacks": device.fallbacks()}).to_string()
+        };
+        place.as_ref().map(json).unwrap_or_default()
     }
 
-    async fn streamed(&self, place: &Place) -> Result<Session> {
+    /// Waits until a device is `ready`, and tells the page of what it does another way since `told`. What it is not good for at all is
+    /// the affair of the request that wants it.
+    pub(crate) async fn watch(self: Rc<Self>, told: String, ready: impl Future<Output = Result<()>>) {
+        if ready.await.is_ok() && self.device() != told {
+            self.tell(false);
+        }
+    }
+
+    /// Tells the page where it runs, and whether that is because a GPU was lost.
+    fn tell(&self, lost: bool) {
+        // A page that throws on being told is its own affair.
+        let _ = self.onmoved.call2(&JsValue::NULL, &self.device().into(), &lost.into());
+    }
+
+    async fn session_on(&self, place: &Place, ready: bool) -> Result<Session> {
+        self.forget();
+        self.streamed(place, ready).await.map_err(|error| self.origin.explain(error))
+    }
+
+    async fn streamed(&self, place: &Place, ready: bool) -> Result<Session> {
         self.origin.loads(true);
         let options = LoadOptions { precision: self.origin.precision, context: self.context, cache: self.cache };
         let room = self.budget.map_or(Room::All, Room::Bytes);
         let session =
             Session::stream(self.origin.clone(), Rc::clone(&place.device), &options, room, &mut |_| {}).await?;
+        if ready {
+            session.ready().await?;
+        }
         if let Some(residency) = &session.model.residency {
             if !self.stream {
                 residency.fill(&mut |_| {}).await?;
@@ -128,8 +155,7 @@ async fn fill(residency: Rc<Residency>, onfilled: Function) {
 impl Recover for Home {
     async fn session(&self, lost: &Error) -> Result<Session> {
         let session = self.open(Some(lost)).await?;
-        // A page that throws on being told is its own affair.
-        let _ = self.onmoved.call1(&JsValue::NULL, &self.device.borrow().as_str().into());
+        self.tell(true);
         Ok(session)
     }
 }

@@ -140,6 +140,12 @@ pub trait Device {
     /// The same without the test.
     async fn compile_untested(&self, steps: Vec<Step>) -> Result<Plan>;
 
+    /// Told of steps that will be compiled, in the order in which they will be wanted. Says whether it makes what they need ready
+    /// beside other work from now on.
+    fn begin(&self, _steps: &[Step]) -> bool {
+        false
+    }
+
     /// Told how many milliseconds a launch of a long play took: what is submitted at once keeps a GPU from drawing the page.
     fn pace(&self, _launch_ms: f64) {}
 

@@ -34,8 +34,8 @@ pub struct Steps {
     pub tokens: Buffer,
     /// Logits, `[V]` or `[chunk, V]`.
     pub logits: Buffer,
-    /// What tokens choose.
-    choices: Vec<Choices>,
+    /// What tokens choose, layer by layer of those that have experts.
+    pub(crate) choices: Vec<Choices>,
     /// Where experts are in the body, if they may be missing.
     cuts: Option<Cuts>,
 }

@@ -1,7 +1,5 @@
 //! The choice of the next token, on the device: greedy, or sampled among what settings leave.
 
-use futures_util::future::try_join;
-
 use crate::device::{Buffer, Device, Plan, Reading, Step};
 use crate::error::{Error, Result};
 use crate::kernel::{self, Settings};
@@ -25,12 +23,6 @@ pub(super) struct Choice {
     vocab: usize,
 }
 
-/// Plans that choose from one forward pass's logits.
-pub(super) struct Chooser {
-    greedy: Plan,
-    sample: Plan,
-}
-
 impl Choice {
     pub(super) fn new(device: &dyn Device, vocab: usize) -> Result<Self> {
         let words = vocab.div_ceil(32);
@@ -43,14 +35,8 @@ impl Choice {
         })
     }
 
-    /// Plans for the logits of `forward`, whose choice is the next token of `decode`.
-    pub(super) async fn chooser(
-        &self,
-        device: &dyn Device,
-        cache: &Cache,
-        forward: &Steps,
-        decode: &Steps,
-    ) -> Result<Chooser> {
+    /// Steps for the logits of `forward`, whose choice is the next token of `decode`: one is greedy, one samples.
+    pub(super) fn steps(&self, cache: &Cache, forward: &Steps, decode: &Steps) -> [Step; 2] {
         let vocab = self.vocab as u32;
         let step = |kernel: &'static kernel::Kernel, bindings: &[&Buffer]| Step {
             label: kernel.name.into(),
@@ -61,11 +47,9 @@ impl Choice {
             bindings: bindings.iter().map(|b| (*b).clone()).collect(),
         };
         let next = [&cache.state, &decode.tokens, &self.result];
-        let greedy = step(&kernel::ARGMAX, &[&forward.logits, next[0], next[1], next[2]]);
         let sampled = [&self.settings, &self.seen, &forward.logits, next[0], next[1], next[2]];
-        let sample = step(&kernel::SAMPLE, &sampled);
-        let (greedy, sample) = try_join(device.compile(vec![greedy]), device.compile(vec![sample])).await?;
-        Ok(Chooser { greedy, sample })
+        let greedy = step(&kernel::ARGMAX, &[&forward.logits, next[0], next[1], next[2]]);
+        [greedy, step(&kernel::SAMPLE, &sampled)]
     }
 
     /// Starts a request: its settings, and the tokens of its prompt as seen.
@@ -95,12 +79,10 @@ impl Choice {
         &self,
         device: &dyn Device,
         forward: &[(&Plan, u32)],
-        chooser: &Chooser,
-        greedy: bool,
+        choice: &Plan,
         beside: &[Part<'_>],
     ) -> Result<Reading> {
-        let choice = (if greedy { &chooser.greedy } else { &chooser.sample }, 1);
-        device.play(&[forward, &[choice]].concat())?;
+        device.play(&[forward, &[(choice, 1)]].concat())?;
         if beside.is_empty() {
             return device.begin_read(&self.result, 0, RESULT);
         }

@@ -1,9 +1,8 @@
 //! A session: what it keeps of a conversation, prompts in chunks over that, and what comes of them.
 
+use std::future::Future;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-
-use futures_util::future::try_join;
 
 use crate::device::{Device, Reading};
 use crate::error::{Error, Result};
@@ -86,11 +85,13 @@ impl Session {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let (model, pending) = Model::reserve(source, device, options).await?;
-        let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
+        let rig = Rig::new(&model)?;
+        rig.beside(pending.load(progress)).await?;
         Session::with(model, rig)
     }
 
-    /// The same, which answers as soon as what every token reads is there: see [`Model::stream`].
+    /// The same, which answers as soon as what every token reads is there: see [`Model::stream`]. What the device makes ready beside other
+    /// work may take longer, until [`Session::ready`]: a request waits for what it wants of it.
     pub async fn stream(
         source: Rc<dyn Source>,
         device: Rc<dyn Device>,
@@ -99,15 +100,17 @@ impl Session {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
         let (model, pending) = Model::stream(source, device, options, room).await?;
+        let rig = Rig::new(&model)?;
         // What is wrong with it is told by whoever needs it.
         let tokenizer = model.files.tokenizer.as_ref().and_then(|text| Tokenizer::new(text.as_bytes()).ok());
-        let ((), rig) = try_join(pending.load(progress), Rig::new(&model)).await?;
+        rig.beside(pending.load(progress)).await?;
         Ok(Session { tokenizer, ..Session::with(model, rig)? })
     }
 
     /// A session on `model`, its cache empty but for the beginning that came with it.
     pub async fn new(model: Model) -> Result<Self> {
-        let rig = Rig::new(&model).await?;
+        let rig = Rig::new(&model)?;
+        rig.ready().await?;
         Session::with(model, rig)
     }
 
@@ -132,16 +135,21 @@ impl Session {
         Prefix::of(self.model.device.as_ref(), (&self.model.spec, &self.rig.cache), system, tokens).await
     }
 
+    /// Until the device is ready for whatever is asked. Where it is not good for that, a request finds it lost.
+    pub fn ready(&self) -> impl Future<Output = Result<()>> + use<> {
+        self.rig.ready()
+    }
+
     /// Kernel launches a token: a forward pass and the choice.
     #[must_use]
     pub fn launches(&self) -> usize {
-        self.rig.decode.0.steps + 1
+        self.rig.decode.launches + 1
     }
 
     /// Tokens of a prompt that are played at once.
     #[must_use]
     pub fn chunk(&self) -> usize {
-        self.rig.prefill.0.chunk
+        self.rig.prefill.chunk
     }
 
     /// Forgets the conversation.
@@ -177,8 +185,8 @@ impl Session {
             if session.read(tokens, 0, host).await?.is_break() {
                 return Err(Error::Request { field: "tokens".into(), reason: "stopped by the caller".into() });
             }
-            let (model, logits) = (&session.model, &session.rig.prefill.0.logits);
-            model.device.read(logits, 0, 4 * model.spec.vocab as u64).await
+            let (model, forward) = (&session.model, session.rig.prefill.forward().await?);
+            model.device.read(&forward.logits, 0, 4 * model.spec.vocab as u64).await
         };
         Ok(bytemuck::pod_collect_to_vec(&self.persist(work).await?))
     }
@@ -216,6 +224,7 @@ impl Session {
     /// learns what it takes.
     pub(super) async fn read(&mut self, prompt: &[u32], seed: u64, host: &dyn Host) -> Result<ControlFlow<()>> {
         let device = self.model.device.as_ref();
+        let forward = self.rig.prefill.forward().await?;
         // What a prompt does not want can wait: its first word may not.
         let _hold = self.model.residency.as_ref().map(|residency| residency.hold());
         let (mut before, mut since): (Option<Reading>, _) = (None, host.now());
@@ -224,7 +233,6 @@ impl Session {
                 return Ok(ControlFlow::Break(()));
             }
             let at = self.kept.len();
-            let forward = &self.rig.prefill.0;
             let chunk = &prompt[at..prompt.len().min(at + forward.chunk)];
             forward.play(&self.model, &self.rig.cache, at, chunk, seed).await?;
             let done = device.begin_read(&self.rig.cache.state, 0, 4)?;

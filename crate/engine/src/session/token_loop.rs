@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
+use futures_util::future::try_join;
+
 use crate::device::{Plan, Reading};
 use crate::error::Result;
 use crate::model::Forward;
-use crate::session::choose::Chooser;
 use crate::session::{Finish, Host, Next, Report, Request, Session, Timings, Token};
 
 /// Milliseconds of work that may wait on a device beyond one token: it serves others too, and what is in flight at the end is
@@ -78,13 +79,13 @@ impl Flight {
     fn begin(
         &mut self,
         session: &Session,
-        (forward, chooser): &(Forward, Chooser),
+        (forward, choice): (&Forward, &Plan),
         plays: &[(&Plan, u32)],
         at: usize,
         counted: bool,
     ) -> Result<()> {
         let beside = if self.routing { forward.chosen(at) } else { Vec::new() };
-        let reading = session.rig.choice.begin(session.model.device.as_ref(), plays, chooser, self.greedy, &beside)?;
+        let reading = session.rig.choice.begin(session.model.device.as_ref(), plays, choice, &beside)?;
         self.coming.push_back(Coming { reading, counted });
         Ok(())
     }
@@ -132,15 +133,22 @@ impl Session {
         if begins {
             answer.timings.prompt_n = known.len() - kept;
         }
+        let forward = self.rig.prefill.forward().await?;
         if let Some(id) = request.not_first.filter(|_| begins) {
-            device.write(&self.rig.prefill.0.logits, 4 * u64::from(id), bytemuck::bytes_of(&f32::MIN))?;
+            device.write(&forward.logits, 4 * u64::from(id), bytemuck::bytes_of(&f32::MIN))?;
         }
         let stale = !answer.forced.is_empty();
         let (played, routing) = (known.len(), request.routing);
         let mut flight = Flight { coming: VecDeque::new(), played, ahead: 1, stale, greedy, routing };
         if !stale {
-            let prefill = &self.rig.prefill;
-            flight.begin(self, prefill, &[], (known.len() - kept - 1) % prefill.0.chunk, prefill.0.staged.get())?;
+            let choice = self.rig.prefill.choice(greedy).await?;
+            flight.begin(
+                self,
+                (&forward, &choice),
+                &[],
+                (known.len() - kept - 1) % forward.chunk,
+                forward.staged.get(),
+            )?;
         }
         let mut pace = None;
         loop {
@@ -185,15 +193,18 @@ impl Session {
         if let Some(id) = answer.forced.pop_front() {
             return Ok(Token { id, logprob: None, experts: Vec::new() });
         }
-        let decode = &self.rig.decode;
-        if flight.coming.is_empty() {
-            flight.begin(self, decode, &[], 0, decode.0.staged.get())?;
-        }
-        // The device goes from a choice to the next play by itself: nothing is written.
         let most = flight.ahead.min(most - answer.tokens.len());
-        while flight.coming.len() < most && flight.played < self.model.context {
-            flight.played += 1;
-            flight.begin(self, decode, &decode.0.plays(1), 0, false)?;
+        // The first token comes from the prompt, and waits for nothing else.
+        if flight.coming.len() < most {
+            let (forward, choice) = try_join(self.rig.decode.forward(), self.rig.decode.choice(flight.greedy)).await?;
+            if flight.coming.is_empty() {
+                flight.begin(self, (&forward, &choice), &[], 0, forward.staged.get())?;
+            }
+            // The device goes from a choice to the next play by itself: nothing is written.
+            while flight.coming.len() < most && flight.played < self.model.context {
+                flight.played += 1;
+                flight.begin(self, (&forward, &choice), &forward.plays(1), 0, false)?;
+            }
         }
         let Some(Coming { reading, counted }) = flight.coming.pop_front() else {
             unreachable!("one was asked for above")
@@ -201,7 +212,7 @@ impl Session {
         let (token, mut pairs) = self.rig.choice.token(reading).await?;
         let mut experts = Vec::new();
         // There are none unless they were asked for.
-        for (layer, choices) in decode.0.choices.iter().enumerate().take(pairs.len()) {
+        for (layer, choices) in self.rig.decode.choices.iter().enumerate().take(pairs.len()) {
             let rest = pairs.split_off(2 * choices.each);
             if let Some(residency) = self.model.residency.as_ref().filter(|_| !counted) {
                 residency.chose(layer, &pairs);
@@ -219,7 +230,8 @@ impl Session {
             self.rig.choice.tell(device)?;
         }
         flight.stale = !answer.forced.is_empty();
-        self.rig.decode.0.play(&self.model, &self.rig.cache, self.kept.len(), &[id], answer.seed).await?;
+        let forward = self.rig.decode.forward().await?;
+        forward.play(&self.model, &self.rig.cache, self.kept.len(), &[id], answer.seed).await?;
         flight.played = self.kept.len() + 1;
         Ok(())
     }

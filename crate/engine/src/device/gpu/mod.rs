@@ -226,8 +226,12 @@ impl Device for Gpu {
         self.fetch(&pieces, bytes)
     }
 
+    fn begin(&self, steps: &[Step]) -> bool {
+        self.draft(steps)
+    }
+
     async fn compile(&self, steps: Vec<Step>) -> Result<Plan> {
-        self.begin(&steps);
+        self.draft(&steps);
         self.test(&steps).await?;
         self.compile_untested(steps).await
     }

@@ -82,9 +82,9 @@ impl Gpu {
         (Key { name: kernel.name, format, subgroups, constants }, grid)
     }
 
-    /// Begins to make the pipelines of steps, where that can be done beside other work.
-    pub(super) fn begin(&self, steps: &[Step]) {
-        let Some(compiler) = &self.compiler else { return };
+    /// Begins to make the pipelines of steps, if that can be done beside other work.
+    pub(super) fn draft(&self, steps: &[Step]) -> bool {
+        let Some(compiler) = &self.compiler else { return false };
         for step in steps {
             let (key, _) = self.launch_of(step);
             let Some(shader) = kernel::shader(step.kernel, key.format, key.subgroups) else { continue };
@@ -94,6 +94,7 @@ impl Gpu {
                 compiler.begin(&Draft { name: &name, text: &text, bindings, constants: &key.constants });
             }
         }
+        true
     }
 
     /// A pipeline of a kernel. A new one is believed only when the driver's answer has been awaited.
