@@ -1,6 +1,7 @@
 // The loader's worker: fetches a model's files, checks and keeps them, and answers reads, also while the engine computes.
 
 import { meter } from './loader/meter.js';
+import { MANIFEST } from './loader/model.js';
 import { Tab, faultOf } from './loader/tab.js';
 
 /** @typedef {import('./loader/messages.js').ToLoader} ToLoader */
@@ -15,6 +16,7 @@ addEventListener('message', ({ data }) => {
   const message = /** @type {ToLoader} */ (data);
   if (message.type === 'open') {
     opened = Tab.open(message.where, meter((progress) => asker.postMessage({ type: 'progress', progress })));
+    if (!message.where.gguf && !message.where.tree) begin(opened).catch(() => {});
   } else if (message.type === 'ahead') {
     opened?.then((tab) => tab.ahead(message.stretches));
   } else if (message.type === 'spare') {
@@ -25,6 +27,13 @@ addEventListener('message', ({ data }) => {
     answer(message);
   }
 });
+
+/** Asks for a pack's manifest, and nothing beyond it, while the engine is made: it comes first. @param {Promise<Tab>} opened */
+async function begin(opened) {
+  const tab = await opened;
+  tab.ahead([]);
+  await tab.size(MANIFEST).catch(() => tab.ahead(null));
+}
 
 /** @param {Extract<ToLoader, {id: number}>} message */
 async function answer(message) {

@@ -93,9 +93,10 @@ async function act(message) {
   const { id } = message;
   if (message.type === 'load') {
     const { place, device, context, cache, threads, stream, budget } = message;
-    const { Engine, hire } = await load(device, threads);
+    // First, so that a manifest comes while the engine does.
     source = openSource(/** @type {import('./loader/source.js').Place} */ (place), progress);
     if (paused) source.pause(true);
+    const { Engine, hire } = await load(device, threads);
     const [most, format, room] = [context ?? undefined, cache ?? undefined, budget ?? undefined];
     engine = await Engine.load(source, device, most, format, stream, room, filled, moved, hire);
     return { device: JSON.parse(engine.device()), ...JSON.parse(engine.info()), streamed: engine.streamed() };

@@ -10,7 +10,7 @@ import { Spares } from './spares.js';
 import { Whole } from './whole.js';
 
 /** Name of a pack's manifest. */
-const MANIFEST = 'moebius.json';
+export const MANIFEST = 'moebius.json';
 /** Connections for what nobody waits for, and for all. */
 const LANES = { calm: 4, all: 6 };
 /** How often a chunk may come damaged. */
@@ -155,9 +155,9 @@ export class Model {
     return out;
   }
 
-  /** What is read next, in place of what follows the last read. @param {{file: string, start: number, end: number}[]} stretches */
+  /** What is read next, in place of what follows the last read; or that again. @param {import('./messages.js').Stretch[] | null} stretches */
   ahead(stretches) {
-    this.order.listed = stretches.map(({ file, start, end }) => ({ file: this.#file(file), start, end }));
+    this.order.listed = stretches && stretches.map(({ file, start, end }) => ({ file: this.#file(file), start, end }));
     this.#pump();
   }
 

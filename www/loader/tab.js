@@ -39,7 +39,7 @@ export class Tab {
   #name = crypto.randomUUID?.() ?? String(Math.random());
   /** When the tab that has the model was heard of. */
   #heard = 0;
-  /** @type {{file: string, start: number, end: number}[] | null} */ #ahead = null;
+  /** @type {import('./messages.js').Stretch[] | null} */ #ahead = null;
   /** @type {BroadcastChannel | null} */ #channel = null;
   /** As long as this does not settle, which only {@link Tab.close} has it do, this worker has the model. */
   #open = Promise.withResolvers();
@@ -222,7 +222,7 @@ export class Tab {
     this.#open.resolve(undefined);
   }
 
-  /** @param {{file: string, start: number, end: number}[]} stretches */
+  /** @param {import('./messages.js').Stretch[] | null} stretches */
   ahead(stretches) {
     this.#ahead = stretches;
     this.#model?.ahead(stretches);
