@@ -216,8 +216,8 @@ export class Engine {
     });
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      const what = event.message ? `stopped: ${event.message}` : 'could not be started';
-      if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}.`));
+      const what = event.message ? `stopped: ${event.message}.` : 'could not be started: does worker-src allow it, or a sandbox forbid it?';
+      if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}`));
     });
     const { device = 'auto', context = null, cache = null, threads = null, stream = true, budget = null } = this.#options;
     try {

@@ -12,7 +12,7 @@ import { CANARY, payloads } from './payloads.js';
 
 /** What a reply may consist of, and which attributes it may have. @type {Record<string, string[]>} */
 const ALLOWED = {
-  a: ['href', 'rel', 'target', 'title'],
+  a: ['dir', 'href', 'rel', 'target', 'title'],
   bdi: ['class'],
   button: ['type', 'class'],
   div: ['class', 'part', 'tabindex', 'role', 'aria-label'],
@@ -108,6 +108,9 @@ function tree(text, step = text.length) {
   );
 }
 
+/** @param {number} first @param {number} last */
+const range = (first, last) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
 /** Names of the elements that a text becomes. @param {string} text */
 function tags(text) {
   return page.evaluate((text) => {
@@ -154,6 +157,33 @@ describe('what Markdown becomes', () => {
     const shown = await tree('[bank.example](https://b\u0430nk.example/x)');
     assert.match(shown, /\(https:\/\/xn--[\w-]+\.example\/x\)/);
     assert.match(shown, /rel="noopener noreferrer nofollow"/);
+  });
+
+  test('marks that turn or hide text stay in their block, and no alphabet passes for another in an address', async (t) => {
+    // Overrides, embeddings, isolates and marks of direction; what has no width; tags; variation selectors.
+    const marks = [...range(0x202a, 0x202e), ...range(0x2066, 0x2069), 0x200e, 0x200f, 0x061c, ...range(0x200b, 0x200d), 0x2060, 0xfeff, 0x00ad, 0x034f, 0x180e, 0x3164, ...range(0xfe00, 0xfe03), 0xe0001, ...range(0xe0041, 0xe0045)];
+    const hosts = ['b\u0430nk', 'p\u0430yp\u0430l', '\u0430\u0440\u0440\u04cf\u0435', 'g\u043e\u043egle', 'ex\u0430mple', '\u4f8b\u3048', 'caf\u00e9', '\u0627\u062e\u062a\u0628\u0627\u0631', '\u05d1\u05d3\u05d9\u05e7\u05d4', 'fa\u00dfbender', '\u03b4\u03bf\u03ba\u03b9\u03bc\u03ae', 'xn--bnk-5cd'];
+    for (const code of marks) {
+      const mark = String.fromCodePoint(code);
+      const text = `Be${mark}fore [la${mark}bel](https://b.example/x)\n\n- it${mark}em\n\n| ce${mark}ll |\n|---|\n| ce${mark}ll |\n\n\`co${mark}de\`\n\nAfter`;
+      const loose = await page.evaluate((text) => {
+        const box = /** @type {HTMLElement} */ (/** @type {any} */ (globalThis).show([text]));
+        const turned = /** @type {Text[]} */ ([]);
+        const walk = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+        for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+          const block = /** @type {Element} */ (node.parentElement?.closest('[dir], bdi'));
+          if (!block || !/isolate|plaintext/.test(getComputedStyle(block).unicodeBidi)) turned.push(/** @type {Text} */ (node));
+        }
+        const address = box.querySelector('bdi')?.textContent;
+        return [...turned.map(({ data }) => data.trim()).filter(Boolean), ...(address === '(https://b.example/x)' ? [] : [address])];
+      }, text);
+      assert.deepEqual(loose, [], `U+${code.toString(16)}`);
+    }
+    for (const host of hosts) {
+      const shown = await page.evaluate((host) => /** @type {any} */ (globalThis).show([`[bank](https://${host}.example/)`]).querySelector('bdi').textContent, host);
+      assert.match(shown, /^\(https:\/\/[a-z\d-]+\.example\/\)$/, host);
+    }
+    t.diagnostic(`${marks.length} marks and ${hosts.length} hosts`);
   });
 
   test('the same tree comes out however the text was cut', async () => {

@@ -148,7 +148,7 @@ function link(href, label) {
   const url = address(href);
   const text = label.textContent ?? '';
   if (!url) return all(label, text === href || href === '' ? '' : ` (${href})`);
-  const anchor = h('a', { href: url.href, rel: 'noopener noreferrer nofollow', target: '_blank', title: url.href }, label);
+  const anchor = h('a', { dir: 'auto', href: url.href, rel: 'noopener noreferrer nofollow', target: '_blank', title: url.href }, label);
   if (text === url.href || `${text}/` === url.href) return anchor;
   const shown = url.href.length > SHOWN ? `${url.href.slice(0, SHOWN)}…` : url.href;
   return all(anchor, ' ', h('bdi', { class: 'address' }, `(${shown})`));
