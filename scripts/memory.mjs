@@ -21,8 +21,6 @@ import { chromium } from './tools.mjs';
 const LOOK = 20;
 /** What may be taken beside the weights, in bytes. */
 const BESIDE = 64 << 20;
-/** Tokens that the page reads and makes after it. */
-const [READ, MADE] = [128, 64];
 /** How long a load may take, in milliseconds. */
 const PATIENCE = 600_000;
 
@@ -128,11 +126,11 @@ program(import.meta.url, async (args) => {
   const mega = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(0);
   try {
     for (let round = 0; round < Number(values.rounds); round++) {
-      const { bytes, device, ready, loaded, read, made, empty, load, peak } = await visit(url, values.device === 'gpu');
+      const { bytes, tokens, device, ready, loaded, read, made, empty, load, peak } = await visit(url, values.device === 'gpu');
       const beside = load - empty - bytes;
       say(
         `${model} on ${device}: weights ${mega(bytes)} MB, peak of the load ${mega(load - empty)} MB, beside the weights ${mega(beside)} MB ` +
-          `(${beside <= BESIDE ? 'within' : 'over'} ${mega(BESIDE)}); with ${READ + MADE} tokens ${mega(peak - empty - bytes)} MB; answers after ${(ready / 1000).toFixed(1)} s, whole after ` +
+          `(${beside <= BESIDE ? 'within' : 'over'} ${mega(BESIDE)}); with ${tokens} tokens ${mega(peak - empty - bytes)} MB; answers after ${(ready / 1000).toFixed(1)} s, whole after ` +
           `${(loaded / 1000).toFixed(1)} s; reads ${read?.toFixed(1)} and makes ${made?.toFixed(1)} tokens/s`,
       );
     }

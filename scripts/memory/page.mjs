@@ -25,7 +25,7 @@ try {
   await engine.completions.create({ ...request, max_tokens: 4 });
   const { timings } = await engine.completions.create({ ...request, prompt: prompt.map((id) => id + 1) });
   const { info } = engine;
-  tell({ state: 'done', bytes: info?.bytes, device: info?.device.name, ready, loaded, read: timings?.prompt_per_second, made: timings?.predicted_per_second });
+  tell({ state: 'done', tokens: READ + MADE, bytes: info?.bytes, device: info?.device.name, ready, loaded, read: timings?.prompt_per_second, made: timings?.predicted_per_second });
 } catch (error) {
   tell({ state: 'failed', error: String(error) });
 }

@@ -1,10 +1,6 @@
 // What a second thread is worth on this machine: plain arithmetic, and plain reading of memory, in one worker of a page and in two.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-import { launchIn } from '../../tests/browser/harness.js';
+import { launchPlain } from '../../tests/browser/harness.js';
 import { digits, median } from './table.mjs';
 
 const ROUNDS = 5;
@@ -58,8 +54,7 @@ function probe() {
  * @returns {Promise<string>} a table in Markdown
  */
 export async function cores(url) {
-  const folder = mkdtempSync(join(tmpdir(), 'moebius-cores-'));
-  const browser = await launchIn(folder, { webgpu: false });
+  const browser = await launchPlain({ webgpu: false });
   try {
     const page = await browser.newPage();
     await page.goto(url);
@@ -94,6 +89,5 @@ export async function cores(url) {
     return ['| | one thread | two | times |', '|---|---|---|---|', ...lines].join('\n');
   } finally {
     await browser.close();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

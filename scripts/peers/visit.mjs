@@ -1,10 +1,6 @@
 // One visit: a fresh browser opens a page with one engine and one model, checks what it says, and times it.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-import { launchIn } from '../../tests/browser/harness.js';
+import { launchPlain } from '../../tests/browser/harness.js';
 
 /** @typedef {import('./drive.mjs').Prompt} Prompt */
 /** @typedef {import('./drive.mjs').Run} Run */
@@ -51,8 +47,7 @@ const PATIENCE_MS = 600_000;
  * @param {(visitor: Visitor) => Promise<T>} act
  */
 export async function visit(url, engine, webgpu, act) {
-  const folder = mkdtempSync(join(tmpdir(), 'moebius-peers-'));
-  const browser = await launchIn(folder, { webgpu });
+  const browser = await launchPlain({ webgpu });
   try {
     const page = await browser.newPage();
     await page.goto(`${url}/`);
@@ -96,8 +91,6 @@ export async function visit(url, engine, webgpu, act) {
     return result;
   } finally {
     await browser.close();
-    // Its helpers write for a moment longer.
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 

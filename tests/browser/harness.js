@@ -3,7 +3,8 @@
 // A missing program, browser or adapter is a failure with a sentence, never a skip.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -90,13 +91,21 @@ export async function launch({ webgpu = true } = {}) {
 }
 
 /**
- * Starts Chromium with a profile in a folder, as people have one: pages opened by `launch` are private windows, whose files
- * Chromium writes slowly.
- * @param {string} folder
+ * Starts Chromium with a profile, as people have one, which goes when it closes: pages opened by `launch` are private windows,
+ * whose files Chromium writes slowly.
  * @param {{webgpu?: boolean | 'hardware'}} [options] as of `launch`
  */
-export async function launchIn(folder, { webgpu = true } = {}) {
-  return playwright.launchPersistentContext(folder, browser(webgpu));
+export async function launchPlain({ webgpu = true } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'moebius-profile-'));
+  const context = await playwright.launchPersistentContext(folder, browser(webgpu));
+  const { close } = context;
+  return Object.assign(context, {
+    close: async () => {
+      await close.call(context);
+      // Its helpers write for a moment longer.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    },
+  });
 }
 
 /** @param {boolean | 'hardware'} webgpu */

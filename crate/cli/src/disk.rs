@@ -34,8 +34,7 @@ impl Disk {
 
     /// Path of a file named by a model: inside the folder, whatever the name says.
     fn path(&self, name: &str) -> Result<PathBuf> {
-        let inside = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
-        if inside && !name.is_empty() { Ok(self.root.join(name)) } else { Err(file_error(name, "leaves the folder")) }
+        inside(&self.root, name)
     }
 
     fn file(&self, name: &str) -> Result<(File, u64)> {
@@ -69,6 +68,12 @@ impl Source for Disk {
         from.read_exact(&mut bytes).map_err(|e| file_error(file, e))?;
         Ok(bytes)
     }
+}
+
+/// Path of a file of a folder: inside it, whatever the name says.
+pub(crate) fn inside(folder: &Path, name: &str) -> Result<PathBuf> {
+    let inside = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
+    if inside && !name.is_empty() { Ok(folder.join(name)) } else { Err(file_error(name, "leaves the folder")) }
 }
 
 /// A text named on the command line.

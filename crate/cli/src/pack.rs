@@ -57,14 +57,18 @@ pub(crate) async fn pack(arguments: &args::Pack) -> Result<()> {
         return Err(file_error(out, "is not empty"));
     }
     let precision = arguments.format.map_or_else(Default::default, args::Format::precision);
-    let routes = match &arguments.heat {
-        Some(text) => Some(routes(arguments, text, precision).await?),
-        None => None,
+    let mut session = match (&arguments.heat, &arguments.system) {
+        (None, None) => None,
+        _ => Some(session(arguments, precision).await?),
+    };
+    let routes = match (&arguments.heat, &mut session) {
+        (Some(text), Some(session)) => Some(routes(session, text).await?),
+        _ => None,
     };
     let heat = routes.as_ref().map(Routes::heat).unwrap_or_default();
-    let opening = match &arguments.system {
-        Some(file) => Some(opening(arguments, file, precision).await?),
-        None => None,
+    let opening = match (&arguments.system, session) {
+        (Some(file), Some(session)) => Some(opening(session, file).await?),
+        _ => None,
     };
     let mut folder = Folder { root: out.clone(), open: None };
     let mut progress = load::Percent::new("packing");
@@ -114,18 +118,17 @@ async fn session(arguments: &args::Pack, precision: Precision) -> Result<Session
 }
 
 /// What a system prompt comes to.
-async fn opening(arguments: &args::Pack, file: &Path, precision: Precision) -> Result<Prefix> {
+async fn opening(session: Session, file: &Path) -> Result<Prefix> {
     let system = disk::text(file)?;
-    let mut chat = Chat::over("model", session(arguments, precision).await?)?;
+    let mut chat = Chat::over("model", session)?;
     let opening = chat.opening(system.trim(), &Terminal::default()).await?;
     eprintln!("{} tokens come computed", opening.tokens.len());
     Ok(opening)
 }
 
 /// What experts the tokens of a text choose.
-async fn routes(arguments: &args::Pack, text: &Path, precision: Precision) -> Result<Routes> {
+async fn routes(session: &mut Session, text: &Path) -> Result<Routes> {
     let text = disk::text(text)?;
-    let mut session = session(arguments, precision).await?;
     let tokens = load::tokenizer(&session.model.files)?.encode(&text)?;
     eprintln!("measuring heat on {} tokens", tokens.len());
     session.routes(&tokens, session.model.context, &Terminal::default()).await

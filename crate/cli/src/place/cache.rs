@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use moebius_engine::weights::hex;
 use moebius_engine::{Error, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use crate::disk::file_error;
 /// A folder of the cache.
 pub(crate) struct Cache {
     root: PathBuf,
-    pub(super) folder: PathBuf,
+    folder: PathBuf,
     /// Where the hub's own tools keep the same repository, and then the same commit.
     pub(super) beside: Option<PathBuf>,
 }
@@ -75,21 +76,19 @@ impl Cache {
     }
 }
 
-/// Bytes as digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A folder that the environment names.
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Where the hub's own tools keep what they fetch.
 fn hub_home() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let system = || Some(set("HOME")?.join(".cache").join("huggingface"));
     set("HF_HUB_CACHE").or_else(|| Some(set("HF_HOME").or_else(system)?.join("hub")))
 }
 
 /// The cache's folder: `MOEBIUS_CACHE`, or `moebius` where the system has caches.
 fn home() -> Result<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let system = set("XDG_CACHE_HOME").or_else(|| set("LOCALAPPDATA")).or_else(|| Some(set("HOME")?.join(".cache")));
     let missing =
         || Error::Request { field: "MOEBIUS_CACHE".into(), reason: "is not set, and there is no HOME".into() };

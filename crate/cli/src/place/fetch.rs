@@ -2,16 +2,17 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use moebius_engine::Result;
 use moebius_engine::model::{Progress, Stage};
+use moebius_engine::weights::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::cache::{Cache, hex};
+use super::cache::Cache;
 use super::http::{Http, TRIES, copy, encoded};
-use crate::disk::file_error;
+use crate::disk::{file_error, inside};
 use crate::load::Percent;
 
 /// A file to fetch: its size and the SHA-256 of its bytes, as far as the hub tells them.
@@ -38,17 +39,13 @@ impl Cache {
 
     /// The same, or none where there is none.
     pub(crate) fn fetch_if(&self, http: &Http, base: &str, file: &Wanted) -> Result<Option<PathBuf>> {
-        let inside = Path::new(&file.name).components().all(|c| matches!(c, Component::Normal(_)));
-        if !inside {
-            return Err(file_error(&file.name, "leaves the folder"));
-        }
-        let path = self.folder.join(&file.name);
+        let path = inside(self.folder(), &file.name)?;
         if path.is_file() {
             return Ok(Some(path));
         }
         let wrong = |e: std::io::Error| file_error(&file.name, e);
-        fs::create_dir_all(path.parent().unwrap_or(&self.folder)).map_err(wrong)?;
-        let part = self.folder.join(format!("{}.part", file.name));
+        fs::create_dir_all(path.parent().unwrap_or(self.folder())).map_err(wrong)?;
+        let part = inside(self.folder(), &format!("{}.part", file.name))?;
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part);
         let mut part_file = open.map_err(wrong)?;
         // Another process that fetches the same is waited for.
@@ -58,7 +55,7 @@ impl Cache {
         }
         if !self.borrowed(file, &mut part_file).map_err(wrong)? {
             let url = format!("{base}{}", encoded(&file.name));
-            if !self.fill(http, &url, file, &mut part_file)? {
+            if !fill(http, &url, file, (&mut part_file, &tag_file(&part)))? {
                 drop(fs::remove_file(&part));
                 return Ok(None);
             }
@@ -79,89 +76,88 @@ impl Cache {
             return Ok(false);
         }
         std::io::copy(&mut theirs, part)?;
-        Ok(self.check(file, part).is_ok())
+        Ok(check(file, part).is_ok())
     }
+}
 
-    /// Fetches what is missing of a file, in several goes if the connection is cut. Whether there is such a file.
-    fn fill(&self, http: &Http, url: &str, file: &Wanted, part: &mut File) -> Result<bool> {
-        let wrong = |e: std::io::Error| file_error(&file.name, e);
-        let tags = tag_file(&self.folder.join(format!("{}.part", file.name)));
-        let mut percent = Percent::new("fetching");
-        for left in (0..5).rev() {
-            let mut have = part.seek(SeekFrom::End(0)).map_err(wrong)?;
-            let tag = fs::read_to_string(&tags).ok();
-            // Without a commit or a tag nobody knows that the rest is of the same file.
-            if file.bytes.is_none() && tag.is_none() || file.bytes.is_some_and(|bytes| have > bytes) {
-                have = 0;
-            }
-            if file.bytes == Some(have) && have > 0 {
-                break;
-            }
-            let answer = http.get(&file.name, url, have, tag.as_deref(), TRIES)?;
-            match answer.status().as_u16() {
-                200 => have = 0,
-                206 if starts_at(&answer, have) => {}
-                404 if file.bytes.is_none() => return Ok(false),
-                // More was asked for than there is, or something else: from the start.
-                206 | 416 if left > 0 => {
-                    part.set_len(0).map_err(wrong)?;
-                    continue;
-                }
-                _ => return Err(http.refused(&file.name, url, answer.status())),
-            }
-            part.set_len(have).map_err(wrong)?;
-            part.seek(SeekFrom::End(0)).map_err(wrong)?;
-            if let Some(tag) = answer.headers().get("etag").and_then(|tag| tag.to_str().ok()) {
-                fs::write(&tags, tag).map_err(wrong)?;
-            }
-            if let Some(encoding) = answer.headers().get("content-encoding").filter(|encoding| *encoding != "identity")
-            {
-                return Err(file_error(
-                    &file.name,
-                    format!("{url} comes compressed ({encoding:?}), though it was asked not to"),
-                ));
-            }
-            let coming =
-                answer.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-            let total = file.bytes.or(coming.map(|coming| have + coming));
-            let copied = copy(&mut answer.into_body().into_reader(), |bytes| {
-                have += bytes.len() as u64;
-                percent.show(Progress { stage: Stage::Trunk, done: have, total: total.unwrap_or(have) });
-                part.write_all(bytes)
-            });
-            if copied.is_ok() && total.is_none_or(|total| total == have) {
-                break;
-            }
-            if left == 0 {
-                let why = copied.err().map_or("the connection was cut".into(), |e| e.to_string());
-                return Err(file_error(&file.name, format!("{have} bytes are there and kept: {why}")));
-            }
+/// Fetches what is missing of a file, in several goes if the connection is cut. Whether there is such a file.
+fn fill(http: &Http, url: &str, file: &Wanted, (part, tags): (&mut File, &Path)) -> Result<bool> {
+    let wrong = |e: std::io::Error| file_error(&file.name, e);
+    let mut percent = Percent::new("fetching");
+    for left in (0..TRIES).rev() {
+        let mut have = part.seek(SeekFrom::End(0)).map_err(wrong)?;
+        let tag = fs::read_to_string(tags).ok();
+        // Without a commit or a tag nobody knows that the rest is of the same file.
+        if file.bytes.is_none() && tag.is_none() || file.bytes.is_some_and(|bytes| have > bytes) {
+            have = 0;
         }
-        percent.end();
-        self.check(file, part)
-    }
-
-    /// Refuses bytes that are not those that the hub promised, and forgets them.
-    fn check(&self, file: &Wanted, part: &mut File) -> Result<bool> {
-        let wrong = |e: std::io::Error| file_error(&file.name, e);
-        let Some(promised) = &file.sha256 else { return Ok(true) };
-        let mut sha = Sha256::new();
-        part.rewind().map_err(wrong)?;
-        copy(part, |bytes| {
-            sha.update(bytes);
-            Ok(())
-        })
-        .map_err(wrong)?;
-        let found = hex(&sha.finalize());
-        if found != *promised {
-            part.set_len(0).map_err(wrong)?;
+        if file.bytes == Some(have) && have > 0 {
+            break;
+        }
+        let answer = http.get(&file.name, url, have, tag.as_deref(), TRIES)?;
+        match answer.status().as_u16() {
+            200 => have = 0,
+            206 if starts_at(&answer, have) => {}
+            404 if file.bytes.is_none() => return Ok(false),
+            // More was asked for than there is, or something else: from the start.
+            206 | 416 if left > 0 => {
+                part.set_len(0).map_err(wrong)?;
+                continue;
+            }
+            _ => return Err(http.refused(&file.name, url, answer.status())),
+        }
+        part.set_len(have).map_err(wrong)?;
+        part.seek(SeekFrom::End(0)).map_err(wrong)?;
+        if let Some(tag) = answer.headers().get("etag").and_then(|tag| tag.to_str().ok()) {
+            fs::write(tags, tag).map_err(wrong)?;
+        }
+        if let Some(encoding) = answer.headers().get("content-encoding").filter(|encoding| *encoding != "identity") {
             return Err(file_error(
                 &file.name,
-                format!("its SHA-256 is {found}, the hub says {promised}; it was not kept"),
+                format!("{url} comes compressed ({encoding:?}), though it was asked not to"),
             ));
         }
-        Ok(true)
+        let coming =
+            answer.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let total = file.bytes.or(coming.map(|coming| have + coming));
+        let copied = copy(&mut answer.into_body().into_reader(), |bytes| {
+            have += bytes.len() as u64;
+            percent.show(Progress { stage: Stage::Trunk, done: have, total: total.unwrap_or(have) });
+            part.write_all(bytes)
+        });
+        if copied.is_ok() && total.is_none_or(|total| total == have) {
+            break;
+        }
+        if left == 0 {
+            let why = copied.err().map_or("the connection was cut".into(), |e| e.to_string());
+            return Err(file_error(&file.name, format!("{have} bytes are there and kept: {why}")));
+        }
     }
+    percent.end();
+    check(file, part)?;
+    Ok(true)
+}
+
+/// Refuses bytes that are not those that the hub promised, and forgets them.
+fn check(file: &Wanted, part: &mut File) -> Result<()> {
+    let wrong = |e: std::io::Error| file_error(&file.name, e);
+    let Some(promised) = &file.sha256 else { return Ok(()) };
+    let mut sha = Sha256::new();
+    part.rewind().map_err(wrong)?;
+    copy(part, |bytes| {
+        sha.update(bytes);
+        Ok(())
+    })
+    .map_err(wrong)?;
+    let found = hex(&sha.finalize());
+    if found != *promised {
+        part.set_len(0).map_err(wrong)?;
+        return Err(file_error(
+            &file.name,
+            format!("its SHA-256 is {found}, the hub says {promised}; it was not kept"),
+        ));
+    }
+    Ok(())
 }
 
 /// Where the tag is kept of what a part is a part of.

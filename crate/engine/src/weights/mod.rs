@@ -37,3 +37,4 @@ pub(crate) use shard::{Entry, Writer, header};
 pub use share::Share;
 pub use tensors::Tensors;
 pub(crate) use verified::Verified;
+pub use verified::hex;

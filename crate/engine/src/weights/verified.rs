@@ -191,7 +191,8 @@ fn sum(bytes: &[u8]) -> u64 {
     sums.iter().fold(rest, |all, sum| (all ^ sum).wrapping_mul(ODD).rotate_left(29))
 }
 
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Bytes as digits of sixteen, in lower case, as hashes are written.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
