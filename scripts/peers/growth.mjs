@@ -1,5 +1,6 @@
 // How this engine's speed changes with the context, and with the number of experts at the same work a token.
 
+import { say } from '../run.mjs';
 import { digits } from './table.mjs';
 
 /** @typedef {import('./visit.mjs').Visitor} Visitor */
@@ -32,7 +33,7 @@ export async function contexts(visitor, prompts, plan) {
     if (msPerToken * (size - at) > plan.limit * 1000) break;
     const done = await visitor.run({ ids: long.slice(0, size), text: '' }, STEPS);
     msPerToken = done.promptMs / done.read;
-    points.push({ size, read: 1000 / msPerToken, made: (1000 * done.steps) / done.stepsMs });
+    points.push(told({ size, read: 1000 / msPerToken, made: (1000 * done.steps) / done.stepsMs }));
     at = size;
   }
   return points;
@@ -50,7 +51,13 @@ export async function experts(visitor, prompts, size) {
   if (!warm || !timed) throw new Error('prompts.json has too few prompts');
   await visitor.run(warm, 4);
   const done = await visitor.run(timed, STEPS);
-  return { size, read: (1000 * done.read) / done.promptMs, made: (1000 * done.steps) / done.stepsMs };
+  return told({ size, read: (1000 * done.read) / done.promptMs, made: (1000 * done.steps) / done.stepsMs });
+}
+
+/** Says it as it comes: a table may be an hour away. @param {Point} point */
+function told(point) {
+  say(`${point.size}: reads ${digits(point.read)}/s, makes ${digits(point.made)}/s`);
+  return point;
 }
 
 /**

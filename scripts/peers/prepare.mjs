@@ -64,8 +64,8 @@ async function python(list) {
   });
 }
 
-/** The bits of a model's matrices. @param {string} name */
-export const bits = (name) => (name.endsWith('-8') ? 8 : 4);
+/** The bits of a model's matrices: `experts-8` has eight experts. @param {string} name */
+export const bits = (name) => (/^(?!experts).*-8$/.test(name) ? 8 : 4);
 
 /**
  * Makes a model in every engine's format, and the tokens that are right for it.

@@ -30,17 +30,19 @@ function hurry() {
   const press = (/** @type {string} */ selector) => any(root.querySelectorAll(selector))?.click();
   const named = (/** @type {string} */ name) => press(`button[aria-label="${name}"]:enabled`);
   chat.generation = { max_tokens: 30, ignore_eos: true };
-  /** @type {Set<string>} */
+  /** What may be lost. @type {Set<string>} */
   const going = new Set();
-  const write = () => localStorage.setItem('going', [...going].join(' '));
+  /** Of it, what is being put back, and may be there. @type {Set<string>} */
+  const coming = new Set();
+  const write = () => localStorage.setItem('moving', JSON.stringify({ going: [...going], coming: [...coming] }));
   /** Messages that were painted, and how much of them. @type {Map<string, number>} */
   const painted = new Map();
   /** Messages that are to go. @type {Set<string>} */
   const leaving = new Set();
   chat.addEventListener('moebius-change', (event) => {
     const { put, removed } = /** @type {CustomEvent} */ (event).detail;
-    for (const id of removed) leaving.add(id), going.add(id);
-    for (const { id } of put) leaving.delete(id), going.delete(id);
+    for (const id of removed) leaving.add(id), going.add(id), coming.delete(id);
+    for (const { id } of put) if (leaving.delete(id) || going.has(id)) coming.add(id);
     write();
   });
   const look = () => {
@@ -49,7 +51,8 @@ function hurry() {
     const gone = [...leaving].filter((id) => painted.has(id) && !there.has(id));
     const fresh = chat.conversation.entries.filter(({ id, content }) => there.has(id) && (painted.get(id) ?? -1) < content.length);
     for (const id of gone) leaving.delete(id), painted.delete(id);
-    for (const { id, content } of fresh) painted.set(id, content.length);
+    for (const { id, content } of fresh) painted.set(id, content.length), going.delete(id), coming.delete(id);
+    if (fresh.length > 0) write();
     if (fresh.length > 0 || gone.length > 0) tell({ gone, shown: fresh.map((entry) => ({ ...entry, chat: location.hash.slice(1) })) });
     requestAnimationFrame(look);
   };
@@ -84,15 +87,17 @@ function hurry() {
   })();
 }
 
-/** All that is kept, and what was to go. @param {import('playwright-core').Page} page @returns {Promise<{chats: any[], messages: Row[], going: Set<string>}>} */
+/** All that is kept, what was to go, and what of it to come back.
+ * @param {import('playwright-core').Page} page @returns {Promise<{chats: any[], messages: Row[], going: Set<string>, coming: Set<string>}>} */
 async function kept(page) {
-  const { going, ...all } = await page.evaluate(async () => {
+  const { moving, ...all } = await page.evaluate(async () => {
     const path = '/www/history.js';
-    const going = localStorage.getItem('going') ?? '';
-    localStorage.removeItem('going');
-    return { going, ...(await (await (await import(path)).History.open()).export()) };
+    const moving = localStorage.getItem('moving') ?? '{}';
+    localStorage.removeItem('moving');
+    return { moving, ...(await (await (await import(path)).History.open()).export()) };
   });
-  return { going: new Set(going.split(' ')), ...all };
+  const { going, coming } = JSON.parse(moving);
+  return { going: new Set(going), coming: new Set(coming), ...all };
 }
 
 /** Whether a message is kept: whole, or as a reply whose rest the same seed makes again. @param {Row | undefined} row @param {Row} shown */
@@ -131,13 +136,13 @@ test(`${CRASHES} crashes at random moments lose nothing that was shown`, async (
     await page.close();
     page = await context.newPage();
     await page.goto(`${there.site.url}as/blank/x`);
-    const { chats, messages, going } = await kept(page);
+    const { chats, messages, going, coming } = await kept(page);
     const rows = new Map(messages.map((row) => [row.id, row]));
     for (const row of shown.values()) {
       if (going.has(row.id) || going.has(row.chat)) continue;
       assert.ok(whole(rows.get(row.id), row), `crash ${i}: ${JSON.stringify(row)} was shown; kept is ${JSON.stringify(rows.get(row.id))}`);
     }
-    for (const id of gone) assert.ok(!rows.has(id) || !going.has(id), `crash ${i}: what was deleted is back`); // unless it is being put back
+    for (const id of gone) assert.ok(!rows.has(id) || !going.has(id) || coming.has(id), `crash ${i}: what was deleted is back`);
     shown = new Map(messages.map((row) => [row.id, row]));
     gone.clear();
     const names = new Set(chats.map((chat) => chat.id));
