@@ -38,6 +38,11 @@ function home(t) {
 async function generate(model, folder, { env = {}, of = 'qwen3_moe_yarn' } = {}) {
   const { prompt } = golden(of);
   const args = ['generate', '--model', model, '--tokens', prompt.join(), '--max-new', '8', '--greedy', '--ignore-eos', '--device', 'cpu', '--context', '64', '--json'];
+  return moebius(args, folder, env);
+}
+
+/** What a command prints, which is JSON, and what it says beside. @param {string[]} args @param {string} folder its home @param {Record<string, string>} [env] */
+async function moebius(args, folder, env) {
   const child = spawn(join(TARGET, 'debug/moebius'), args, {
     env: { PATH: process.env.PATH, HOME: folder, HF_ENDPOINT: models.url, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -119,6 +124,15 @@ test("what the hub's own tools fetched already is taken from there", async (t) =
   models.log.length = 0;
   assert.deepEqual((await generate(MODEL, folder)).tokens, golden('qwen3_moe_yarn').greedy.slice(0, 8));
   assert.deepEqual(stored(), []);
+});
+
+test('who only splits text fetches no weights', async (t) => {
+  const folder = home(t);
+  models.log.length = 0;
+  const { ids, said } = await moebius(['tokenize', '--model', MODEL, '--text', 'one two', '--json'], folder);
+  assert.ok(ids?.length > 0, said);
+  assert.ok(stored().length >= 2 && stored().every(({ path }) => path.endsWith('.json')), JSON.stringify(stored()));
+  assert.deepEqual((await generate(MODEL, folder)).tokens, golden('qwen3_moe_yarn').greedy.slice(0, 8), 'the rest is fetched when it is wanted');
 });
 
 test('a folder and a .gguf on any host', async (t) => {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use moebius_engine::source::Source;
 use moebius_engine::{Error, Result};
 
-use crate::place;
+use crate::place::{self, Of};
 
 /// A folder, or a .gguf in one.
 pub(crate) struct Disk {
@@ -20,7 +20,16 @@ pub(crate) struct Disk {
 impl Disk {
     /// The model at `place`: a folder or a .gguf, which must be there; or what is fetched first ([`place::local`]).
     pub(crate) fn open(place: &Path) -> Result<Self> {
-        let path = &*place::local(place)?;
+        Disk::with(place, Of::Whole)
+    }
+
+    /// The same for who reads no weights.
+    pub(crate) fn texts(place: &Path) -> Result<Self> {
+        Disk::with(place, Of::Texts)
+    }
+
+    fn with(place: &Path, of: Of) -> Result<Self> {
+        let path = &*place::local(place, of)?;
         if path.is_dir() {
             return Ok(Disk { root: path.to_owned(), gguf: None });
         }

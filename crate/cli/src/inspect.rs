@@ -30,7 +30,7 @@ pub(crate) async fn logits(arguments: &args::Logits) -> Result<()> {
 
 /// Prints the ids of a text.
 pub(crate) async fn tokenize(arguments: &args::Tokenize) -> Result<()> {
-    let tokenizer = load::tokenizer(&Files::read(&Disk::open(&arguments.path)?).await?)?;
+    let tokenizer = load::tokenizer(&Files::read(&Disk::texts(&arguments.path)?).await?)?;
     let text = match (&arguments.text, &arguments.text_file) {
         (Some(text), _) => text.clone(),
         (None, Some(file)) => disk::text(file)?,
@@ -42,7 +42,7 @@ pub(crate) async fn tokenize(arguments: &args::Tokenize) -> Result<()> {
 
 /// Prints the prompt of a conversation.
 pub(crate) async fn template(arguments: &args::Template) -> Result<()> {
-    let files = Files::read(&Disk::open(&arguments.path)?).await?;
+    let files = Files::read(&Disk::texts(&arguments.path)?).await?;
     let tokenizer = load::tokenizer(&files)?;
     let template = Template::of(&files)?;
     let template = template.ok_or_else(|| Error::Template("the model has none".into()))?;

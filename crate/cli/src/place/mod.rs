@@ -24,17 +24,26 @@ const INDEX: &str = "model.safetensors.index.json";
 /// Most pages of a list of files.
 const PAGES: usize = 20;
 
-/// The place on this machine of the model that `path` names: itself, or where it is once it has been fetched.
-pub(crate) fn local(path: &Path) -> Result<PathBuf> {
+/// What is wanted of a model: of a .gguf, where they stand before the weights, all of it either way.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Of {
+    /// Everything.
+    Whole,
+    /// Its configuration, tokenizer and template.
+    Texts,
+}
+
+/// The place on this machine of the model that `path` names: itself, or where it is once what is wanted of it has been fetched.
+pub(crate) fn local(path: &Path, of: Of) -> Result<PathBuf> {
     match path.to_str() {
-        Some(name) if name.starts_with("hf:") => repository(name),
-        Some(url) if url.starts_with("https://") || url.starts_with("http://") => address(url),
+        Some(name) if name.starts_with("hf:") => repository(name, of),
+        Some(url) if url.starts_with("https://") || url.starts_with("http://") => address(url, of),
         _ => Ok(path.to_owned()),
     }
 }
 
 /// Fetches a repository's model, as it is at the commit that its revision is now.
-fn repository(name: &str) -> Result<PathBuf> {
+fn repository(name: &str, of: Of) -> Result<PathBuf> {
     let request = || Error::Request {
         field: "model".into(),
         reason: format!("{name} is not hf:owner/name, with /file.gguf, :KIND or @revision"),
@@ -87,11 +96,11 @@ fn repository(name: &str) -> Result<PathBuf> {
         Some(file) => Some(file.to_owned()),
         None => choose(name, &names, kind)?,
     };
-    model(cache.folder(), name, gguf.as_deref(), &fetch)
+    model(cache.folder(), (name, of), gguf.as_deref(), &fetch)
 }
 
 /// Fetches a model by the URL of its folder or of a .gguf.
-fn address(url: &str) -> Result<PathBuf> {
+fn address(url: &str, of: Of) -> Result<PathBuf> {
     let plain = url.split(['?', '#']).next().unwrap_or(url);
     let (base, gguf) = match plain.rsplit_once('/') {
         Some((base, file)) if file.to_lowercase().ends_with(".gguf") => (format!("{base}/"), Some(file)),
@@ -100,13 +109,13 @@ fn address(url: &str) -> Result<PathBuf> {
     let http = Http::plain();
     let cache = Cache::of_url(&base)?;
     let fetch = |name: &str| cache.fetch_if(&http, &base, &Wanted { name: name.into(), bytes: None, sha256: None });
-    model(cache.folder(), url, gguf, &fetch)
+    model(cache.folder(), (url, of), gguf, &fetch)
 }
 
-/// Fetches what a model consists of; its place.
+/// Fetches what a model consists of, or what is wanted of it; its place.
 fn model(
     folder: &Path,
-    name: &str,
+    (name, of): (&str, Of),
     gguf: Option<&str>,
     fetch: &dyn Fn(&str) -> Result<Option<PathBuf>>,
 ) -> Result<PathBuf> {
@@ -119,7 +128,8 @@ fn model(
     }
     if let Some(path) = fetch(MANIFEST)? {
         let manifest = Manifest::parse(&std::fs::read(path).map_err(|e| file_error(MANIFEST, e))?)?;
-        for file in manifest.files.iter().chain(&manifest.shards) {
+        let shards: &[_] = if of == Of::Whole { &manifest.shards } else { &[] };
+        for file in manifest.files.iter().chain(shards) {
             need(&file.name)?;
         }
         return Ok(folder.to_owned());
@@ -127,6 +137,9 @@ fn model(
     need("config.json")?;
     for text in TEXTS {
         fetch(text)?;
+    }
+    if of == Of::Texts {
+        return Ok(folder.to_owned());
     }
     match fetch(INDEX)? {
         None => drop(need("model.safetensors")?),
