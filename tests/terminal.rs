@@ -212,7 +212,9 @@ fn bench_measures() {
     let bench = ["bench", "--model", &model, "--device", "cpu", "--prompt", "8,16", "--decode", "4", "--json"];
     let measured = object(&bench);
     assert!(
-        measured["bytes_per_token"].as_u64().unwrap() > 0 && measured["dispatches_per_token"].as_u64().unwrap() > 9
+        measured["bytes_per_token"].as_u64().unwrap() > 0
+            && measured["dispatches_per_token"].as_u64().unwrap() > 9
+            && measured["least_us_per_dispatch"].as_f64().unwrap() >= 0.0
     );
     assert!(measured["probe_gb_per_second"].as_f64().unwrap() > 0.0);
     let runs = measured["runs"].as_array().unwrap();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::host::Terminal;
 use crate::{args, disk, load};
 use kernels::Kernel;
-use probe::probe;
+use probe::{launch, probe};
 
 /// Tokens over which a token's traffic is counted.
 const TOKENS: u64 = 8;
@@ -24,7 +24,7 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
         Some(file) => Some(load::tokenizer(&model.files)?.encode(&disk::text(file)?)?),
         None => None,
     };
-    let probe = probe(model.device.as_ref()).await?;
+    let (probe, least) = (probe(model.device.as_ref()).await?, launch(model.device.as_ref()).await?);
     let (device, bytes) = (model.device.name(), model.bytes_per_token());
     let mut session = Session::new(model).await?;
     let text = text.as_deref();
@@ -62,7 +62,7 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
             "{}",
             json!({
             "device": device, "bytes_per_token": bytes, "probe_gb_per_second": probe,
-            "dispatches_per_token": launches, "submissions_per_token": traffic.submissions,
+            "dispatches_per_token": launches, "least_us_per_dispatch": least, "submissions_per_token": traffic.submissions,
             "bytes_read_per_token": traffic.read,
             "fallbacks": fallbacks, "runs": runs,
             "kernels": tables.iter().map(|(tokens, kernels)| json!({
@@ -83,6 +83,10 @@ pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
         let Traffic { submissions, read } = traffic;
         println!(
             "A token: {bytes} bytes of weights, {launches} launches, {submissions} submissions, {read} bytes read back"
+        );
+        println!(
+            "An empty launch after another takes {least:.2} µs: all of a token {:.2} ms",
+            least * launches as f64 / 1e3
         );
         println!("On {device}");
         fallbacks.iter().for_each(|what| println!("{what}: it failed its test"));

@@ -1,9 +1,9 @@
-//! How fast a device's memory can be read at all: what kernels that read weights are measured against.
+//! How fast a device's memory can be read at all, and how soon one launch can follow another: what kernels are measured against.
 
 use std::time::Instant;
 
 use moebius_engine::Result;
-use moebius_engine::device::{Device, Step};
+use moebius_engine::device::{Buffer, Device, Step};
 use moebius_engine::kernel::{STREAM, Stream};
 
 /// Bytes read: more than caches hold. A GPU of its own has caches of tens of megabytes.
@@ -14,6 +14,8 @@ const MANY: u64 = 1 << 30;
 const READERS: u32 = 4_096;
 /// The same there.
 const CROWD: u32 = 262_144;
+/// Launches that hardly do anything: few, and many.
+const LAUNCHES: [usize; 2] = [64, 1024];
 /// Times; the best counts.
 const TRIES: usize = 5;
 
@@ -24,8 +26,7 @@ pub(super) async fn probe(device: &dyn Device) -> Result<f64> {
     let bindings = vec![device.buffer("data", bytes)?, device.buffer("sums", 16 * u64::from(readers))?];
     let sums = bindings[1].clone();
     let params = Stream { quads: (bytes / 16) as u32, readers }.to_bytes();
-    let step = Step { label: "probe".into(), kernel: &STREAM, format: None, params, bindings };
-    let plan = device.compile(vec![step]).await?;
+    let plan = device.compile(vec![step(params, bindings)]).await?;
     let mut best = 0.0_f64;
     for _ in 0..TRIES {
         let start = Instant::now();
@@ -36,4 +37,27 @@ pub(super) async fn probe(device: &dyn Device) -> Result<f64> {
         best = best.max(bytes as f64 / ms / 1e6);
     }
     Ok(best)
+}
+
+/// Microseconds that a launch takes which does nothing but wait for the one before: what each more of them costs.
+pub(super) async fn launch(device: &dyn Device) -> Result<f64> {
+    let bindings = vec![device.buffer("data", 16)?, device.buffer("sums", 16)?];
+    let sums = bindings[1].clone();
+    let empty = step(Stream { quads: 1, readers: 1 }.to_bytes(), bindings);
+    let mut best = [f64::INFINITY; 2];
+    for (count, best) in LAUNCHES.into_iter().zip(&mut best) {
+        let plan = device.compile(vec![empty.clone(); count]).await?;
+        for _ in 0..TRIES {
+            let start = Instant::now();
+            device.play(&[(&plan, 1)])?;
+            device.read(&sums, 0, 16).await?;
+            *best = best.min(1e6 * start.elapsed().as_secs_f64());
+        }
+    }
+    let [few, many] = best;
+    Ok((many - few).max(0.0) / (LAUNCHES[1] - LAUNCHES[0]) as f64)
+}
+
+fn step(params: Vec<u8>, bindings: Vec<Buffer>) -> Step {
+    Step { label: "probe".into(), kernel: &STREAM, format: None, params, bindings }
 }
