@@ -38,6 +38,9 @@ pub(super) fn multiply<V: Vector>(m: &Multiply<'_>, out: &mut [f32]) {
     }
 }
 
+/// Words of a line of a cache.
+pub(super) const LINE: usize = 16;
+
 /// Where a row is.
 #[derive(Clone, Copy)]
 pub(super) struct Row {
@@ -109,6 +112,24 @@ impl Rows {
             }
         };
         Rows { first, words, scales, count: m.rows.len() }
+    }
+
+    /// Words before row `row`.
+    #[inline(always)]
+    pub(super) fn word(&self, row: usize) -> usize {
+        row * self.words
+    }
+
+    /// Reads a word of each line of the `count` words from word `at` on, if all are there: so that they are near when they are wanted,
+    /// where a CPU does not see by itself what comes next.
+    #[inline(always)]
+    pub(super) fn touch(&self, at: usize, count: usize) {
+        if at + count <= self.count * self.words {
+            for i in (at..at + count).step_by(LINE) {
+                // SAFETY: there are as many words. It is volatile to be read though nobody asks what is there.
+                unsafe { self.first.weights.add(i).read_volatile() };
+            }
+        }
     }
 
     /// Four rows from `first` on, the last one for those that are not there.

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use super::input;
-use super::multiply::Row;
+use super::multiply::{Row, Rows};
 use super::path::Norm;
 use super::quads::{self, Quads, scaled};
 use super::weights::{Mxfp4, Q4, Q8, bytes, fours, nibbles, power_of_two};
@@ -108,15 +108,15 @@ pub(super) fn input<V: Quads>(format: Format, x: &[f32], norm: Norm<'_>, row: &m
 /// Words of eight rows' block in a panel: sixteen pairs, and the scale.
 pub(super) const UNIT: usize = 8 * 17;
 
-/// Four rows with one input, of `units` blocks.
+/// Four rows from `first` on with one input, of `units` blocks.
 #[inline(always)]
-pub(super) unsafe fn one<V: Quads>(format: Format, rows: [Row; 4], input: *const u32, units: usize) -> V::F {
+pub(super) unsafe fn one<V: Quads>(format: Format, rows: &Rows, first: usize, input: *const u32, units: usize) -> V::F {
     // SAFETY: the caller's.
     unsafe {
         match format {
-            Format::Q4 => rows_with::<V, Q4>(rows, input, units),
-            Format::Mxfp4 => rows_with::<V, Mxfp4>(rows, input, units),
-            _ => rows_with::<V, Q8>(rows, input, units),
+            Format::Q4 => rows_with::<V, Q4>(rows, first, input, units),
+            Format::Mxfp4 => rows_with::<V, Mxfp4>(rows, first, input, units),
+            _ => rows_with::<V, Q8>(rows, first, input, units),
         }
     }
 }
@@ -135,11 +135,15 @@ pub(super) unsafe fn fill<V: Quads>(format: Format, rows: [Row; 4], from: usize,
 }
 
 #[inline(always)]
-unsafe fn rows_with<V: Quads, W: Whole<V>>(rows: [Row; 4], input: *const u32, units: usize) -> V::F {
+unsafe fn rows_with<V: Quads, W: Whole<V>>(all: &Rows, first: usize, input: *const u32, units: usize) -> V::F {
+    let (rows, behind) = (all.four(first), all.word(first + 4));
     let mut sum = V::splat(0.0);
     // SAFETY: rows and the input have that many blocks.
     unsafe {
         for u in 0..units {
+            if u.is_multiple_of(4) {
+                all.touch(behind + 4 * W::WORDS * u, 16 * W::WORDS);
+            }
             let at = input.add(u * INPUT);
             let x = [V::load_words(at), V::load_words(at.add(4)), V::load_words(at.add(8)), V::load_words(at.add(12))];
             let first = if W::OFFSET > 0 { V::load_words(at.add(16)) } else { V::splat_words(0) };

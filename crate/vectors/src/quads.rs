@@ -5,7 +5,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::multiply::{self, Multiply, Row, Rows};
+use super::multiply::{self, LINE, Multiply, Row, Rows};
 use super::pairs::{self, INPUT, UNIT};
 use super::vector::Vector;
 use crate::format::{BLOCK, Format};
@@ -68,14 +68,17 @@ fn whole<V: Quads>(m: &Multiply<'_>, out: &mut [f32]) {
     if tokens == 1 {
         for (i, out) in out[..height].chunks_mut(4).enumerate() {
             // SAFETY: rows and inputs are whole.
-            put::<V>(unsafe { pairs::one::<V>(m.format, rows.four(4 * i), input(0), units) }, out);
+            put::<V>(unsafe { pairs::one::<V>(m.format, &rows, 4 * i, input(0), units) }, out);
         }
         return;
     }
     let mut panel = Panel([MaybeUninit::uninit(); MOST * UNIT]);
     let panel: *mut u32 = panel.0.as_mut_ptr().cast();
+    // Words of a panel's rows that each two inputs touch, whole lines.
+    let part = (8 * rows.word(1)).div_ceil((units.div_ceil(MOST) * (tokens / 2)).max(1)).next_multiple_of(LINE);
     for first in (0..height).step_by(8) {
         let wide = (height - first).min(8);
+        let (mut next, end) = (rows.word(first + 8), rows.word(first + 16));
         let place = |t: usize| t * height + first..t * height + first + wide;
         for from in (0..units).step_by(MOST) {
             let count = MOST.min(units - from);
@@ -88,6 +91,10 @@ fn whole<V: Quads>(m: &Multiply<'_>, out: &mut [f32]) {
             // SAFETY: an input has those blocks.
             let input = |t: usize| unsafe { input(t).add(from * INPUT) };
             for t in (0..tokens - 1).step_by(2) {
+                if next < end {
+                    rows.touch(next, part);
+                    next += part;
+                }
                 let [a, b] = [sums(&out[place(t)]), sums(&out[place(t + 1)])];
                 // SAFETY: the panel and both inputs have as many blocks.
                 let [a, b] = unsafe { pairs::meet_two::<V>(panel, [input(t), input(t + 1)], count, [a, b]) };
