@@ -36,6 +36,9 @@ function count(line) {
 /** What also runs on the least profile: other tests of the GPU are about what does not depend on it. */
 const PROFILED = ['-p', 'moebius-tests', '--test', 'kernels', '--test', 'models', '--test', 'selftest'];
 
+/** Of the browser's tests, those that ask for milliseconds: nothing runs beside them. */
+const TIMED = ['access.spec.js', 'markdown.spec.js', 'page.spec.js'];
+
 /** @returns {string[]} the test files that ask for a GPU */
 function gpuTests() {
   const names = readdirSync(join(ROOT, 'tests')).filter((name) => name.endsWith('.rs'));
@@ -85,9 +88,12 @@ program(import.meta.url, async () => {
 
   await run('cargo', ['build', '-p', 'moebius-cli']);
   const folder = join(ROOT, 'tests/browser');
-  const specs = readdirSync(folder).filter((name) => name.endsWith('.spec.js')).map((name) => join(folder, name));
-  const node = ['--test', '--test-reporter=spec', '--test-concurrency=1', ...specs];
-  await tests('browser tests', process.execPath, node);
+  const specs = readdirSync(folder).filter((name) => name.endsWith('.spec.js'));
+  const browser = (/** @type {string} */ title, /** @type {string[]} */ names, /** @type {number} */ atOnce) =>
+    tests(title, process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${atOnce}`, ...names.map((name) => join(folder, name))]);
+  // They wait for half of their time: two files at once.
+  await browser('browser tests', specs.filter((name) => !TIMED.includes(name)), 2);
+  await browser('browser tests with a clock', TIMED, 1);
 
   const { passed, skipped } = total;
   if (failed.length > 0) say(`checks that failed: ${failed.join('; ')}`);
