@@ -470,8 +470,11 @@ fn a_first_token_takes_what_it_touches() {
                 routing: false,
             };
             block_on(session.generate(&request, &Clock::new(usize::MAX), &mut |_| Next::Go)).unwrap();
-            // Each layer's shared expert came with the rest.
-            let touched = used(&session) * manifest.experts.values().next().unwrap().layout().unwrap().bytes();
+            // Every token has each layer's shared experts.
+            let map = session.model.residency.as_ref().unwrap().map();
+            let shared: usize = manifest.experts.values().map(|table| table.records.len() - map.experts).sum();
+            let bytes = manifest.experts.values().next().unwrap().layout().unwrap().bytes();
+            let touched = (used(&session) + shared as u64) * bytes;
             assert_eq!(before.missed, 0);
             shares.push(late.bytes() as f64 / whole as f64);
             over = over.max(late.bytes() as f64 / (trunk + touched) as f64);

@@ -1,5 +1,16 @@
 // The loader's worker: fetches a model's files, checks and keeps them, and answers reads, also while the engine computes.
 
+// All of it, so that one answer is waited for and not one after another.
+import './loader/chunks.js';
+import './loader/disk.js';
+import './loader/host.js';
+import './loader/job.js';
+import './loader/journal.js';
+import './loader/order.js';
+import './loader/recent.js';
+import './loader/sha256.js';
+import './loader/spares.js';
+import './loader/whole.js';
 import { meter } from './loader/meter.js';
 import { MANIFEST } from './loader/model.js';
 import { Tab, faultOf } from './loader/tab.js';
@@ -7,13 +18,19 @@ import { Tab, faultOf } from './loader/tab.js';
 /** @typedef {import('./loader/messages.js').ToLoader} ToLoader */
 /** @typedef {import('./loader/messages.js').FromLoader} FromLoader */
 
-const asker = /** @type {{postMessage(message: FromLoader, transfer?: Transferable[]): void}} */ (/** @type {unknown} */ (globalThis));
+/** The engine's worker, as the page says. @type {{postMessage(message: FromLoader, transfer?: Transferable[]): void}} */
+let asker;
 
 /** @type {Promise<Tab> | undefined} */
 let opened;
 
-addEventListener('message', ({ data }) => {
-  const message = /** @type {ToLoader} */ (data);
+addEventListener('message', ({ ports: [port] }) => {
+  asker = port;
+  port.onmessage = hear;
+}, { once: true });
+
+/** @param {{data: ToLoader}} event */
+function hear({ data: message }) {
   if (message.type === 'open') {
     opened = Tab.open(message.where, meter((progress) => asker.postMessage({ type: 'progress', progress })));
     if (!message.where.gguf && !message.where.tree) begin(opened).catch(() => {});
@@ -23,12 +40,14 @@ addEventListener('message', ({ data }) => {
     opened?.then((tab) => tab.spare(message.buffer));
   } else if (message.type === 'pause') {
     opened?.then((tab) => tab.pause(message.paused));
+  } else if (message.type === 'close') {
+    close();
   } else {
     answer(message);
   }
-});
+}
 
-/** Asks for a pack's manifest, and nothing beyond it, while the engine is made: it comes first. @param {Promise<Tab>} opened */
+/** Asks for a pack's manifest, and then for what every token reads, while the engine is made. @param {Promise<Tab>} opened */
 async function begin(opened) {
   const tab = await opened;
   tab.ahead([]);

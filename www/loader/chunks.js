@@ -114,12 +114,14 @@ export class File {
 /**
  * The files of a pack's manifest, or nothing where it is none that can be believed: the engine then says what is wrong with it.
  * @param {Uint8Array} json
- * @returns {{name: string, bytes: number, chunks: Chunk[]}[]}
+ * @returns {{name: string, bytes: number, chunks: Chunk[], trunk: boolean}[]} `trunk`: it has no experts
  */
 export function listed(json) {
   try {
-    const { moebius, files, shards } = JSON.parse(new TextDecoder().decode(json));
-    const all = [...files, ...shards];
+    const { moebius, files, shards, experts } = JSON.parse(new TextDecoder().decode(json));
+    /** @type {Set<unknown>} */
+    const apart = new Set(Object.values(experts ?? {}).flatMap(({ records }) => records.map((/** @type {number[]} */ [shard]) => shards[shard])));
+    const all = [...shards, ...files].map((file) => ({ ...file, trunk: !apart.has(file) }));
     const fits = all.every(({ name, bytes, chunks }) => {
       const good = chunks.every(
         (/** @type {Chunk} */ chunk) =>

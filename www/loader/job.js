@@ -9,7 +9,7 @@
  * @property {(file: File, i: number, bytes: Uint8Array<ArrayBuffer>) => Promise<void>} commit a chunk is whole
  * @property {(file: File, i: number) => boolean} lacks whether a chunk is wanted yet
  * @property {(bytes: number) => Uint8Array<ArrayBuffer>} room for so many bytes of a chunk
- * @property {(bytes: number) => void} received
+ * @property {(bytes: number, job: Job) => void} received
  * @property {(job: Job) => Promise<void> | null} turn
  */
 
@@ -65,7 +65,7 @@ export class Job {
 
   /** @param {Uint8Array} bytes */
   async take(bytes) {
-    this.owner.received(bytes.length);
+    this.owner.received(bytes.length, this);
     for (let left = bytes; left.length > 0; ) {
       const i = this.file.chunk(this.at);
       const [start, end] = this.file.bounds(i);

@@ -3,7 +3,7 @@
 import { CHECKED, COMING, File, KEPT, MISSING, listed } from './chunks.js';
 import { Host, HostError } from './host.js';
 import { Job } from './job.js';
-import { Order, key } from './order.js';
+import { NEAR, Order, key } from './order.js';
 import { Recent } from './recent.js';
 import { sha256 } from './sha256.js';
 import { Spares } from './spares.js';
@@ -62,7 +62,10 @@ export class Model {
     this.recent = new Recent(disk ? HELD.stored : HELD.alone, (bytes) =>
       setTimeout(() => this.#committing.has(bytes) || this.spares.give(bytes.buffer)),
     );
-    this.order = new Order(this.files, (file, i) => this.#lacks(file, i) && file.state(i) !== COMING, () => disk?.unkept === '');
+    this.order = new Order(this.files, (file, i) => this.#lacks(file, i) && file.state(i) !== COMING, () => disk?.unkept === '', (file) => {
+      const left = [...this.#jobs].map((job) => (job.file === file ? job.end - job.at : 0));
+      return Math.max(0, ...left);
+    });
     for (const { name } of disk?.files ?? []) this.#stored += /** @type {Disk} */ (disk).adopt(this.#file(name));
     for (const { name, size, sha256 = '' } of where.tree ?? []) {
       const file = this.#file(name);
@@ -233,11 +236,16 @@ export class Model {
     const size = /** @type {number} */ (manifest.size);
     if (size > 32 << 20) return;
     const json = await this.#read(manifest, 0, size, true);
-    for (const { name, chunks } of listed(json)) {
+    const trunk = [];
+    for (const { name, chunks, bytes, trunk: first } of listed(json)) {
       const file = this.#file(name);
       file.cut(chunks);
       if (this.disk) this.#stored += this.disk.adopt(file);
+      if (first) trunk.push({ file, start: 0, end: bytes });
     }
+    // What the engine will list first, once it is made.
+    if (this.order.listed?.length === 0) this.order.listed = trunk;
+    this.#pump();
     this.#weigh();
     this.#tell();
   }
@@ -381,9 +389,10 @@ export class Model {
     commit: (file, i, bytes) => this.#commit(file, i, bytes),
     lacks: (file, i) => this.#lacks(file, i),
     room: (bytes) => this.spares.take(bytes),
-    received: (bytes) => {
+    received: (bytes, job) => {
       this.#fetched += bytes;
       this.#tell();
+      if (job.end - job.at - bytes < NEAR) queueMicrotask(() => this.#pump());
     },
     // One that brings what somebody waits for goes on, and so does one that was begun for that.
     turn: (job) => {

@@ -8,6 +8,10 @@ const MOST = { urgent: 8 << 20, calm: 4 << 20 };
 /** How far ahead of a read it goes where nothing is kept. */
 const AHEAD = 8 << 20;
 
+/** From so many bytes on what follows a stretch waits for it, and how many bytes before its end that begins. */
+const LONG = 1 << 20;
+export const NEAR = 128 << 10;
+
 /** What is wanted, in order. */
 export class Order {
   /** Chunks that reads wait for, the oldest first, by file and number: of reads that somebody waits for, and of others. @type {Map<string, Spot>} */
@@ -24,11 +28,13 @@ export class Order {
    * @param {Map<string, File>} files
    * @param {(file: File, i: number) => boolean} lacks whether a chunk is neither at hand nor on its way
    * @param {() => boolean} kept whether what comes is kept
+   * @param {(file: File) => number} coming how many bytes of a file are still to come from where it is asked for, at most
    */
-  constructor(files, lacks, kept) {
+  constructor(files, lacks, kept, coming) {
     this.files = files;
     this.lacks = lacks;
     this.kept = kept;
+    this.coming = coming;
   }
 
   /** @param {File} file @param {number} i @param {boolean} urgent */
@@ -81,6 +87,8 @@ export class Order {
         for (let i = file.chunk(start); i <= last; i++) {
           if (this.lacks(file, i)) return this.#run(file, i, MOST.calm, (i) => i <= last);
         }
+        // What is long has the line for itself until its end is near.
+        if (end - start > LONG && this.coming(file) > NEAR) return null;
       }
       return null;
     }

@@ -12,7 +12,6 @@ use crate::model::family::read_spec;
 use crate::model::gguf;
 use crate::model::layers::MATVEC_TOKENS;
 use crate::model::needs::{self, layer, needs, own_name, views};
-use crate::model::residency::Boxed;
 use crate::model::{
     Attention, AttentionWeights, Experts, Fallback, Ffn, FfnWeights, Files, Gqa, LatentQueries, Layer, Mlp, ModelSpec,
     Names, Norm, Prefix, QkNorm, Residency, Room, Weights,
@@ -119,10 +118,7 @@ impl Model {
             (Chosen::Experts { group, .. }, Place::Experts(experts)) => Some((group, experts)),
             _ => None,
         });
-        let residency = Rc::new(Residency::new(pending.tensors.clone(), pending.device.clone(), layers));
-        let shared = residency.clone();
-        pending.then = Some(Box::pin(async move { shared.shared().await }));
-        model.residency = Some(residency);
+        model.residency = Some(Rc::new(Residency::new(pending.tensors.clone(), pending.device.clone(), layers)));
         Ok((model, pending))
     }
 
@@ -154,7 +150,7 @@ impl Model {
         let prefix = Prefix::read(&tensors.files, &spec, context).await?;
         let (model, list) = place(choice, (spec, files), device.clone(), context, options.cache)?;
         let model = Model { prefix, ..model };
-        Ok((model, Pending { tensors, device, list, total, trunk, then: None }))
+        Ok((model, Pending { tensors, device, list, total, trunk }))
     }
 }
 
@@ -191,8 +187,6 @@ pub struct Pending<'a> {
     total: u64,
     /// Bytes of what is not experts.
     trunk: u64,
-    /// What follows the list.
-    then: Option<Boxed<'a, ()>>,
 }
 
 /// Where weights go.
@@ -228,10 +222,7 @@ impl Pending<'_> {
                 _ => unreachable!("a place is made for what goes there"),
             }
         }
-        match self.then {
-            Some(then) => then.await,
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

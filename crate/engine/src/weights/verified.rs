@@ -56,20 +56,20 @@ impl<'a> Verified<'a> {
             kept: RefCell::default(),
             sums: RefCell::default(),
         };
-        folder.expect(false);
+        folder.expect(false, &[]);
         Ok(folder)
     }
 
-    /// Tells the source what is read next of a pack: the experts' shards, or all but those.
-    pub(crate) fn expect(&self, experts: bool) {
+    /// Tells the source what is read next of a pack: the experts' shards, or all but those, the larger files first; and `more`.
+    pub(crate) fn expect(&self, experts: bool, more: &[(String, Range<u64>)]) {
         let Some(Manifest { files, shards, experts: tables, .. }) = &self.manifest else { return };
         let mut of_experts = vec![false; shards.len()];
         for (shard, _) in tables.values().flat_map(|table| &table.records) {
             of_experts[*shard] = true;
         }
         let shards = shards.iter().zip(of_experts).filter(|(_, of)| *of == experts).map(|(shard, _)| shard);
-        let next = files.iter().filter(|_| !experts).chain(shards);
-        self.source.ahead(&next.map(|file| (file.name.clone(), 0..file.bytes)).collect::<Vec<_>>());
+        let next = shards.chain(files.iter().filter(|_| !experts)).map(|file| (file.name.clone(), 0..file.bytes));
+        self.source.ahead(&next.chain(more.iter().cloned()).collect::<Vec<_>>());
     }
 
     /// The model in the files of a GGUF, with the texts that its metadata make.

@@ -9,6 +9,9 @@ use crate::model::residency::Boxed;
 /// Of so many experts that are wanted, one may be fetched in vain for a prompt.
 const VAIN: u64 = 128;
 
+/// Most bytes of experts that are on their way to a layer which has not chosen yet.
+const AHEAD: u64 = 8 << 20;
+
 /// One on its way.
 pub(super) struct Coming {
     layer: usize,
@@ -24,9 +27,10 @@ impl Residency {
         if !token && (!self.pools[layer].slots.borrow().empty() || VAIN * counts.vain > counts.wanted) {
             return Ok(());
         }
-        let missing = self.missing(layer, experts);
+        let mut missing = self.missing(layer, experts);
         if !token {
-            self.expected.borrow_mut().clone_from(&missing);
+            missing.truncate((AHEAD / self.pools[layer].experts.layout.bytes().max(1)) as usize);
+            self.expected.replace((layer, missing.clone()));
         }
         for expert in missing {
             let mut coming = self.coming.borrow_mut();
@@ -63,10 +67,18 @@ impl Residency {
         coming.record.await.ok()
     }
 
-    /// Thinks no more of what is on its way to a layer that wants these alone.
-    pub(super) fn overlook(&self, layer: usize, wanted: &[usize]) {
-        let vain = self.expected.take().iter().filter(|expert| !wanted.contains(expert)).count() as u64;
+    /// Counts what was expected of a layer in vain, now that it wants these.
+    pub(super) fn judge(&self, layer: usize, wanted: &[usize]) {
+        let mut expected = self.expected.borrow_mut();
+        if expected.0 != layer {
+            return;
+        }
+        let vain = expected.1.drain(..).filter(|expert| !wanted.contains(expert)).count() as u64;
         self.count(|counts| counts.vain += vain);
+    }
+
+    /// Thinks no more of what is on its way to a layer.
+    pub(super) fn overlook(&self, layer: usize) {
         self.coming.borrow_mut().retain(|coming| coming.layer != layer);
     }
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use futures_util::future::try_join4;
+use futures_util::future::{try_join, try_join4};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -25,6 +25,9 @@ use foresight::Coming;
 use hold::{Hold, Holds};
 pub use routes::{Heat, Routes};
 use slots::Slots;
+
+/// Bytes up to which twice as many records are fetched at once.
+const SMALL: u64 = 512 << 10;
 
 /// How often texts want an expert, its layer and its number.
 type Left = (Option<u64>, Reverse<(usize, usize)>);
@@ -78,8 +81,8 @@ pub struct Residency {
     pools: Rc<[Pool]>,
     /// Experts on their way that layers will want, as it seems.
     coming: RefCell<Vec<Coming>>,
-    /// Those of a layer that a chunk of a prompt is thought to want.
-    expected: RefCell<Vec<usize>>,
+    /// A layer, and those of it that a chunk of a prompt is thought to want.
+    expected: RefCell<(usize, Vec<usize>)>,
     counts: Cell<Counts>,
     /// While something is held, what nobody waits for is not fetched.
     holds: Holds,
@@ -102,6 +105,12 @@ impl Pool {
     /// An expert's record, from the files.
     async fn record(&self, tensors: &Tensors<'_>, expert: usize) -> Result<Vec<u8>> {
         tensors.record(&self.group, expert, &self.experts.layout, &mut |_| {}).await
+    }
+
+    /// Where that is in a pack's files.
+    fn place(&self, tensors: &Tensors<'_>, expert: usize) -> Option<(Rc<str>, Range<u64>)> {
+        let at = tensors.index.record(&self.group.prefix, expert)?;
+        Some((at.file, at.offset..at.offset + self.experts.layout.bytes()))
     }
 }
 
@@ -134,7 +143,7 @@ impl Residency {
         };
         let pools = layers.into_iter().map(pool).collect();
         let files = tensors.clone();
-        Residency {
+        let residency = Residency {
             stage: stages::stage,
             tensors,
             device,
@@ -144,7 +153,9 @@ impl Residency {
             counts: Cell::default(),
             holds: Holds::new(Box::new(move |held| files.files.press(held))),
             watched: RefCell::default(),
-        }
+        };
+        residency.tensors.files.expect(false, &residency.everyones());
+        residency
     }
 
     /// Whether all experts are on the device, where they stay, and nobody watches what is chosen.
@@ -178,10 +189,7 @@ impl Residency {
     #[must_use]
     pub fn records(&self) -> Vec<Option<(Rc<str>, Range<u64>)>> {
         let experts = self.map().experts;
-        let place = |pool: &Pool, expert: usize| {
-            let at = self.tensors.index.record(&pool.group.prefix, expert).filter(|_| expert < pool.group.count)?;
-            Some((at.file, at.offset..at.offset + pool.experts.layout.bytes()))
-        };
+        let place = |pool: &Pool, expert| pool.place(&self.tensors, expert).filter(|_| expert < pool.group.count);
         self.pools.iter().flat_map(|pool| (0..experts).map(move |expert| place(pool, expert))).collect()
     }
 
@@ -222,10 +230,17 @@ impl Residency {
         }
     }
 
+    /// Where the experts that every token has are in the files, in the order of use.
+    fn everyones(&self) -> Vec<(String, Range<u64>)> {
+        let shared = |pool: &Pool| pool.group.count..pool.group.all();
+        let places = self.pools.iter().flat_map(|pool| shared(pool).filter_map(|e| pool.place(&self.tensors, e)));
+        places.map(|(file, at)| (file.to_string(), at)).collect()
+    }
+
     /// Brings the experts that every token has.
-    pub(super) async fn shared(&self) -> Result<()> {
-        let shared: Vec<Vec<_>> =
-            self.pools.iter().map(|pool| (pool.group.count..pool.group.all()).collect()).collect();
+    async fn shared(&self) -> Result<()> {
+        let shared = |pool: &Pool| (pool.group.count..pool.group.all()).collect::<Vec<_>>();
+        let shared: Vec<_> = self.pools.iter().enumerate().map(|(i, pool)| self.missing(i, &shared(pool))).collect();
         let all = shared.iter().enumerate().flat_map(|(layer, of)| of.iter().map(move |e| (layer, *e, of.as_slice())));
         self.bring_all(&all.collect::<Vec<_>>()).await
     }
@@ -238,8 +253,9 @@ impl Residency {
         self.holds.none().await;
         // Where all find room, in whatever runs the source likes: who waits for one goes first all the same.
         if self.pools.iter().all(|pool| pool.slots.borrow().room()) {
-            self.tensors.files.expect(true);
+            self.tensors.files.expect(true, &[]);
         }
+        self.shared().await?;
         let bytes = |pool: &Pool| pool.experts.layout.bytes();
         let total: u64 = self.pools.iter().map(|pool| bytes(pool) * pool.experts.held as u64).sum();
         let empty: u64 = self.pools.iter().map(|pool| bytes(pool) * pool.slots.borrow().empties() as u64).sum();
@@ -298,10 +314,11 @@ impl Residency {
     /// Sees to it that these experts of a layer, which fit, are on the device.
     pub(super) async fn need(&self, layer: usize, wanted: &[usize]) -> Result<()> {
         self.settle(layer, wanted)?;
+        self.judge(layer, wanted);
         let missing = self.missing(layer, wanted);
         self.note(layer, wanted, &missing);
         self.bring_all(&missing.iter().map(|e| (layer, *e, wanted)).collect::<Vec<_>>()).await?;
-        self.overlook(layer, wanted);
+        self.overlook(layer);
         Ok(())
     }
 
@@ -336,7 +353,11 @@ impl Residency {
                 self.bring(*layer, *expert, wanted).await?;
             }
         };
-        abreast(line).await
+        // All that a host is asked for at once, before what is foreseen is.
+        match missing.iter().all(|(layer, ..)| self.pools[*layer].experts.layout.bytes() <= SMALL) {
+            true => try_join(abreast(&line), abreast(&line)).await.map(|_| ()),
+            false => abreast(line).await,
+        }
     }
 
     /// Fetches an expert and gives it a slot, though of none of those in `wanted`.
