@@ -74,7 +74,7 @@ test('ranges that are not what was asked for are refused', async () => {
   const faults = [
     [{ headers: { 'content-range': `bytes 5-${CHUNK}/${16 * CHUNK}` } }, /other bytes/],
     [{ headers: { 'content-type': 'multipart/byteranges; boundary=x' } }, /other bytes/],
-    [{ headers: { 'content-range': 'bytes 0-99/100' } }, /changed|more than/],
+    [{ headers: { 'content-range': 'bytes 0-99/100' } }, /other bytes|changed|more than/],
     [{ body: (bytes) => Buffer.concat([bytes, bytes]) }, /more than/],
     [{ headers: { 'content-type': 'text/html' } }, /web page/],
   ];

@@ -93,12 +93,12 @@ export class Host {
   async fetch(file, taker) {
     const url = this.url(file);
     for (let tries = 0, reached = taker.at; ; ) {
-      await this.#wait(taker.signal);
+      const probes = await this.#wait(taker.signal);
       const plain = this.#plain || (tries > 0 && tries % 2 === 0);
       try {
-        return await this.#attempt(file, url, taker, plain);
+        return await this.#attempt(file, url, taker, plain, probes);
       } catch (error) {
-        this.#probing = false;
+        if (probes) this.#probing = false;
         if (taker.signal.aborted || !(error instanceof Passing)) throw error;
         this.#failing = true;
         // Who asks for all of a file begins anew with every answer: another part of it may come as well.
@@ -112,7 +112,7 @@ export class Host {
     }
   }
 
-  /** Waits until the host may be asked. @param {AbortSignal} signal */
+  /** Waits until the host may be asked; says whether all others wait for what it answers. @param {AbortSignal} signal */
   async #wait(signal) {
     for (;;) {
       signal.throwIfAborted();
@@ -126,10 +126,11 @@ export class Host {
     }
     this.#probing = this.#failing;
     this.onwait(0);
+    return this.#probing;
   }
 
-  /** One request for what is still lacking. @param {string} file @param {string} url @param {Taker} taker @param {boolean} plain whether it is for all of the file */
-  async #attempt(file, url, taker, plain) {
+  /** One request for what is still lacking. @param {string} file @param {string} url @param {Taker} taker @param {boolean} plain whether it is for all of the file @param {boolean} probes */
+  async #attempt(file, url, taker, plain, probes) {
     const stop = new AbortController();
     const watch = watchdog(() => stop.abort(new Passing(`nothing came for ${STALL.after / 1000} s`)));
     try {
@@ -144,7 +145,8 @@ export class Host {
         throw stop.signal.reason ?? new Passing(`the host was not reached: ${error.message}`);
       });
       const kind = this.#judge(file, response, taker);
-      this.#failing = this.#probing = false;
+      // An answer to what was asked before it failed says nothing.
+      if (probes) this.#failing = this.#probing = false;
       this.#spoke = true;
       this.#plain = plain;
       if (kind === 'end') return;

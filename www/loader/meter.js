@@ -15,15 +15,22 @@ export function meter(report) {
   let [told, speed, fetched] = [0, 0, 0];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let late;
+  /** @type {Omit<Progress, 'speed'>} */
+  let last;
   return function change(progress) {
-    clearTimeout(late);
+    last = progress;
     const now = performance.now();
     const passed = now - told;
     // The last of all is told at once.
     if (passed < BETWEEN && progress.loaded < progress.total) {
-      late = setTimeout(change, BETWEEN - passed, progress);
+      late ??= setTimeout(() => {
+        late = undefined;
+        change(last);
+      }, BETWEEN - passed);
       return;
     }
+    clearTimeout(late);
+    late = undefined;
     if (told > 0 && passed > 0) {
       const share = 1 - Math.exp(-passed / SMOOTH);
       speed += share * ((1000 * (progress.fetched - fetched)) / passed - speed);

@@ -2,6 +2,7 @@
 
 import { Disk } from './disk.js';
 import { HostError } from './host.js';
+import { meter } from './meter.js';
 import { Model } from './model.js';
 import { sha256 } from './sha256.js';
 
@@ -95,9 +96,10 @@ export class Tab {
       why = error?.name === 'QuotaExceededError' ? 'full' : 'blocked';
       return null;
     });
+    const post = meter((state) => this.#channel?.postMessage({ state }));
     const tell = (/** @type {State} */ state) => {
       this.report(state);
-      this.#channel?.postMessage({ state });
+      post(state);
     };
     this.#own(new Model(this.where, disk, tell, why));
   }
