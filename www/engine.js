@@ -65,7 +65,7 @@ export class Engine {
 
   /** @type {EngineOptions} */ #options;
   /** @type {Worker | null} */ #worker = null;
-  #loader = this.#worker;
+  /** @type {Worker | null} */ #loader = null;
   /** @type {Promise<Info> | null} */ #loading = null;
   /** @type {Info | null} */ #info = null;
   /** @type {Map<number, Pending>} */ #pending = new Map();
