@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 
+import { engineWorker } from './chat.js';
 import { FIXTURES, broken, golden } from './fixtures.js';
 import { open } from './harness.js';
 import { around } from './host.js';
@@ -140,7 +141,7 @@ describe('workers', () => {
       return { codes, next: next.usage.completion_tokens };
     }, model);
     await page.waitForFunction(() => /** @type {any} */ (window).started === true);
-    await harm(page.workers()[0]);
+    await harm(await engineWorker(page));
     return outcome;
   }
 

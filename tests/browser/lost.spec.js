@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { axe } from './axe.js';
-import { ask, bounded, reaches } from './chat.js';
+import { ask, bounded, engineWorker, reaches } from './chat.js';
 import { FIXTURES, golden } from './fixtures.js';
 import { adapter, open, screenshot } from './harness.js';
 import { around } from './host.js';
@@ -70,8 +70,8 @@ function reply(how) {
  * Has the engine's devices destroyed, the first when it has made `plays` more submissions, the next each after as many.
  * @param {{plays: number, times?: number, gone?: boolean}} fate `gone`: after that there is no GPU any more
  */
-function doom(fate) {
-  return page.workers()[0].evaluate(({ plays, times = 1, gone = false }) => {
+async function doom(fate) {
+  return (await engineWorker(page)).evaluate(({ plays, times = 1, gone = false }) => {
     const { createCommandEncoder } = GPUDevice.prototype;
     let [left, losses] = [plays, times];
     // What is still asked of a lost device, before anybody knows, is not the next one's.
