@@ -76,18 +76,14 @@ fn answers_are_the_same_and_take_less() {
             let (plain, with, _) = packs(name, &device);
             let prompt = text(name);
             let other = [&prompt[..20], &[5, 6, 7]].concat();
-            let mut saved = 0;
             for prompt in [&prompt, &other, &prompt[..TOKENS[0]].to_vec(), &prompt[3..].to_vec()] {
                 let (tokens, logits, none, all) = answer(open(&plain, &device, None).unwrap(), prompt);
                 let (same, bits, kept, less) = answer(open(&with, &device, None).unwrap(), prompt);
                 let common = prompt.iter().zip(&text(name)[..TOKENS[0]]).take_while(|(a, b)| a == b).count();
                 assert_eq!((same, bits), (tokens, logits), "{name} on {}", device.name());
                 assert_eq!((none, kept), (0, common.min(prompt.len() - 1)), "{name}");
-                assert!(less <= all, "{name}: {less} of {all} bytes");
-                saved += all - less;
+                assert!(less <= all && (common == 0 || less < all), "{name}: {less} of {all} bytes");
             }
-            // What few tokens want of so small a model may be all of it, and is then as much either way.
-            assert!(saved > 0, "{name}: it takes as much");
         }
     }
 }

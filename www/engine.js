@@ -36,7 +36,7 @@ export { CODES, MoebiusError } from './protocol.js';
  *   done(value: any): void, failed(error: MoebiusError): void, chunk?(chunk: any): void}} Pending */
 
 /**
- * Loads a model into workers.
+ * Starts a worker and loads a model into it.
  * @param {EngineOptions} options
  * @returns {Promise<Engine>} rejects with a {@link MoebiusError}
  */
@@ -65,7 +65,6 @@ export class Engine {
 
   /** @type {EngineOptions} */ #options;
   /** @type {Worker | null} */ #worker = null;
-  /** @type {Worker | null} */ #loader = null;
   /** @type {Promise<Info> | null} */ #loading = null;
   /** @type {Info | null} */ #info = null;
   /** @type {Map<number, Pending>} */ #pending = new Map();
@@ -87,7 +86,7 @@ export class Engine {
 
   /** Loads the model unless it is loaded; the requests below do so themselves. */
   load() {
-    if (this.#unloaded) return Promise.reject(new MoebiusError('aborted', 'The engine was unloaded.'));
+    if (this.#unloaded) return Promise.reject(new MoebiusError('aborted', 'This engine was unloaded.'));
     this.#loading ??= this.#start();
     return this.#loading;
   }
@@ -193,7 +192,7 @@ export class Engine {
     reply.catch(() => {}); // awaited below, unless the loop is left early
     try {
       for (;;) {
-        // Once aborted nothing more is handed out, not even what has come.
+        // Once aborted nothing more is handed out, not even what has come already.
         while (chunks.length > 0 && !stop.aborted) yield chunks.shift();
         if (ended || stop.aborted) break;
         await new Promise((resolve) => (wake = () => resolve(undefined)));
@@ -204,24 +203,22 @@ export class Engine {
     }
   }
 
-  /** Loads the model into new workers. @returns {Promise<Info>} */
+  /** Starts a worker and loads the model into it. @returns {Promise<Info>} */
   async #start() {
     const worker = startWorker(this.#options.worker ?? './worker.js', 'moebius');
-    // A worker's worker would come later.
-    const loader = startWorker('./loader-worker.js', 'moebius loader');
-    const { port1, port2 } = new MessageChannel();
-    loader.postMessage(port1, [port1]);
-    worker.postMessage(port2, [port2]);
     this.#worker = worker;
-    this.#loader = loader;
     if (this.#paused) this.#send({ type: 'pause', paused: true });
-    worker.onmessage = ({ data }) => worker === this.#worker && this.#receive(data);
-    worker.onmessageerror = () => this.#lose(new MoebiusError('worker_failed', "The engine's worker could not be read."));
-    worker.onerror = loader.onerror = (event) => {
+    worker.addEventListener('message', (event) => {
+      if (worker === this.#worker) this.#receive(event.data);
+    });
+    worker.addEventListener('messageerror', () => {
+      this.#lose(new MoebiusError('worker_failed', "A message of the engine's worker could not be read."));
+    });
+    worker.addEventListener('error', (event) => {
       event.preventDefault();
       const what = event.message ? `stopped: ${event.message}.` : 'could not be started: does worker-src allow it, or a sandbox forbid it?';
       if (worker === this.#worker) this.#lose(new MoebiusError('worker_failed', `The engine's worker ${what}`));
-    };
+    });
     const { device = 'auto', context = null, cache = null, threads = null, stream = true, budget = null } = this.#options;
     try {
       const place = await where(this.#options);
@@ -232,7 +229,7 @@ export class Engine {
       this.#look();
       return info;
     } catch (error) {
-      // One that failed to load has nothing worth keeping; the next attempt gets a fresh one.
+      // A worker that failed to load has nothing worth keeping; the next attempt gets a fresh one.
       if (worker === this.#worker) this.#lose(/** @type {MoebiusError} */ (error));
       throw error;
     }
@@ -250,7 +247,7 @@ export class Engine {
       if (signal?.aborted || !this.#worker) return reject(new MoebiusError('aborted', 'Stopped.'));
       const abort = () => {
         this.#send({ type: 'cancel', id });
-        // A stop is heard at once, however long a step takes there.
+        // Not the worker's word is waited for: a stop is heard at once, however long a step takes there.
         this.#pending.get(id)?.failed(new MoebiusError('aborted', 'Stopped.'));
       };
       const settle = () => {
@@ -274,7 +271,7 @@ export class Engine {
     });
   }
 
-  /** Tells whether anybody looks at the page. */
+  /** Tells the worker whether anybody looks at the page. */
   #look = () => this.#send({ type: 'calm', calm: globalThis.document?.hidden ?? false });
 
   /** @param {ToWorker} message */
@@ -326,12 +323,11 @@ export class Engine {
   }
 
   /**
-   * Gives the workers up, and what is pending rejects.
+   * Gives the worker up and rejects everything pending.
    * @param {MoebiusError} error
    */
   #lose(error) {
     this.#worker?.terminate();
-    this.#loader?.terminate();
     this.#worker = null;
     this.#loading = null;
     this.#info = null;

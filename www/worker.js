@@ -14,8 +14,6 @@ const page = /** @type {{postMessage(message: FromWorker, transfer?: Transferabl
 let engine = null;
 /** @type {import('./loader/source.js').Source | null} */
 let source = null;
-/** Leads to the loader's worker, and comes before all messages. @type {MessagePort} */
-let loader;
 /** Where experts are in the files. @type {(string | number)[] | null} */
 let records = null;
 /** Whether downloads are stopped. */
@@ -36,9 +34,7 @@ let queue = Promise.resolve();
 
 addEventListener('message', (event) => {
   const message = /** @type {ToWorker} */ (event.data);
-  if (event.ports.length > 0) {
-    [loader] = event.ports;
-  } else if (message.type === 'ping') {
+  if (message.type === 'ping') {
     page.postMessage({ type: 'pong' });
   } else if (message.type === 'calm') {
     engine?.calm(message.calm);
@@ -98,7 +94,7 @@ async function act(message) {
   if (message.type === 'load') {
     const { place, device, context, cache, threads, stream, budget } = message;
     // First, so that a manifest comes while the engine does.
-    source = openSource(/** @type {import('./loader/source.js').Place} */ (place), progress, loader);
+    source = openSource(/** @type {import('./loader/source.js').Place} */ (place), progress);
     if (paused) source.pause(true);
     const { Engine, hire } = await load(device, threads);
     const [most, format, room] = [context ?? undefined, cache ?? undefined, budget ?? undefined];

@@ -61,14 +61,11 @@ export function fresh() {
 export async function ready(on, mode) {
   await on.goto(`${there.site.url}as/blank/`);
   await on.evaluate(async (mode) => {
-    const [loader, starter, store] = [`/as/${mode}/www/loader/source.js`, `/as/${mode}/www/start.js`, `/as/${mode}/www/store.js`];
-    const [{ openSource }, { startWorker }] = [await import(loader), await import(starter)];
+    const [loader, store] = [`/as/${mode}/www/loader/source.js`, `/as/${mode}/www/store.js`];
+    const { openSource } = await import(loader);
     /** Starts a loader on a model. @param {string} url */
     const start = (url) => {
-      const [worker, { port1, port2 }] = [startWorker('./loader-worker.js', 'moebius loader'), new MessageChannel()];
-      worker.postMessage(port1, [port1]);
-      const source = openSource(url, (/** @type {any} */ progress) => (source.progress = progress), port2);
-      source.worker = worker;
+      const source = openSource(url, (/** @type {any} */ progress) => (source.progress = progress));
       return source;
     };
     /** Reads whole files, by pieces of 100,000 bytes. @param {any} source @param {string[]} names */

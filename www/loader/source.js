@@ -1,5 +1,6 @@
 // Where the engine's worker gets a model's bytes: from the loader's worker, or from files that a person handed over.
 
+import { startWorker } from '../start.js';
 import { Spares } from './spares.js';
 
 /** @typedef {import('../protocol.js').Progress} Progress */
@@ -63,13 +64,11 @@ export class Source {
 
 /**
  * @param {Place} place @param {(progress: Progress) => void} onprogress
- * @param {MessagePort} loader of its worker, which is ended where nothing comes from a host
  * @returns {Source}
  */
-export function openSource(place, onprogress, loader) {
+export function openSource(place, onprogress) {
   const about = typeof place === 'string' ? { url: place } : place;
-  const source = about.files ? new Local(about.files, onprogress) : new Remote(about, onprogress, loader);
-  if (about.files) loader.postMessage({ type: 'close' });
+  const source = about.files ? new Local(about.files, onprogress) : new Remote(about, onprogress);
   source.format = about.format;
   return source;
 }
@@ -85,14 +84,15 @@ class Remote extends Source {
   /** A web page that came in place of a file. Hosts answer so for files they lack, so it need not mean anything. @type {Fault | undefined} */
   #page;
 
-  /** @param {{url?: string, token?: string, tree?: import('./model.js').Known[]}} place @param {(progress: Progress) => void} onprogress @param {MessagePort} loader */
-  constructor({ url = '', token, tree }, onprogress, loader) {
+  /** @param {{url?: string, token?: string, tree?: import('./model.js').Known[]}} place @param {(progress: Progress) => void} onprogress */
+  constructor({ url = '', token, tree }, onprogress) {
     const [, path, query] = /^([^?#]*)(.*)$/s.exec(url) ?? ['', '', ''];
     const cut = path.lastIndexOf('/') + 1;
     super(path.replace(/\/$/, '').split('/').pop() ?? '');
     if (cut < path.length) this.gguf = decoded(path.slice(cut));
-    this.loader = loader;
-    loader.onmessage = ({ data }) => {
+    const worker = startWorker('./loader-worker.js', 'moebius loader');
+    this.worker = worker;
+    worker.addEventListener('message', ({ data }) => {
       if (data.type === 'progress') return onprogress(data.progress);
       const pending = this.#pending.get(data.id);
       this.#pending.delete(data.id);
@@ -100,13 +100,19 @@ class Remote extends Source {
       if (data.fault.kind === 'lost') this.#lost = data.fault;
       if (data.fault.kind === 'page') this.#page = data.fault;
       return pending?.reject(data.fault);
-    };
+    });
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      this.#lost = { file: 'loader-worker.js', reason: event.message || 'the loader could not be started', kind: 'lost' };
+      for (const { reject } of this.#pending.values()) reject(this.#lost);
+      this.#pending.clear();
+    });
     this.#send({ type: 'open', where: { base: path.slice(0, cut), query: this.gguf ? query : '', token, tree, gguf: this.gguf ?? '' } });
   }
 
   /** @param {import('./messages.js').ToLoader} message */
   #send(message) {
-    this.loader.postMessage(message);
+    this.worker.postMessage(message);
   }
 
   /** @param {(id: number) => import('./messages.js').ToLoader} message @returns {Promise<any>} */
@@ -138,7 +144,7 @@ class Remote extends Source {
 
   /** @override @param {Uint8Array<ArrayBuffer>} bytes */
   free({ buffer }) {
-    this.loader.postMessage({ type: 'spare', buffer }, [buffer]);
+    this.worker.postMessage({ type: 'spare', buffer }, [buffer]);
   }
 
   /** @override @param {boolean} pressing */

@@ -1,7 +1,6 @@
 //! The forward pass in stages, for a model some of whose experts are elsewhere: each ends with a layer's choice of experts. The
 //! steps are those of the whole pass, so what comes of them is the same to the bit.
 
-use std::cmp::Reverse;
 use std::rc::Rc;
 
 use futures_util::future::try_join;
@@ -12,10 +11,8 @@ use crate::kernel;
 use crate::model::residency::Boxed;
 use crate::model::{Choices, Residency};
 
-/// How often an expert must be foreseen for a chunk to be fetched, first choices counting twice: whatever is sure, and of what is
-/// likely an eighth of the layer's, lest much comes in vain. On a text the default model wants 98 of 100 that are foreseen so often.
+/// How often an expert must be foreseen for a chunk to be fetched: first choices count twice.
 const SURE: usize = 6;
-const LIKELY: usize = 3;
 
 /// Where a layer's experts are in a list of steps.
 #[derive(Clone)]
@@ -189,16 +186,10 @@ impl Stages {
         let (each, one) = (cut.at_work as u32, bytes.len() as u64 == cut.bytes(1));
         // First choices are twice as sure as last ones.
         let first = |pair: &u32| pair % each < (cut.routed as u32).div_ceil(2);
-        let times = |of: &Vec<u32>| of.len() + of.iter().filter(|pair| first(pair)).count();
-        let mut seen: Vec<_> =
-            cut.wanted(bytes)?.iter().map(times).enumerate().filter(|(_, times)| *times > 0).collect();
-        if !one {
-            seen.sort_by_key(|(expert, times)| (Reverse(*times), *expert));
-            let sure = seen.partition_point(|(_, times)| *times >= SURE);
-            let likely = seen.partition_point(|(_, times)| *times >= LIKELY);
-            seen.truncate(likely.min(sure + cut.experts.div_ceil(8)));
-        }
-        self.residency.foresee(layer, &seen.into_iter().map(|(expert, _)| expert).collect::<Vec<_>>(), one)
+        let likely = |pairs: &Vec<u32>| one || pairs.len() + pairs.iter().filter(|pair| first(pair)).count() >= SURE;
+        let wanted = cut.wanted(bytes)?.into_iter().enumerate();
+        let experts: Vec<_> = wanted.filter(|(_, of)| !of.is_empty() && likely(of)).map(|(e, _)| e).collect();
+        self.residency.foresee(layer, &experts, one)
     }
 
     /// Plays a token as if all its experts were there, and once more from the first layer one of whose was not. What the layers
