@@ -18,19 +18,13 @@ import { Tab, faultOf } from './loader/tab.js';
 /** @typedef {import('./loader/messages.js').ToLoader} ToLoader */
 /** @typedef {import('./loader/messages.js').FromLoader} FromLoader */
 
-/** The engine's worker, as the page says. @type {{postMessage(message: FromLoader, transfer?: Transferable[]): void}} */
-let asker;
+const asker = /** @type {{postMessage(message: FromLoader, transfer?: Transferable[]): void}} */ (/** @type {unknown} */ (globalThis));
 
 /** @type {Promise<Tab> | undefined} */
 let opened;
 
-addEventListener('message', ({ ports: [port] }) => {
-  asker = port;
-  port.onmessage = hear;
-}, { once: true });
-
-/** @param {{data: ToLoader}} event */
-function hear({ data: message }) {
+addEventListener('message', ({ data }) => {
+  const message = /** @type {ToLoader} */ (data);
   if (message.type === 'open') {
     opened = Tab.open(message.where, meter((progress) => asker.postMessage({ type: 'progress', progress })));
     if (!message.where.gguf && !message.where.tree) begin(opened).catch(() => {});
@@ -40,12 +34,10 @@ function hear({ data: message }) {
     opened?.then((tab) => tab.spare(message.buffer));
   } else if (message.type === 'pause') {
     opened?.then((tab) => tab.pause(message.paused));
-  } else if (message.type === 'close') {
-    close();
   } else {
     answer(message);
   }
-}
+});
 
 /** Asks for a pack's manifest, and then for what every token reads, while the engine is made. @param {Promise<Tab>} opened */
 async function begin(opened) {

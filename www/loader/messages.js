@@ -5,15 +5,14 @@
 /** Some of a file's bytes. @typedef {{file: string, start: number, end: number}} Stretch */
 
 /**
- * To the loader. `open` comes first, or `close` where it is not wanted; every question has an `id`, which its answer repeats.
+ * To the loader. `open` comes first; every question has an `id`, which its answer repeats.
  * @typedef {{type: 'open', where: {base: string, query: string, token?: string, tree?: import('./model.js').Known[], gguf: string}}
  *   | {type: 'size', id: number, file: string}
  *   | {type: 'read', id: number, file: string, start: number, end: number, urgent: boolean}
  *   | {type: 'kept', id: number, stretches: Stretch[]}
  *   | {type: 'ahead', stretches: Stretch[]}
  *   | {type: 'spare', buffer: ArrayBuffer}
- *   | {type: 'pause', paused: boolean}
- *   | {type: 'close'}} ToLoader
+ *   | {type: 'pause', paused: boolean}} ToLoader
  */
 
 /**
