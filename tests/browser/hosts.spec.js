@@ -74,12 +74,13 @@ test('ranges that are not what was asked for are refused', async () => {
   const faults = [
     [{ headers: { 'content-range': `bytes 5-${CHUNK}/${16 * CHUNK}` } }, /other bytes/],
     [{ headers: { 'content-type': 'multipart/byteranges; boundary=x' } }, /other bytes/],
-    [{ headers: { 'content-range': 'bytes 0-99/100' } }, /other bytes|changed|more than/],
+    [{ headers: { 'content-range': 'bytes 0-99/100' } }, /changed|more than/],
     [{ body: (bytes) => Buffer.concat([bytes, bytes]) }, /more than/],
     [{ headers: { 'content-type': 'text/html' } }, /web page/],
   ];
   for (const [fault, reason] of faults) {
-    site.fault = ({ name }) => (name === 'model-00001.safetensors' ? fault : undefined);
+    // Of several ranges that are asked for at once, the first.
+    site.fault = ({ name, start }) => (name === 'model-00001.safetensors' && start === 0 ? fault : undefined);
     const { fault: found } = await load(fresh());
     assert.match(found?.reason ?? '', reason);
   }
