@@ -251,6 +251,10 @@ test('clear-all leaves nothing: models, chats, what was agreed to', async () => 
     return { files, records, local: localStorage.length, session: sessionStorage.length, caches: (await caches.keys()).length };
   });
   assert.deepEqual(left, { files: 0, records: 0, local: 0, session: 0, caches: 0 });
+  await page.keyboard.press('Escape');
+  await ask(page, 'And now?');
+  await reaches(page, 'ready');
+  assert.equal(await page.evaluate(() => localStorage.length), 0, 'a model that goes on to answer is not remembered again');
   await page.context().close();
 });
 

@@ -113,13 +113,13 @@ export class Models {
     this.#chat.load().catch(() => {}); // shown
   }
 
-  /** It is there: remembered, to be found again. */
+  /** It is there: that is remembered beside what was agreed to. */
   #loaded() {
     const { where, format, facts } = this.#choice ?? {};
     this.#states.unkept(this.#unkept, where !== undefined, () => this.storage());
-    if (!where) return;
-    const bytes = facts?.bytes ?? recent().find(({ model }) => model === where.model)?.bytes;
-    remember({ ...named(where), agreed: 'load', format, bytes, kept: this.#unkept === '' });
+    const known = where && recent().find(({ model }) => model === where.model);
+    if (!known) return; // what was forgotten meanwhile stays so
+    remember({ ...named(where), agreed: 'load', format, bytes: facts?.bytes ?? known.bytes, kept: this.#unkept === '' });
   }
 
   /** To another model, by the address: a document's policy names the hosts of its model alone. @param {string} model */

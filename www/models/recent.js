@@ -37,8 +37,12 @@ export function forget(model) {
   keep({ ...rest, recent: recent.filter((one) => one.model !== model) });
 }
 
+/** Whether all was forgotten, so that what is still at work remembers nothing. */
+let forgotten = false;
+
 /** Nothing is left. */
 export function forgetAll() {
+  forgotten = true;
   try {
     localStorage.removeItem(KEPT);
   } catch {
@@ -48,5 +52,5 @@ export function forgetAll() {
 
 /** How fast a download was. @param {number} bytes @param {number} seconds */
 export function measured(bytes, seconds) {
-  if (bytes > TELLING && seconds > 0) keep({ ...kept(), speed: Math.round(bytes / seconds) });
+  if (bytes > TELLING && seconds > 0 && !forgotten) keep({ ...kept(), speed: Math.round(bytes / seconds) });
 }
