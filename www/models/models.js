@@ -113,12 +113,12 @@ export class Models {
     this.#chat.load().catch(() => {}); // shown
   }
 
-  /** It is there: that is remembered beside what was agreed to. */
+  /** It is there: remembered, to be found again. */
   #loaded() {
     const { where, format, facts } = this.#choice ?? {};
     this.#states.unkept(this.#unkept, where !== undefined, () => this.storage());
     const known = where && recent().find(({ model }) => model === where.model);
-    if (!known) return; // what was forgotten meanwhile stays so
+    if (!known) return; // forgotten meanwhile
     remember({ ...named(where), agreed: 'load', format, bytes: facts?.bytes ?? known.bytes, kept: this.#unkept === '' });
   }
 

@@ -37,10 +37,9 @@ export function forget(model) {
   keep({ ...rest, recent: recent.filter((one) => one.model !== model) });
 }
 
-/** Whether all was forgotten, so that what is still at work remembers nothing. */
 let forgotten = false;
 
-/** Nothing is left. */
+/** Nothing is left, nor comes of what is at work. */
 export function forgetAll() {
   forgotten = true;
   try {
