@@ -55,8 +55,10 @@ async function answer(message) {
     if (!tab) throw new Error('nothing is open');
     if (message.type === 'size') return asker.postMessage({ type: 'done', id, value: await tab.size(file) });
     if (message.type === 'kept') return asker.postMessage({ type: 'done', id, value: await tab.kept(message.stretches) });
-    const bytes = await tab.read(file, message.start, message.end, message.urgent);
-    return asker.postMessage({ type: 'done', id, value: { bytes, checked: tab.checks(file) } }, [bytes.buffer]);
+    const { start, end, urgent } = message;
+    const bytes = await tab.read(file, start, end, urgent);
+    const value = { bytes, checked: tab.checks(file), place: tab.place(file, start, end) };
+    return asker.postMessage({ type: 'done', id, value }, [bytes.buffer]);
   } catch (error) {
     return asker.postMessage({ type: 'failed', id, fault: faultOf(error, file) });
   }

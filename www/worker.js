@@ -94,7 +94,7 @@ async function act(message) {
   if (message.type === 'load') {
     const { place, device, context, cache, threads, stream, budget } = message;
     // First, so that a manifest comes while the engine does.
-    source = openSource(/** @type {import('./loader/source.js').Place} */ (place), progress);
+    source = await openSource(/** @type {import('./loader/source.js').Place} */ (place), progress);
     if (paused) source.pause(true);
     const { Engine, hire } = await load(device, threads);
     const [most, format, room] = [context ?? undefined, cache ?? undefined, budget ?? undefined];

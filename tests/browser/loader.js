@@ -64,8 +64,8 @@ export async function ready(on, mode) {
     const [loader, store] = [`/as/${mode}/www/loader/source.js`, `/as/${mode}/www/store.js`];
     const { openSource } = await import(loader);
     /** Starts a loader on a model. @param {string} url */
-    const start = (url) => {
-      const source = openSource(url, (/** @type {any} */ progress) => (source.progress = progress));
+    const start = async (url) => {
+      const source = await openSource(url, (/** @type {any} */ progress) => (source.progress = progress));
       return source;
     };
     /** Reads whole files, by pieces of 100,000 bytes. @param {any} source @param {string[]} names */
@@ -97,7 +97,7 @@ export function load(url, names = [...files.keys()], on = page) {
   return on.evaluate(
     async ({ url, names }) => {
       const { start, read } = /** @type {any} */ (window);
-      const source = start(url);
+      const source = await start(url);
       try {
         return { hashes: await read(source, names), progress: source.progress };
       } catch (fault) {

@@ -222,6 +222,25 @@ for (const [device, tokens] of /** @type {['cpu' | 'gpu', number][]} */ ([['cpu'
       const bytes = site.bytes();
       await reply(prompt(), tokens);
       assert.equal(site.bytes(), bytes, 'what is kept is not asked of the host');
+      if (device === 'gpu') return;
+      // On the CPU what is foreseen is read at once: no turn of an event loop comes between. Once all was read, that is.
+      const counts = async () => (({ hits, misses }) => ({ hits, misses }))(await page.evaluate(() => /** @type {any} */ (window).engine.experts()));
+      await reply(ids.slice(0, 256), 1);
+      const before = await counts();
+      for (let n = 1; n <= 160; n++) await reply(ids.slice(256, 256 + n), 1);
+      const now = await counts();
+      const [hits, misses] = [now.hits - before.hits, now.misses - before.misses];
+      console.log(`${hits} of ${hits + misses} experts that a text wants are there when it wants them`);
+      assert.ok(hits > 0.9 * (hits + misses), `${hits} found, ${misses} not`);
+      // Removed while its files are open, it goes on to answer, and asks the host again.
+      const left = await page.evaluate(async () => {
+        const store = await import(/** @type {any} */ ('/www/store.js'));
+        await store.clear();
+        return store.list();
+      });
+      assert.deepEqual(left, []);
+      assert.equal((await reply(prompt(), tokens)).text, whole.text);
+      assert.ok(site.bytes() > bytes);
     });
   });
 }

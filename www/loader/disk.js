@@ -2,6 +2,7 @@
 
 import { KEPT } from './chunks.js';
 import { entries, line, weigh } from './journal.js';
+import { SHARED } from './messages.js';
 
 /** @typedef {import('./chunks.js').File} File */
 /** What keeps a model from being kept: the storage is full, is not to be had, or was cleared. @typedef {'full' | 'blocked' | 'removed'} Unkept */
@@ -69,7 +70,7 @@ export class Disk {
     for (const { number, name } of known.values()) {
       this.#next = Math.max(this.#next, number + 1);
       try {
-        this.#handles.set(number, await access(this.folder, String(number)));
+        this.#handles.set(number, await access(this.folder, String(number), SHARED));
       } catch {
         known.delete(name); // it was removed, or cannot be opened: as if it had never come
       }
@@ -151,7 +152,7 @@ export class Disk {
   async #make(file) {
     const number = this.#next++;
     try {
-      this.#handles.set(number, await access(this.folder, String(number)));
+      this.#handles.set(number, await access(this.folder, String(number), SHARED));
     } catch (error) {
       this.#give(error);
       return;
@@ -180,6 +181,11 @@ export class Disk {
       this.#give(error, 'removed');
       return null;
     }
+  }
+
+  /** Where a file is in the private file system. @param {File} file */
+  place({ number }) {
+    return this.unkept !== 'removed' && this.#handles.has(number) ? `${FOLDER}/${this.folder.name}/${number}` : '';
   }
 
   /** Forgets a chunk. @param {File} file @param {number} i */
@@ -236,11 +242,12 @@ export class Disk {
 
 /**
  * Access to a file, which is made if there is none.
- * @param {FileSystemDirectoryHandle} folder @param {string} name
+ * @param {FileSystemDirectoryHandle} folder @param {string} name @param {typeof SHARED} [how]
+ * @returns {Promise<FileSystemSyncAccessHandle>}
  */
-export async function access(folder, name) {
-  const file = await folder.getFileHandle(name, { create: true });
-  return patient(() => file.createSyncAccessHandle());
+export async function access(folder, name, how) {
+  const file = /** @type {any} */ (await folder.getFileHandle(name, { create: true }));
+  return patient(() => file.createSyncAccessHandle(how));
 }
 
 /**

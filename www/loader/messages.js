@@ -22,4 +22,8 @@
  *   | {type: 'failed', id: number, fault: Fault}} FromLoader
  */
 
-export {};
+/**
+ * How files of chunks are opened: the engine's worker may have them open beside the loader's, where the browser knows of that. The
+ * journal has one writer.
+ */
+export const SHARED = /** @type {const} */ ({ mode: 'readwrite-unsafe' });

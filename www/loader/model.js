@@ -97,6 +97,14 @@ export class Model {
     });
   }
 
+  /** Where the store has a stretch all of which was checked: it may be read there again. @param {string} name @param {number} start @param {number} end */
+  place(name, start, end) {
+    const file = this.files.get(name);
+    if (!this.disk || !file || end <= start) return '';
+    for (let i = file.chunk(start); i <= file.chunk(end - 1); i++) if (file.state(i) !== CHECKED) return '';
+    return this.disk.place(file);
+  }
+
   /**
    * Bytes of a file, which are right if anything says what they should be.
    * @param {string} name @param {number} start @param {number} end
@@ -174,7 +182,10 @@ export class Model {
 
   /** Removes what is kept of it, and goes on without keeping it. */
   async leave() {
-    await this.disk?.remove();
+    const removed = this.disk?.remove();
+    // The engine's worker is to close what it has open of it.
+    this.#tell();
+    await removed;
     this.recent.limit = Math.max(this.recent.limit, HELD.alone);
     for (const file of this.files.values()) file.states = file.states.map((state) => (state === COMING ? COMING : MISSING));
     this.#tell();

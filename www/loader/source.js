@@ -1,15 +1,14 @@
 // Where the engine's worker gets a model's bytes: from the loader's worker, or from files that a person handed over.
 
 import { startWorker } from '../start.js';
-import { Spares } from './spares.js';
+import { SHARED } from './messages.js';
 
 /** @typedef {import('../protocol.js').Progress} Progress */
 /** @typedef {import('./messages.js').Fault} Fault */
 
 /** What the engine is told of a place. @typedef {string | {url?: string, files?: File[], token?: string, format?: string, tree?: import('./model.js').Known[]}} Place */
 
-/** Nothing comes over the network, and nothing is kept. @satisfies {Partial<Progress>} */
-const IDLE = { fetched: 0, stored: 0, speed: 0, waiting: 0, unkept: /** @type {const} */ ('') };
+/** A file of the store that is open. @typedef {{read(into: Uint8Array, options: {at: number}): number, close(): void}} Readable */
 
 /** What the engine reads from. Errors are {@link Fault}s. */
 export class Source {
@@ -29,6 +28,16 @@ export class Source {
   /** @param {string} _file @param {number} _start @param {number} _end @returns {Promise<Uint8Array>} */
   async read(_file, _start, _end) {
     throw new Error('of a kind of source');
+  }
+
+  /** Whether a stretch that was read before can be read again without waiting. @param {string} _file @param {number} _start @param {number} _end */
+  holds(_file, _start, _end) {
+    return false;
+  }
+
+  /** Reads it; says whether all of it was read. @param {string} _file @param {number} _start @param {Uint8Array} _into */
+  reread(_file, _start, _into) {
+    return false;
   }
 
   /** Takes back what was read, once it is copied. @param {Uint8Array<ArrayBuffer>} _bytes */
@@ -64,11 +73,11 @@ export class Source {
 
 /**
  * @param {Place} place @param {(progress: Progress) => void} onprogress
- * @returns {Source}
+ * @returns {Promise<Source>}
  */
-export function openSource(place, onprogress) {
+export async function openSource(place, onprogress) {
   const about = typeof place === 'string' ? { url: place } : place;
-  const source = about.files ? new Local(about.files, onprogress) : new Remote(about, onprogress);
+  const source = about.files ? new (await import('../places/local.js')).Local(about.files, onprogress) : new Remote(about, onprogress);
   source.format = about.format;
   return source;
 }
@@ -77,6 +86,8 @@ export function openSource(place, onprogress) {
 class Remote extends Source {
   /** @type {Map<number, {resolve: (value: any) => void, reject: (fault: Fault) => void}>} */ #pending = new Map();
   /** Whether the loader checked all that came of a file. @type {Map<string, boolean>} */ #checked = new Map();
+  /** Where the store has what was read. @type {Map<string, string>} */ #places = new Map();
+  /** Files of the store that are open here, or on the way to be. @type {Map<string, Readable | null>} */ #open = new Map();
   #next = 1;
   #urgent = true;
   /** Why the host was given up. A reader that asks whether a file exists would take it for a missing file. @type {Fault | undefined} */
@@ -93,7 +104,10 @@ class Remote extends Source {
     const worker = startWorker('./loader-worker.js', 'moebius loader');
     this.worker = worker;
     worker.addEventListener('message', ({ data }) => {
-      if (data.type === 'progress') return onprogress(data.progress);
+      if (data.type === 'progress') {
+        if (data.progress.unkept === 'removed') this.#leave();
+        return onprogress(data.progress);
+      }
       const pending = this.#pending.get(data.id);
       this.#pending.delete(data.id);
       if (data.type === 'done') return pending?.resolve(data.value);
@@ -132,9 +146,47 @@ class Remote extends Source {
 
   /** @override @param {string} file @param {number} start @param {number} end */
   async read(file, start, end) {
-    const { bytes, checked } = await this.#ask((id) => ({ type: 'read', id, file, start, end, urgent: this.#urgent }));
+    const { bytes, checked, place } = await this.#ask((id) => ({ type: 'read', id, file, start, end, urgent: this.#urgent }));
     this.#checked.set(file, checked && this.#checked.get(file) !== false);
+    if (place) this.#places.set(spot(file, start, end), place);
     return bytes;
+  }
+
+  /** @override @param {string} file @param {number} start @param {number} end */
+  holds(file, start, end) {
+    const place = this.#places.get(spot(file, start, end));
+    if (place && !this.#open.has(place)) this.#reach(place).catch(() => {});
+    return Boolean(place && this.#open.get(place));
+  }
+
+  /** @override @param {string} file @param {number} start @param {Uint8Array} into */
+  reread(file, start, into) {
+    const at = spot(file, start, start + into.length);
+    try {
+      if (this.#open.get(this.#places.get(at) ?? '')?.read(into, { at: start }) === into.length) return true;
+    } catch {
+      // The loader knows what became of it.
+    }
+    this.#places.delete(at);
+    return false;
+  }
+
+  /** Opens a file of the store beside the loader, where the browser can: a read takes no turns of two workers then. @param {string} place */
+  async #reach(place) {
+    this.#open.set(place, null);
+    let folder = await navigator.storage.getDirectory();
+    const [file, ...folders] = place.split('/').reverse();
+    for (const name of folders.reverse()) folder = await folder.getDirectoryHandle(name);
+    const handle = await /** @type {any} */ (await folder.getFileHandle(file)).createSyncAccessHandle(SHARED);
+    if (this.#open.has(place)) this.#open.set(place, handle);
+    else handle.close();
+  }
+
+  /** Closes what is open of the store: the model is being removed from it. */
+  #leave() {
+    for (const handle of this.#open.values()) handle?.close();
+    this.#open.clear();
+    this.#places.clear();
   }
 
   /** @override @param {string} file */
@@ -175,74 +227,6 @@ class Remote extends Source {
   }
 }
 
-/** Files of this machine: read by range when they are asked for, and sent nowhere. */
-class Local extends Source {
-  /** @type {Map<string, File>} */ #files;
-  #spares = new Spares();
-  #read = 0;
-  #total = 0;
-
-  /** @param {File[]} files @param {(progress: Progress) => void} onprogress */
-  constructor(files, onprogress) {
-    super(files[0]?.name ?? '');
-    this.onprogress = onprogress;
-    this.#files = new Map(files.map((file) => [file.name, file]));
-    this.#total = files.reduce((sum, { size }) => sum + size, 0);
-    // Of a model in several files the first has the metadata, and comes first by name.
-    const weights = [...this.#files.keys()].sort().find((name) => /\.gguf$/i.test(name));
-    if (!this.#files.has('config.json')) this.gguf = weights;
-  }
-
-  /** @override @param {string} name */
-  async size(name) {
-    const file = this.#files.get(name);
-    if (!file) throw fault(name, 'is not among the files');
-    return file.size;
-  }
-
-  /** @override @param {string} name @param {number} start @param {number} end */
-  async read(name, start, end) {
-    const size = await this.size(name);
-    if (start > end || end > size) throw fault(name, `bytes ${start}..${end} asked of a file of ${size}`);
-    const part = /** @type {File} */ (this.#files.get(name)).slice(start, end);
-    const bytes = await into(part, this.#spares.take(end - start)).catch((error) => {
-      throw fault(name, `could not be read: ${error}`);
-    });
-    if (bytes.length !== end - start) throw fault(name, `${bytes.length} bytes came of ${end - start}`);
-    this.#read = Math.min(this.#read + bytes.length, this.#total);
-    this.onprogress({ loaded: this.#read, total: this.#total, file: name, ...IDLE });
-    return bytes;
-  }
-
-  /** @override @param {Uint8Array<ArrayBuffer>} bytes */
-  free({ buffer }) {
-    this.#spares.give(buffer);
-  }
-}
-
-/**
- * Bytes of a part of a file, in a buffer where the browser can read into one. @param {Blob} part @param {Uint8Array<ArrayBuffer>} room for all of it
- * @returns {Promise<Uint8Array<ArrayBuffer>>} fewer where it ends early
- */
-async function into(part, room) {
-  let reader;
-  try {
-    reader = part.stream().getReader({ mode: 'byob' });
-  } catch {
-    return new Uint8Array(await part.arrayBuffer());
-  }
-  const { length } = room;
-  let { buffer } = room;
-  let at = 0;
-  while (at < length) {
-    const { value } = await reader.read(new Uint8Array(buffer, at, length - at));
-    if (!value?.length) break;
-    ({ buffer } = value);
-    at += value.length;
-  }
-  return new Uint8Array(buffer, 0, at);
-}
-
 /** @param {(string | number)[]} list of a file's name, where a stretch starts and where it ends, again and again */
 function stretches(list) {
   const all = [];
@@ -252,9 +236,9 @@ function stretches(list) {
   return all;
 }
 
-/** @param {string} file @param {string} reason @returns {Fault} */
-function fault(file, reason) {
-  return { file, reason, kind: 'range' };
+/** @param {string} file @param {number} start @param {number} end */
+function spot(file, start, end) {
+  return `${start} ${end} ${file}`;
 }
 
 /** @param {string} name of a file, as a URL has it */

@@ -201,6 +201,11 @@ export class Tab {
     return this.#ask({ op: 'kept', stretches });
   }
 
+  /** Where the store has a stretch that was read here, if it may be read there again. @param {string} file @param {number} start @param {number} end */
+  place(file, start, end) {
+    return this.#model?.place(file, start, end) ?? '';
+  }
+
   /** Whether all that is read of a file here was found to be what the manifest says. Another tab's word is not taken for it. @param {string} file */
   checks(file) {
     return this.#model?.files.get(file)?.listed ?? false;

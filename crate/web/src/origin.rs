@@ -33,6 +33,12 @@ extern "C" {
     async fn read(this: &Files, file: &str, start: f64, end: f64) -> std::result::Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method)]
+    fn holds(this: &Files, file: &str, start: f64, end: f64) -> bool;
+
+    #[wasm_bindgen(method)]
+    fn reread(this: &Files, file: &str, start: f64, into: &mut [u8]) -> bool;
+
+    #[wasm_bindgen(method)]
     fn free(this: &Files, bytes: &Uint8Array);
 
     #[wasm_bindgen(method)]
@@ -112,21 +118,34 @@ impl Source for Origin {
     }
 
     async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
-        let read = self.files.read(file, range.start as f64, range.end as f64).await;
+        let (start, end) = (range.start as f64, range.end as f64);
+        // No turn of the event loop: what a layer is foreseen to want is there when it wants it.
+        if self.files.holds(file, start, end) {
+            let mut out = room(file, (range.end - range.start) as usize)?;
+            if self.files.reread(file, start, &mut out) {
+                return Ok(out);
+            }
+        }
+        let read = self.files.read(file, start, end).await;
         let bytes: Uint8Array = read.and_then(JsCast::dyn_into).map_err(|fault| {
             if !self.loading.get() {
                 self.files.verdict(true);
             }
             failure(file, &fault)
         })?;
-        let length = bytes.length() as usize;
-        let mut out = Vec::new();
-        out.try_reserve_exact(length).map_err(|_| Error::Memory { what: file.into(), bytes: length as u64 })?;
-        out.resize(length, 0);
+        let mut out = room(file, bytes.length() as usize)?;
         bytes.copy_to(&mut out);
         self.files.free(&bytes);
         Ok(out)
     }
+}
+
+/// Room for so many bytes of a file.
+fn room(file: &str, length: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    out.try_reserve_exact(length).map_err(|_| Error::Memory { what: file.into(), bytes: length as u64 })?;
+    out.resize(length, 0);
+    Ok(out)
 }
 
 /// The error of a `Fault` of `www/loader/messages.js`.
