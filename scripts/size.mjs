@@ -25,7 +25,7 @@ const LATER = [
   ['bench', 'the bench', 9],
 ];
 /** Of these, what every visit asks for once the page is shown. */
-const ALWAYS = /^www\/models\/(models|states|recent|files|where|texts|languages\/en)\.js$/;
+const ALWAYS = /^www\/models\/(models|states|recent|files|texts|languages\/en)\.js$/;
 /** @param {string} folders */
 const inside = (folders) => (/** @type {string} */ path) => !ALWAYS.test(path) && new RegExp(`^www/(${folders})(/(?!en\\.js).*)?\\.(js|css|svg|webmanifest)$`).test(path);
 

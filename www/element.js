@@ -118,7 +118,7 @@ export class MoebiusChat extends Attributes {
       this.#set('generating');
     });
     on('ready', () => {
-      this.#loadingBar.stop();
+      this.#loadingBar.stop(true);
       this.#announcer.say(TEXT.replying);
     });
     on('chunk', (detail) => this.#emit('moebius-chunk', detail));
@@ -130,7 +130,7 @@ export class MoebiusChat extends Attributes {
     on('message', (message) => this.#emit('moebius-message', { message }));
     on('change', (change) => this.#emit('moebius-change', change));
     on('end', ({ error, stopped, entry }) => {
-      this.#loadingBar.stop();
+      this.#loadingBar.stop(!!this.#engine?.info);
       if (error !== undefined) return this.#failed(TEXT.noReply, error, entry);
       this.#announcer.say(stopped ? TEXT.stopped : TEXT.complete);
       this.#set(this.#rest());
@@ -336,11 +336,11 @@ export class MoebiusChat extends Attributes {
         context: Number(this.context) || undefined,
         signal: abort.signal,
         onProgress: (progress) => {
-          if (!this.#engine?.info) this.#loadingBar.show(progress);
+          this.#loadingBar.show(progress);
           this.#emit('moebius-progress', progress);
         },
         onMoved: (device) => {
-          this.#loadingBar.stop();
+          this.#loadingBar.stop(true);
           this.#stats.show(this.#engine?.info);
           this.#announcer.say(TEXT.moved(where(this.#engine?.info)));
           this.#emit('moebius-moved', { device });
@@ -359,7 +359,7 @@ export class MoebiusChat extends Attributes {
       if (!abort.signal.aborted && !this.#talk.busy) this.#failed(TEXT.notLoaded, error);
       throw error;
     } finally {
-      if (abort === this.#loadAbort) this.#loadingBar.stop();
+      if (abort === this.#loadAbort) this.#loadingBar.stop(!!this.#engine);
       this.#show();
     }
   }

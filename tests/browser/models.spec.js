@@ -270,6 +270,22 @@ test('loading is paused and goes on', async () => {
   await page.context().close();
 });
 
+test('how far the rest is shows on while the model answers, until it is whole', async () => {
+  const page = await open(there.browser);
+  /** @type {() => void} */
+  let release = () => {};
+  const held = new Promise((resolve) => (release = () => resolve(undefined)));
+  await page.context().route('**/model-00002-of-00002.safetensors', (route) => held.then(() => route.continue()));
+  await page.goto(there.site.url);
+  await reaches(page, 'ready');
+  await page.locator('.figures').filter({ hasText: /^Answers while the rest arrives · \d\.\d MB of 8\.2 MB/ }).waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Cancel' }).count(), 0, 'an answer is stopped, not the load');
+  await screenshot(page, 'answers-early');
+  release();
+  await page.locator('.loading').waitFor({ state: 'hidden' });
+  await page.context().close();
+});
+
 test('loading is cancelled and taken up again', async () => {
   const page = await open(there.browser);
   await page.goto(`${there.site.url}index.html?model=as/slow/${FIXTURE}`);

@@ -81,6 +81,7 @@ export const TEXT = {
   tokens: (figure) => `${figure} Token`,
   tokensOf: (used, all) => `${used} / ${all} Token`,
   perSecond: (figure) => `${figure} Token/s`,
+  meanwhile: 'Antwortet schon, der Rest kommt noch',
   loaded: (part, all) => `${part} von ${all}`,
   left: (time) => `noch ${time}`,
   again: (/** @type {string} */ time) => `der Rechner antwortet nicht, noch einmal in ${time}`,

@@ -81,6 +81,7 @@ export const TEXT = {
   tokens: (/** @type {string} */ figure, /** @type {number} */ count) => `${figure} ${count === 1 ? 'token' : 'tokens'}`,
   tokensOf: (/** @type {string} */ used, /** @type {string} */ all) => `${used} / ${all} tokens`,
   perSecond: (/** @type {string} */ figure) => `${figure} tokens/s`,
+  meanwhile: 'Answers while the rest arrives',
   loaded: (/** @type {string} */ part, /** @type {string} */ all) => `${part} of ${all}`,
   left: (/** @type {string} */ time) => `${time} left`,
   again: (/** @type {string} */ time) => `the host does not answer, again in ${time}`,

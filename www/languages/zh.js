@@ -81,6 +81,7 @@ export const TEXT = {
   tokens: (figure) => `${figure} 个词元`,
   tokensOf: (used, all) => `${used} / ${all} 个词元`,
   perSecond: (figure) => `${figure} 词元/秒`,
+  meanwhile: '已可回答，其余部分继续到达',
   loaded: (part, all) => `${part} / ${all}`,
   left: (time) => `剩余 ${time}`,
   again: (/** @type {string} */ time) => `主机没有应答，${time} 后重试`,

@@ -6,7 +6,6 @@ import { fromDrop, model, texts } from './files.js';
 import { measured, recent, remember } from './recent.js';
 import { States } from './states.js';
 import { TEXT } from './texts.js';
-import { where } from './where.js';
 
 /** @typedef {import('../element.js').MoebiusChat} MoebiusChat */
 /** @typedef {{name: string, card: string, own: boolean, known: import('./picker.js').Known[], forgetChats: () => Promise<unknown>}} About the page's own model, and whether the address names one of this host */
@@ -55,12 +54,10 @@ export class Models {
 
   /** The address names a model of another host: nothing is asked there before that is agreed to. */
   async #elsewhere() {
+    this.#chat.disabled = true;
+    const { where } = await import('./where.js');
     const found = where(this.#now, this.#hub);
-    if (!found) {
-      this.#chat.disabled = true;
-      await this.open();
-      return;
-    }
+    if (!found) return this.open();
     const known = this.#about.known.find(({ src }) => src === found.model);
     const { agreed, format = known?.format ?? '', name = known?.name ?? found.name } = agreement ?? {};
     found.name = name;
@@ -69,7 +66,6 @@ export class Models {
     this.#choice = { where: found, format };
     const gone = agreement?.kept && !(await kept(found));
     if (agreed === 'load' && !ended && !gone) return this.#load(this.#choice);
-    this.#chat.disabled = true;
     if (gone && !ended) return this.#states.evicted(name);
     if (ended) return this.#states.crashed(name, () => this.#load(/** @type {Choice} */ (this.#choice)));
     const rough = known && { bytes: known.bytes * 1e9, licence: known.licence };

@@ -52,15 +52,18 @@ export class Loading extends EventTarget {
       return;
     }
     const parts = [TEXT.loaded(size(loaded), size(total))];
+    if (this.#ready) parts.unshift(TEXT.meanwhile);
     if (waiting > 0) parts.push(TEXT.again(duration(waiting / 1000)));
     else if (speed > 0) parts.push(`${size(speed)}/s`, TEXT.left(duration((total - loaded) / speed)));
     if (stored > 0) parts.push(stored < total ? TEXT.pickedUp(`${number(Math.floor((100 * stored) / total))} %`) : TEXT.fromHere);
     this.#text.textContent = parts.join(' · ');
   }
 
-  stop() {
-    this.node.hidden = true;
-    this.#ready = true;
+  /** @param {boolean} [ready] the model answers: what is left of it is shown on */
+  stop(ready = false) {
+    this.#ready = ready;
+    const { position } = this.#bar;
+    this.node.hidden = !ready || position < 0 || position === 1;
   }
 }
 
