@@ -117,7 +117,10 @@ impl Device for Simd {
             let Prepared::Cpu(steps) = &plan.prepared else {
                 return Err(Error::Device("a plan of another device".into()));
             };
-            for step in steps {
+            for (i, step) in steps.iter().enumerate() {
+                if let Some(team) = self.team.borrow_mut().as_mut().filter(|_| i == 0 || *tokens > 1) {
+                    team.look();
+                }
                 let args = Args::new(step, *tokens);
                 match step.kernel.fast {
                     None => (step.kernel.cpu)(&args),

@@ -149,6 +149,8 @@ pub(super) struct Team {
     /// The others, which end with the team.
     threads: Vec<JoinHandle<()>>,
     alone: Alone,
+    /// When it was last looked at the clock.
+    seen: f64,
 }
 
 impl Team {
@@ -166,7 +168,13 @@ impl Team {
 
     /// A team whose other threads somebody else started: they do [`Hall::work`].
     pub(super) fn hired(hall: Arc<Hall>, parts: usize) -> Self {
-        Team { hall, parts: parts.clamp(1, MOST), threads: Vec::new(), alone: Alone::default() }
+        let seen = hall.rest.now();
+        Team { hall, parts: parts.clamp(1, MOST), threads: Vec::new(), alone: Alone::default(), seen }
+    }
+
+    /// Looks at the clock. A browser takes a quarter of a microsecond for it: jobs that are short are not each worth it.
+    pub(super) fn look(&mut self) {
+        self.seen = self.hall.rest.now();
     }
 
     /// Threads of the team, the first included.
@@ -175,18 +183,20 @@ impl Team {
     }
 
     /// Parts that the next job is to have.
-    pub(super) fn wanted(&self) -> usize {
-        let calm = self.hall.calm.load(Ordering::Relaxed);
-        if calm || self.alone.at(self.hall.rest.now()) { 1 } else { self.parts }
+    pub(super) fn wanted(&mut self) -> usize {
+        if self.alone.at(self.seen) {
+            self.look();
+        }
+        if self.hall.calm.load(Ordering::Relaxed) || self.alone.at(self.seen) { 1 } else { self.parts }
     }
 
-    /// Has the first of `parts` done as `own`, here, and the others as `job`, here and elsewhere; returns when all is done.
+    /// Has the first of `parts` done as `own`, here, and the others as `job`, here and elsewhere; returns when all is done. It counts as
+    /// begun when it was last looked at the clock.
     pub(super) fn run(&mut self, parts: usize, scratch: &mut Scratch, own: impl FnOnce(&mut Scratch), job: &Job<'_>) {
         if parts == 1 {
             return own(scratch);
         }
-        let Hall { start, end, rest, .. } = &*self.hall;
-        let begin = rest.now();
+        let Hall { start, end, .. } = &*self.hall;
         end.done.store(0, Ordering::Relaxed);
         // SAFETY: no part of the last job is left to begin or running. The job is lent no longer than `lent` lives.
         unsafe { *start.job.get() = Some(std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job)) };
@@ -199,8 +209,11 @@ impl Team {
             lent.own.set(lent.own.get() + 1);
             job(part, scratch);
         }
-        let (own, all) = lent.wait().unwrap_or((begin, begin));
+        let waited = lent.wait();
         drop(lent);
+        let begin = self.seen;
+        let (own, all) = waited.unwrap_or((begin, begin));
+        self.seen = all;
         self.alone.judge(begin, own, all);
         assert!(!end.failed.swap(false, Ordering::Relaxed), "a thread of the CPU's team failed");
     }
