@@ -23,6 +23,9 @@ const asker = /** @type {{postMessage(message: FromLoader, transfer?: Transferab
 /** @type {Promise<Tab> | undefined} */
 let opened;
 
+// Nobody asked: it is here, with all of its modules.
+asker.postMessage({ type: 'done', id: 0, value: null });
+
 addEventListener('message', ({ data }) => {
   const message = /** @type {ToLoader} */ (data);
   if (message.type === 'open') {

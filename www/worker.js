@@ -96,6 +96,8 @@ async function act(message) {
     // First, so that a manifest comes while the engine does.
     source = await openSource(/** @type {import('./loader/source.js').Place} */ (place), progress);
     if (paused) source.pause(true);
+    // Making the engine would keep the loader from a core, and what that asks for takes longer.
+    await source.there;
     const { Engine, hire } = await load(device, threads);
     const [most, format, room] = [context ?? undefined, cache ?? undefined, budget ?? undefined];
     engine = await Engine.load(source, device, most, format, stream, room, filled, moved, hire);

@@ -15,6 +15,8 @@ export class Source {
   /** Name of the .gguf that is the whole model. @type {string | undefined} */ gguf;
   /** What matrices become, if not what they are. @type {string | undefined} */ format;
 
+  /** Settles when its worker is there, if it has one. @type {Promise<unknown> | undefined} */ there;
+
   /** The model's name, that of the folder or of the file. @param {string} name */
   constructor(name) {
     this.name = name;
@@ -103,6 +105,7 @@ class Remote extends Source {
     if (cut < path.length) this.gguf = decoded(path.slice(cut));
     const worker = startWorker('./loader-worker.js', 'moebius loader');
     this.worker = worker;
+    this.there = new Promise((there) => ['message', 'error'].forEach((what) => worker.addEventListener(what, there, { once: true })));
     worker.addEventListener('message', ({ data }) => {
       if (data.type === 'progress') {
         if (data.progress.unkept === 'removed') this.#leave();
