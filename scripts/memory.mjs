@@ -3,6 +3,7 @@
 //     npm run bench:memory -- target/granite.gguf --hub --device cpu --rounds 3
 //
 // The peak is that of the renderer and of the GPU's process together, in anonymous and shared pages, over what an empty page takes.
+// The load's ends half a second after all weights are there, that of tokens with the last of them.
 // No debugger is attached: one that listens to the network keeps the bodies of answers, hundreds of megabytes of them.
 
 import { spawn } from 'node:child_process';

@@ -6,15 +6,19 @@ mod checkpoint;
 mod folder;
 mod packed;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
+use async_trait::async_trait;
 use folder::folder;
+use moebius_engine::Result;
 use moebius_engine::device::{Cpu, Device};
 use moebius_engine::format::Format;
 use moebius_engine::model::{LoadOptions, Matrix, Model};
 use moebius_engine::source::{Memory, Source};
-use moebius_engine::weights::{CHUNK, Manifest, Precision, SHARD};
+use moebius_engine::weights::{Manifest, Precision, SHARD, WRITTEN};
 use moebius_tests::{bytes, json};
 use packed::packed;
 use safetensors::SafeTensors;
@@ -46,6 +50,52 @@ fn large() -> Memory {
     memory
 }
 
+/// A source that checks the first of the files that are read of a pack, or all of them.
+struct Checking {
+    pack: Memory,
+    all: bool,
+    read: Cell<u64>,
+}
+
+#[async_trait(?Send)]
+impl Source for Checking {
+    async fn size(&self, file: &str) -> Result<u64> {
+        self.pack.size(file).await
+    }
+
+    fn checked(&self, file: &str) -> bool {
+        self.all || file == "config.json"
+    }
+
+    async fn read(&self, file: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        self.read.set(self.read.get() + range.end - range.start);
+        self.pack.read(file, range).await
+    }
+}
+
+/// Of a source that checks what it reads, no more is read than is wanted; one that no longer does is checked as any other.
+#[test]
+fn who_checks_is_asked_for_no_more_than_is_wanted() {
+    let (pack, manifest) = packed(&large(), Precision::Q8);
+    let [tensors, files] = [&manifest.shards, &manifest.files].map(|l| l.iter().map(|f| f.bytes).sum::<u64>());
+    let whole = tensors + files + contents(&pack, "moebius.json").len() as u64;
+    let theirs = load(&pack, Precision::Stored);
+    let mut source = Checking { pack, all: true, read: Cell::default() };
+    let ours = load(&source, Precision::Stored);
+    let [ours, theirs] = [&ours, &theirs].map(|model| planes(model, &model.weights.embed));
+    assert!(ours == theirs);
+    assert!(source.read.get() <= whole, "{} of {whole} bytes", source.read.get());
+    source.all = false;
+    let shard = &manifest.shards[0].name;
+    let mut bytes = contents(&source.pack, shard);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    source.pack.insert(shard.clone(), bytes);
+    let loaded = pollster::block_on(Model::load(&source, Rc::new(Cpu), &LoadOptions::default(), &mut |_| {}));
+    let error = loaded.err().unwrap().to_string();
+    assert!(error.contains(shard) && error.contains("SHA-256"), "{error}");
+}
+
 /// Both planes of a matrix.
 fn planes(model: &Model, matrix: &Matrix) -> [Vec<u8>; 2] {
     let slab = matrix.whole();
@@ -59,7 +109,7 @@ fn promises(pack: &Memory, manifest: &Manifest) -> BTreeMap<String, Vec<u8>> {
         let bytes = contents(pack, &file.name);
         assert_eq!(bytes.len() as u64, file.bytes, "{}", file.name);
         assert!(file.bytes <= SHARD, "{} has {} bytes", file.name, file.bytes);
-        assert!(file.chunks.iter().all(|c| c.bytes <= CHUNK), "{}", file.name);
+        assert!(file.chunks.iter().all(|c| c.bytes <= WRITTEN), "{}", file.name);
         for (name, view) in SafeTensors::deserialize(&bytes).unwrap().iter() {
             found.insert(name.into(), view.data().to_vec());
         }

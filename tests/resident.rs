@@ -275,7 +275,8 @@ fn routes_foretell_hits() {
         assert_eq!(block_on(open(Room::Share(0.0)).routes(text, CONTEXT, &host)).unwrap().heat(), routes.heat());
         for room in [Room::Share(0.0), Room::Share(0.5), Room::Share(0.9)] {
             let source = Rc::new(Late::new(files.clone(), 1, 0));
-            let (model, pending) = block_on(Model::stream(source, device.clone(), &options(), room)).unwrap();
+            let (model, pending) =
+                block_on(Model::stream(source, device.clone(), &options(), room, &mut |_| {})).unwrap();
             block_on(pending.load(&mut |_| {})).unwrap();
             let residency = model.residency.clone().unwrap();
             let mut run = Run::new(model, 1);
@@ -456,8 +457,8 @@ fn a_first_token_takes_what_it_touches() {
                 // Weights by lot know no text: ids over the whole vocabulary.
                 ids = (0..4200).map(|i| (i * 7919 % session.model.spec.vocab) as u32).collect();
             } else if ids.is_empty() {
-                let tokenizer = session.model.files.tokenizer.as_ref().unwrap();
-                ids = Tokenizer::new(tokenizer.as_bytes()).unwrap().encode(&text).unwrap();
+                let tokenizer = std::fs::read(model.join("tokenizer.json")).unwrap();
+                ids = Tokenizer::new(&tokenizer).unwrap().encode(&text).unwrap();
             }
             let (trunk, before) = (late.bytes(), counts(&session));
             let prompt = &ids[n * 200..][..length];

@@ -10,7 +10,7 @@ const options = JSON.parse(decodeURIComponent(location.hash.slice(1)) || '{}');
 const tell = (state) => (document.title = encodeURIComponent(JSON.stringify(state)).replaceAll("'", '%27'));
 
 // Blank for a while: what an empty page takes is not the engine's.
-await new Promise((resolve) => setTimeout(resolve, 1000));
+await new Promise((resolve) => setTimeout(resolve, 4000));
 tell({ state: 'loading' });
 try {
   const began = performance.now();
@@ -20,6 +20,7 @@ try {
   const loaded = performance.now() - began;
   tell({ state: 'loaded' });
   await new Promise((resolve) => setTimeout(resolve, 500)); // so that somebody sees it
+  tell({ state: 'talking' });
   const prompt = Array.from({ length: READ }, (_, i) => 300 + 7 * i);
   const request = { prompt, max_tokens: MADE, temperature: 0, ignore_eos: true };
   await engine.completions.create({ ...request, max_tokens: 4 });

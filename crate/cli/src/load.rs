@@ -40,7 +40,7 @@ pub(crate) async fn load(arguments: &args::Model) -> Result<Model> {
         let model = match arguments.experts {
             None => Model::load(&folder, device, &options, &mut show).await?,
             Some(room) => {
-                let (model, pending) = Model::stream(Rc::new(folder), device, &options, room).await?;
+                let (model, pending) = Model::stream(Rc::new(folder), device, &options, room, &mut |_| {}).await?;
                 pending.load(&mut show).await?;
                 if let Some(residency) = &model.residency {
                     residency.fill(&mut show).await?;

@@ -13,7 +13,7 @@ use crate::pages::PAGE;
 use crate::pages::{GRAIN, Pages};
 
 /// Bytes from which on a block is large.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 16;
 
 /// The system's allocator and that of large blocks, for one thread at a time. Threads of the CPU path come here when a kernel's working
 /// space grows, and for nothing else: whoever waits waits shortly.

@@ -59,16 +59,16 @@ impl Chat {
 
     /// A conversation in a session.
     pub fn over(name: impl Into<String>, mut session: Session) -> Result<Chat> {
-        let model = &session.model;
-        let tokenizer = model.files.tokenizer.as_deref().ok_or_else(|| Error::File {
+        let files = &session.model.files;
+        let missing = || Error::File {
             file: "tokenizer.json".into(),
             reason: "no such file, and nothing to tokenise text with".into(),
-        })?;
+        };
         let tokenizer = match session.tokenizer.take() {
             Some(tokenizer) => tokenizer,
-            None => Tokenizer::new(tokenizer.as_bytes())?,
+            None => Tokenizer::new(files.tokenizer.as_deref().ok_or_else(missing)?.as_bytes())?,
         };
-        let template = Template::of(&model.files)?;
+        let template = Template::of(files)?;
         let end = template.as_ref().and_then(Template::eos_token).and_then(|token| tokenizer.id(token));
         session.ends.extend(end.filter(|id| !session.ends.contains(id)));
         Ok(Chat { name: name.into(), session, tokenizer, template, replies: 0 })

@@ -99,19 +99,22 @@ impl Model {
         device: Rc<dyn Device>,
         options: &LoadOptions,
     ) -> Result<(Model, Pending<'a>)> {
-        Model::reserve_in(gguf::folder(Rc::new(source)).await?, device, options, Box::new(|_| Ok(()))).await
+        Model::reserve_in(gguf::folder(Rc::new(source)).await?, device, options, Box::new(|_| Ok(())), &mut |_| {})
+            .await
     }
 
     /// The same of a model whose experts come when they are needed, and have no more than `room`. What is pending is all the
-    /// rest; then it answers.
+    /// rest; then it answers. `texts` is called before memory is taken for weights, which then go where what it made for a while was.
     pub async fn stream(
         source: Rc<dyn Source>,
         device: Rc<dyn Device>,
         options: &LoadOptions,
         room: Room,
+        texts: &mut dyn FnMut(&mut Files),
     ) -> Result<(Model, Pending<'static>)> {
         let fit: Fit = Box::new(move |choice| choice.fit(room));
-        let (mut model, mut pending) = Model::reserve_in(gguf::folder(source).await?, device, options, fit).await?;
+        let folder = gguf::folder(source).await?;
+        let (mut model, mut pending) = Model::reserve_in(folder, device, options, fit, texts).await?;
         let (experts, rest) = pending.list.into_iter().partition(|(chosen, _)| stage(chosen) == Stage::Experts);
         (pending.list, pending.total) = (rest, pending.trunk);
         let layers = Vec::<(Chosen, Place)>::into_iter(experts).filter_map(|both| match both {
@@ -136,17 +139,21 @@ impl Model {
     }
 
     async fn reserve_in<'a>(
-        folder: Verified<'a>,
+        mut folder: Verified<'a>,
         device: Rc<dyn Device>,
         options: &LoadOptions,
         fit: Fit,
+        texts: &mut dyn FnMut(&mut Files),
     ) -> Result<(Model, Pending<'a>)> {
-        let (spec, files) = read_model(&folder).await?;
+        let (spec, mut files) = read_model(&folder).await?;
+        // They were read.
+        folder.texts.clear();
         let context = context(&spec, options)?;
         let tensors = Rc::new(open(folder, &spec).await?);
         let mut choice = Choice::new(&tensors.index, needs(&spec), options.precision)?;
         fit(&mut choice)?;
         let (total, trunk) = (choice.stored, choice.trunk);
+        texts(&mut files);
         let prefix = Prefix::read(&tensors.files, &spec, context).await?;
         let (model, list) = place(choice, (spec, files), device.clone(), context, options.cache)?;
         let model = Model { prefix, ..model };

@@ -18,7 +18,7 @@ use crate::model::{Fallback, Heat, Prefix, Progress, Stage, prefix};
 use crate::source::Source;
 use crate::weights::{
     CHUNK, Entry, ExpertLayout, ExpertTable, Group, MANIFEST, Manifest, Piece, Precision, PrefixAt, SHARD, Sink,
-    TensorAt, Tensors, VERSION, Writer, exists, header, row_bytes,
+    TensorAt, Tensors, VERSION, WRITTEN, Writer, exists, header, row_bytes,
 };
 
 /// Files that a copy of a model must keep, and their largest size in bytes.
@@ -120,9 +120,9 @@ impl Item<'_> {
             What::Expert { group, i, layout } => {
                 let record = tensors.record(group, *i, layout, on_read).await?;
                 // No chunk has bytes of two experts.
-                writer.cut(CHUNK);
+                writer.cut(WRITTEN);
                 writer.write(&record).await?;
-                writer.cut(CHUNK);
+                writer.cut(WRITTEN);
             }
             What::Rows { plain, first, rows } => {
                 writer.cut(self.bytes());

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::device::{Device, Reading};
 use crate::error::{Error, Result};
 use crate::kernel::Settings;
-use crate::model::{Cache, LoadOptions, Model, Prefix, Progress, Room};
+use crate::model::{Cache, Files, LoadOptions, Model, Prefix, Progress, Room};
 use crate::session::rig::Rig;
 use crate::session::token_loop::Answer;
 use crate::session::{Finish, Host, Recover, Report, Sampling, Tokenizer};
@@ -70,7 +70,7 @@ pub struct Session {
     pub(super) rig: Rig,
     /// Most tokens in flight; 1 waits for each before the next is played.
     pub most_ahead: usize,
-    /// The model's tokenizer, where it was made while weights came.
+    /// The model's tokenizer, where it was made while weights came: its text is let go then.
     pub(crate) tokenizer: Option<Tokenizer>,
     /// What to do when the device is lost; without it that is an error.
     pub recovery: Option<Rc<dyn Recover>>,
@@ -99,10 +99,14 @@ impl Session {
         room: Room,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self> {
-        let (model, pending) = Model::stream(source, device, options, room).await?;
+        let mut tokenizer = None;
+        let mut texts = |files: &mut Files| {
+            // What is wrong with it is told by whoever needs it, from the text.
+            tokenizer = files.tokenizer.as_ref().and_then(|text| Tokenizer::new(text.as_bytes()).ok());
+            files.tokenizer.take_if(|_| tokenizer.is_some());
+        };
+        let (model, pending) = Model::stream(source, device, options, room, &mut texts).await?;
         let rig = Rig::new(&model)?;
-        // What is wrong with it is told by whoever needs it.
-        let tokenizer = model.files.tokenizer.as_ref().and_then(|text| Tokenizer::new(text.as_bytes()).ok());
         rig.beside(pending.load(progress)).await?;
         Ok(Session { tokenizer, ..Session::with(model, rig)? })
     }

@@ -9,8 +9,8 @@
 //! - A routed expert is one tensor of 32-bit words: its *record*, exactly as kernels read it ([`ExpertLayout`]).
 //! - Shards have experts in order of *heat*, how many tokens of a text chose each, where that was measured: the first to be fetched.
 //! - It may have a *prefix*: the tokens of a system prompt, and what layers keep of them ([`PrefixAt`]).
-//! - Every byte of every file lies in one *chunk* with a SHA-256. A chunk is at most 8 MiB, and holds no bytes of two
-//!   experts: an expert is what is downloaded, checked and kept.
+//! - Every byte of every file lies in one *chunk* with a SHA-256. A chunk is at most 8 MiB, of packs that are written now 1 MiB, and
+//!   holds no bytes of two experts: an expert is what is downloaded, checked and kept.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,8 @@ pub const MANIFEST: &str = "moebius.json";
 pub const VERSION: u32 = 1;
 /// Largest chunk in bytes.
 pub const CHUNK: u64 = 8 << 20;
+/// Largest chunk that is written: a loader holds several on their way.
+pub const WRITTEN: u64 = 1 << 20;
 /// Largest shard in bytes, but for one that holds a single larger expert: what every static host takes.
 pub const SHARD: u64 = 24 << 20;
 /// Most experts of a layer and most files, against manifests that are bombs.

@@ -25,7 +25,7 @@ pub(crate) use gguf::Order;
 pub(crate) use group::{Bias, Group, View};
 pub(crate) use index::exists;
 pub use index::{Index, Part, RecordAt, Stored};
-pub use manifest::{CHUNK, Chunk, ExpertTable, File, MANIFEST, Manifest, Piece, SHARD, TensorAt, VERSION};
+pub use manifest::{CHUNK, Chunk, ExpertTable, File, MANIFEST, Manifest, Piece, SHARD, TensorAt, VERSION, WRITTEN};
 pub use matrix::{ExpertLayout, Matrix, Slab};
 pub(crate) use matrix::{Split, heights, plane_bytes, shares};
 pub(crate) use names::shown;

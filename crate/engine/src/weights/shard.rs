@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 use crate::weights::verified::hex;
-use crate::weights::{CHUNK, Chunk, File};
+use crate::weights::{Chunk, File, WRITTEN};
 
 /// Where packed files go, one after another.
 #[async_trait(?Send)]
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
 
     /// Ends the chunk here, unless it is empty or `next` more bytes still fit.
     pub(crate) fn cut(&mut self, next: u64) {
-        if self.filled > 0 && self.filled + next > CHUNK {
+        if self.filled > 0 && self.filled + next > WRITTEN {
             let sha256 = hex(&self.hash.finalize_reset());
             self.chunks.push(Chunk { bytes: std::mem::take(&mut self.filled), sha256 });
         }
@@ -88,7 +88,7 @@ impl<'a> Writer<'a> {
         let mut left = data;
         while !left.is_empty() {
             self.cut(1);
-            let (now, later) = left.split_at(left.len().min((CHUNK - self.filled) as usize));
+            let (now, later) = left.split_at(left.len().min((WRITTEN - self.filled) as usize));
             self.hash.update(now);
             self.filled += now.len() as u64;
             left = later;
@@ -98,7 +98,7 @@ impl<'a> Writer<'a> {
 
     /// Completes the file.
     pub(crate) async fn end(&mut self) -> Result<()> {
-        self.cut(CHUNK);
+        self.cut(WRITTEN);
         if let Some(file) = self.files.last_mut() {
             file.chunks = std::mem::take(&mut self.chunks);
         }

@@ -1,7 +1,7 @@
 //! A model's folder as what it holds: a pack, whose chunks are checked against their SHA-256 before a byte is used, unless whoever
 //! reads them did, a GGUF, whose metadata stand as the files that they say the same as, or neither.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
@@ -34,6 +34,8 @@ pub(crate) struct Verified<'a> {
     kept: RefCell<VecDeque<Kept>>,
     /// Sums of chunks whose hash was right, by file and number.
     sums: RefCell<BTreeMap<(String, usize), u64>>,
+    /// Whether the source checks what it reads: then what is wanted is read, and not the chunks that have it.
+    checks: Cell<bool>,
 }
 
 /// A chunk that was checked: its file, its number, its bytes.
@@ -55,6 +57,7 @@ impl<'a> Verified<'a> {
             texts: BTreeMap::new(),
             kept: RefCell::default(),
             sums: RefCell::default(),
+            checks: Cell::default(),
         };
         folder.expect(false, &[]);
         Ok(folder)
@@ -79,7 +82,8 @@ impl<'a> Verified<'a> {
         gguf: Vec<(String, Header)>,
         texts: BTreeMap<&'static str, Vec<u8>>,
     ) -> Self {
-        Verified { source, manifest: None, arch, gguf, texts, kept: RefCell::default(), sums: RefCell::default() }
+        let (kept, sums, checks) = Default::default();
+        Verified { source, manifest: None, arch, gguf, texts, kept, sums, checks }
     }
 
     /// Refuses files beside a GGUF: they are another model's.
@@ -103,7 +107,8 @@ impl<'a> Verified<'a> {
             return Ok(bytes);
         }
         let bytes = Rc::new(self.source.read(&file.name, range.clone()).await?);
-        if !self.source.checked(&file.name) {
+        self.checks.set(self.source.checked(&file.name));
+        if !self.checks.get() {
             // What comes again and again, as experts do that find no room, is hashed once, and known by a sum after that.
             let (key, sum) = ((file.name.clone(), i), sum(&bytes));
             if self.sums.borrow().get(&key) != Some(&sum) {
@@ -114,6 +119,9 @@ impl<'a> Verified<'a> {
                 }
                 self.sums.borrow_mut().insert(key, sum);
             }
+        }
+        if self.checks.get() {
+            return Ok(bytes);
         }
         let mut kept = self.kept.borrow_mut();
         if kept.len() == KEPT {
@@ -155,6 +163,13 @@ impl Source for Verified<'_> {
         let Some(file) = self.listed(file) else {
             return self.source.read(file, range).await;
         };
+        if self.checks.get() && range.end <= file.bytes {
+            let bytes = self.source.read(&file.name, range.clone()).await?;
+            if self.source.checked(&file.name) {
+                return Ok(bytes);
+            }
+            self.checks.set(false);
+        }
         let mut out = Vec::new();
         let mut start = 0;
         for (i, chunk) in file.chunks.iter().enumerate() {
