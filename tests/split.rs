@@ -37,8 +37,9 @@ fn load(source: &dyn Source, device: &Rc<dyn Device>, precision: Precision) -> R
 /// The same with experts that come when they are wanted, to room for half of them.
 fn stream(pack: &Rc<Memory>, device: &Rc<dyn Device>) -> Model {
     let options = LoadOptions { context: Some(CONTEXT), cache: Some(Format::F32), ..LoadOptions::default() };
-    let made = Model::stream(pack.clone(), device.clone(), &options, Room::Share(0.5));
-    let (model, pending) = pollster::block_on(made).unwrap();
+    let (model, pending) = pollster::block_on(async {
+        Model::stream(pack.clone(), device.clone(), &options, Room::Share(0.5), &mut |_| {}).await.unwrap()
+    });
     pollster::block_on(pending.load(&mut |_| {})).unwrap();
     model
 }

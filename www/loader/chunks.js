@@ -84,6 +84,13 @@ export class File {
     return this.states[i] ?? MISSING;
   }
 
+  /** The least state of a stretch's chunks; an empty one is nowhere. @param {number} start @param {number} end */
+  least(start, end) {
+    let least = end > start ? CHECKED : MISSING;
+    for (let i = this.chunk(start); i <= this.chunk(end - 1); i++) least = Math.min(least, this.state(i));
+    return least;
+  }
+
   /** @param {number} i @param {number} state */
   set(i, state) {
     this.states[i] = state;

@@ -89,20 +89,13 @@ export class Model {
 
   /** Which stretches are in the store: 1 or 0 for each. @param {import('./messages.js').Stretch[]} stretches */
   kept(stretches) {
-    return Uint8Array.from(stretches, ({ file: name, start, end }) => {
-      const file = this.disk && this.files.get(name);
-      if (!file || end <= start) return 0;
-      for (let i = file.chunk(start); i <= file.chunk(end - 1); i++) if (file.state(i) < KEPT) return 0;
-      return 1;
-    });
+    return Uint8Array.from(stretches, ({ file, start, end }) => Number((this.files.get(file)?.least(start, end) ?? MISSING) >= KEPT));
   }
 
   /** Where the store has a stretch all of which was checked: it may be read there again. @param {string} name @param {number} start @param {number} end */
   place(name, start, end) {
     const file = this.files.get(name);
-    if (!this.disk || !file || end <= start) return '';
-    for (let i = file.chunk(start); i <= file.chunk(end - 1); i++) if (file.state(i) !== CHECKED) return '';
-    return this.disk.place(file);
+    return file?.least(start, end) === CHECKED ? (this.disk?.place(file) ?? '') : '';
   }
 
   /**
@@ -183,8 +176,7 @@ export class Model {
   /** Removes what is kept of it, and goes on without keeping it. */
   async leave() {
     const removed = this.disk?.remove();
-    // The engine's worker is to close what it has open of it.
-    this.#tell();
+    this.#tell(); // the engine's worker is to close what it has open of it
     await removed;
     this.recent.limit = Math.max(this.recent.limit, HELD.alone);
     for (const file of this.files.values()) file.states = file.states.map((state) => (state === COMING ? COMING : MISSING));
