@@ -94,7 +94,8 @@ program(import.meta.url, async (args) => {
       await page.close();
       const [all, some] = rates.map(median);
       const ratio = median(rates[0].map((rate, i) => rates[1][i] / rate));
-      const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
+      // With room for all nobody counts.
+      const percent = (/** @type {number} */ share) => (Number.isNaN(share) ? 'all' : `${(100 * share).toFixed(1)} %`);
       say(
         `${what} (${name}): ${percent(read)} of the experts that the text wants are there, ${percent(made)} while tokens are made; ` +
           `${some.toFixed(0)} tokens a second, ${all.toFixed(0)} with room for all, ${percent(ratio)} of a pair`,
