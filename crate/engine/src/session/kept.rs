@@ -71,7 +71,7 @@ pub struct Session {
     /// Most tokens in flight; 1 waits for each before the next is played.
     pub most_ahead: usize,
     /// The model's tokenizer, where it was made while weights came: its text is let go then.
-    pub(crate) tokenizer: Option<Tokenizer>,
+    pub tokenizer: Option<Tokenizer>,
     /// What to do when the device is lost; without it that is an error.
     pub recovery: Option<Rc<dyn Recover>>,
 }
