@@ -51,7 +51,7 @@ pub(crate) async fn generate(arguments: &args::Generate) -> Result<()> {
 pub(crate) async fn perplexity(arguments: &args::Perplexity) -> Result<()> {
     let text = disk::text(&arguments.text)?;
     let mut session = load::session(&arguments.model).await?;
-    let tokens = load::tokenizer(&session.model.files)?.encode(&text)?;
+    let tokens = session.tokenizer()?.encode(&text)?;
     let window = session.model.context;
     let scores = session.score(&tokens, window, &Terminal::default()).await?;
     let nll = scores.iter().sum::<f64>() / scores.len() as f64;

@@ -129,10 +129,7 @@ async fn opening(session: Session, file: &Path) -> Result<Prefix> {
 /// What experts the tokens of a text choose.
 async fn routes(session: &mut Session, text: &Path) -> Result<Routes> {
     let text = disk::text(text)?;
-    let tokens = match &session.tokenizer {
-        Some(tokenizer) => tokenizer.encode(&text)?,
-        None => load::tokenizer(&session.model.files)?.encode(&text)?,
-    };
+    let tokens = session.tokenizer()?.encode(&text)?;
     eprintln!("measuring heat on {} tokens", tokens.len());
     session.routes(&tokens, session.model.context, &Terminal::default()).await
 }

@@ -59,16 +59,8 @@ impl Chat {
 
     /// A conversation in a session.
     pub fn over(name: impl Into<String>, mut session: Session) -> Result<Chat> {
-        let files = &session.model.files;
-        let missing = || Error::File {
-            file: "tokenizer.json".into(),
-            reason: "no such file, and nothing to tokenise text with".into(),
-        };
-        let tokenizer = match session.tokenizer.take() {
-            Some(tokenizer) => tokenizer,
-            None => Tokenizer::new(files.tokenizer.as_deref().ok_or_else(missing)?.as_bytes())?,
-        };
-        let template = Template::of(files)?;
+        let tokenizer = session.take_tokenizer()?;
+        let template = Template::of(&session.model.files)?;
         let end = template.as_ref().and_then(Template::eos_token).and_then(|token| tokenizer.id(token));
         session.ends.extend(end.filter(|id| !session.ends.contains(id)));
         Ok(Chat { name: name.into(), session, tokenizer, template, replies: 0 })

@@ -71,7 +71,7 @@ pub struct Session {
     /// Most tokens in flight; 1 waits for each before the next is played.
     pub most_ahead: usize,
     /// The model's tokenizer, where it was made while weights came: its text is let go then.
-    pub tokenizer: Option<Tokenizer>,
+    tokenizer: Option<Tokenizer>,
     /// What to do when the device is lost; without it that is an error.
     pub recovery: Option<Rc<dyn Recover>>,
 }
@@ -126,6 +126,24 @@ impl Session {
             kept.clone_from(&prefix.tokens);
         }
         Ok(Session { model, ends, kept, rig, most_ahead, tokenizer: None, recovery: None })
+    }
+
+    /// The model's tokenizer. [`Error::File`] where it has none, or one that cannot be read.
+    pub fn tokenizer(&mut self) -> Result<&Tokenizer> {
+        let tokenizer = self.take_tokenizer()?;
+        Ok(self.tokenizer.insert(tokenizer))
+    }
+
+    /// The same, for whoever keeps it.
+    pub(crate) fn take_tokenizer(&mut self) -> Result<Tokenizer> {
+        let missing = || Error::File {
+            file: "tokenizer.json".into(),
+            reason: "no such file, and nothing to tokenise text with".into(),
+        };
+        match self.tokenizer.take() {
+            Some(tokenizer) => Ok(tokenizer),
+            None => Tokenizer::new(self.model.files.tokenizer.as_deref().ok_or_else(missing)?.as_bytes()),
+        }
     }
 
     /// What a pack may have of `tokens`, which prompts with the system prompt `system` begin with.
