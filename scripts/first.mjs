@@ -9,10 +9,8 @@ import { parseArgs } from 'node:util';
 
 import { launch, open } from '../tests/browser/harness.js';
 import { line } from '../tests/browser/line.js';
+import { median } from './peers/table.mjs';
 import { program, say } from './run.mjs';
-
-/** @param {number[]} values */
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /**
  * Makes an engine and asks at once; then, all being there, asks the same once more.

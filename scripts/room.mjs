@@ -13,13 +13,11 @@ import { parseArgs } from 'node:util';
 
 import { launchPlain, serve } from '../tests/browser/harness.js';
 import { host } from '../tests/browser/host.js';
+import { median } from './peers/table.mjs';
 import { program, ROOT, say } from './run.mjs';
 
 /** Tokens of the text that are read one after another, and, of a reply, those before it and in it. */
 const TOKENS = { text: 600, before: 32, made: 64 };
-
-/** @param {number[]} values */
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /**
  * A visit: loads a model twice, with room for all and with less, and asks when as much is there as finds room.

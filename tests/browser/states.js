@@ -253,8 +253,7 @@ export const STATES = [
     async reach(page, { site }) {
       await page.context().route('**/model-00002-of-00002.safetensors', () => {});
       await page.goto(site.url);
-      // Hidden where the model could answer by then, which waits for the next news of the rest.
-      await page.locator('.figures').filter({ hasText: /^[23]\.\d MB of/ }).waitFor({ state: 'attached' });
+      await page.locator('.figures').filter({ hasText: /(^|· )[23]\.\d MB of/ }).waitFor();
       await page.waitForTimeout(300); // for what came to be written
       await page.reload();
     },
