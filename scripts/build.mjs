@@ -86,7 +86,7 @@ function alone(path, shared) {
 }
 
 program(import.meta.url, async () => {
-  await setup('wasm', 'npm');
+  await setup('rust', 'wasm', 'npm');
   await build();
   sizes();
 });

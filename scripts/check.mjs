@@ -1,10 +1,11 @@
-// Every check that runs no model: format, lints, rules about the code, types, dependencies, size. All run; all failures are told.
+// Every check that runs no model: format, lints, rules about the code, types, dependencies, size, and that tests compile. All run;
+// all failures are told.
 
 import { build } from './build.mjs';
 import { Failure, program, run, say } from './run.mjs';
 import { setup } from './setup.mjs';
 import { sizes } from './size.mjs';
-import { deny, npmProgram } from './tools.mjs';
+import { bindgen, deny, npmProgram } from './tools.mjs';
 import { toolchain } from './wasm.mjs';
 
 const WARNINGS = ['--', '-D', 'warnings'];
@@ -18,9 +19,12 @@ const CHECKS = [
   {
     format: () => run('cargo', ['fmt', '--all', '--check']),
     'lints, native': () => run('cargo', ['clippy', '--quiet', '--workspace', '--all-targets', ...WARNINGS]),
-    rules: () => run('cargo', ['test', '--quiet', '-p', 'moebius-tests', '--test', 'tidy']),
+    tests: () => run('cargo', ['test', '--quiet', '--workspace', '--no-run']),
+    rules: () => run('cargo', ['test', '--quiet', '--workspace', '--test', 'tidy']),
   },
   {
+    // Made here, which takes minutes, it is compiled beside the other row.
+    'wasm-bindgen': async () => void (await bindgen()),
     build,
     size: async () => sizes(),
     'types, page': () => run(npmProgram('tsc'), ['-p', 'tsconfig.json']),
@@ -61,7 +65,7 @@ async function inTurn(checks) {
 }
 
 program(import.meta.url, async () => {
-  await setup('wasm', 'npm', 'deny');
+  await setup('rust', 'npm', 'deny');
   const failed = await check();
   if (failed.length > 0) throw new Failure(`checks that failed: ${failed.join('; ')}`);
   say('every check is good');

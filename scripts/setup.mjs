@@ -1,6 +1,6 @@
 // Set-up: finds or installs what the other scripts need, says what it did, and does nothing the second time.
 //
-//     node scripts/setup.mjs [wasm] [npm] [deny] [browser]      all of them without arguments
+//     node scripts/setup.mjs [rust] [wasm] [npm] [deny] [browser]      all of them without arguments
 
 import { packages } from './debian.mjs';
 import { capture, Failure, program, say } from './run.mjs';
@@ -11,10 +11,9 @@ import { toolchain } from './wasm.mjs';
 /** Parts by name: each finds or installs, and returns what a person may want to know. */
 const PARTS = {
   /** Compiling the page's engine. */
-  wasm: async () => {
-    const { name } = await toolchain();
-    return `${name}; ${capture(await bindgen(), ['--version']).out}`;
-  },
+  rust: async () => (await toolchain()).name,
+  /** Binding it to JavaScript. */
+  wasm: async () => capture(await bindgen(), ['--version']).out,
   /** Type checks, wasm-opt, driving a browser, and what the page takes from npm. */
   npm: async () => {
     await npmPackages();

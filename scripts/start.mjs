@@ -14,7 +14,7 @@ import { setup } from './setup.mjs';
 
 program(import.meta.url, async (args) => {
   const { port } = parseArgs({ args, options: { port: { type: 'string', default: '8080' } } }).values;
-  await setup('wasm', 'npm');
+  await setup('rust', 'wasm', 'npm');
   await build();
   await run('cargo', ['build', '-p', 'moebius-cli']);
 

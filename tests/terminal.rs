@@ -5,31 +5,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use moebius_tests::{fixture, ids, json};
 use serde_json::{Value, json};
 
-/// The binary, built once: other packages' binaries are no business of `cargo test`.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let build = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "-p", "moebius-cli", "--message-format=json"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(build.status.success());
-        let lines = String::from_utf8(build.stdout).unwrap();
-        let messages = lines.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
-        let path = messages.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).next_back();
-        path.expect("cargo names the binary")
-    })
-}
+/// The binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_moebius");
 
 fn moebius(arguments: &[&str]) -> Output {
-    Command::new(binary()).args(arguments).output().unwrap()
+    Command::new(BINARY).args(arguments).output().unwrap()
 }
 
 /// The one JSON object a command prints.
@@ -245,7 +229,7 @@ fn faults_have_codes() {
 fn a_conversation_on_the_terminal() {
     let model = path("qwen3_moe");
     let arguments = ["chat", "--model", &model, "--device", "cpu", "--context", "64", "--temperature", "0"];
-    let mut child = Command::new(binary())
+    let mut child = Command::new(BINARY)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -276,7 +260,7 @@ impl Drop for Server {
 
 impl Server {
     fn new(folder: &Path) -> Self {
-        let mut child = Command::new(binary())
+        let mut child = Command::new(BINARY)
             .args(["serve", folder.to_str().unwrap(), "--port", "0"])
             .stdout(Stdio::piped())
             .spawn()

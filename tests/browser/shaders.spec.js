@@ -1,9 +1,10 @@
 // Every shader variant compiles in the browser, whose WGSL compiler is another than the build's.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { capture } from '../../scripts/run.mjs';
+import { capture, TARGET } from '../../scripts/run.mjs';
 import { adapter, launch, open } from './harness.js';
 
 /** @type {Awaited<ReturnType<typeof launch>>} */
@@ -25,9 +26,10 @@ after(async () => {
 
 /** @returns {{name: string, wgsl: string}[]} every variant the engine was built with */
 function variants() {
-  const { ok, out, err } = capture('cargo', ['run', '--quiet', '-p', 'moebius-tests', '--example', 'shaders'], {
-    timeout: 900_000,
-  });
+  // With the features that `cargo test --workspace` built all with.
+  const build = capture('cargo', ['build', '--quiet', '--workspace', '--example', 'shaders'], { timeout: 900_000 });
+  assert.ok(build.ok, build.err);
+  const { ok, out, err } = capture(join(TARGET, 'debug/examples/shaders'), []);
   assert.ok(ok, err);
   return out.split('\n').map((line) => JSON.parse(line));
 }
