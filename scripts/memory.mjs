@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { FLAGS } from '../tests/browser/harness.js';
+import { discard, FLAGS } from '../tests/browser/harness.js';
 import { hub } from '../tests/browser/hub.js';
 import { host } from './peers/host.mjs';
 import { Failure, program, ROOT, say } from './run.mjs';
@@ -82,8 +82,7 @@ async function visit(url, webgpu) {
   } finally {
     browser.kill();
     await ended;
-    // Its helpers write for a moment longer.
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await discard(folder);
   }
 }
 

@@ -102,10 +102,21 @@ export async function launchPlain({ webgpu = true } = {}) {
   return Object.assign(context, {
     close: async () => {
       await close.call(context);
-      // Its helpers write for a moment longer.
-      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+      await discard(folder);
     },
   });
+}
+
+/** Removes the folder of a browser that was closed; its helpers write for a moment longer. @param {string} folder */
+export async function discard(folder) {
+  for (let tries = 50; ; tries--) {
+    try {
+      return rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      if (tries === 0) throw error;
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  }
 }
 
 /** @param {boolean | 'hardware'} webgpu */
