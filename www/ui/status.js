@@ -13,6 +13,8 @@ export class Loading extends EventTarget {
   #paused = false;
   /** Whether the model answers; the rest of it may still come. */
   #ready = false;
+  /** What was last told. @type {import('../protocol.js').Progress | null} */
+  #last = null;
   node = h('div', { class: 'loading', hidden: true }, this.#bar, this.#text, h('span', {}, this.#hold, this.#cancel));
 
   constructor() {
@@ -27,6 +29,7 @@ export class Loading extends EventTarget {
   start() {
     this.node.hidden = false;
     this.#ready = false;
+    this.#last = null;
     this.#pause(false);
     this.#bar.removeAttribute('value');
     this.#text.textContent = TEXT.starting;
@@ -40,8 +43,10 @@ export class Loading extends EventTarget {
   }
 
   /** @param {import('../protocol.js').Progress} progress */
-  show({ loaded, total, stored, speed, waiting }) {
+  show(progress) {
+    this.#last = progress;
     if (this.#paused) return;
+    const { loaded, total, stored, speed, waiting } = progress;
     this.node.hidden = this.#ready && loaded >= total;
     this.#cancel.hidden = this.#ready;
     if (total === 0) return;
@@ -62,8 +67,9 @@ export class Loading extends EventTarget {
   /** @param {boolean} [ready] the model answers: what is left of it is shown on */
   stop(ready = false) {
     this.#ready = ready;
-    const { position } = this.#bar;
-    this.node.hidden = !ready || position < 0 || position === 1;
+    const { loaded, total } = this.#last ?? { loaded: 0, total: 0 };
+    this.node.hidden = !ready || loaded >= total;
+    if (ready && this.#last) this.show(this.#last);
   }
 }
 
