@@ -6,7 +6,7 @@ mod probe;
 use moebius_engine::Result;
 use moebius_engine::device::Traffic;
 use moebius_engine::model::Counts;
-use moebius_engine::session::{Next, Request, Sampling, Session};
+use moebius_engine::session::{Next, Request, Sampling, Session, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::host::Terminal;
@@ -21,7 +21,7 @@ const TOKENS: u64 = 8;
 pub(crate) async fn bench(arguments: &args::Bench) -> Result<()> {
     let model = load::load(&arguments.model).await?;
     let text = match &arguments.text {
-        Some(file) => Some(load::tokenizer(&model.files)?.encode(&disk::text(file)?)?),
+        Some(file) => Some(Tokenizer::of(&model.files)?.encode(&disk::text(file)?)?),
         None => None,
     };
     let (probe, least) = (probe(model.device.as_ref()).await?, launch(model.device.as_ref()).await?);

@@ -1,7 +1,7 @@
 //! `logits`, `tokenize` and `template`: what a model makes of given tokens, text and messages.
 
 use moebius_engine::model::Files;
-use moebius_engine::session::{Host, Message, Template, Variables};
+use moebius_engine::session::{Host, Message, Template, Tokenizer, Variables};
 use moebius_engine::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -30,7 +30,7 @@ pub(crate) async fn logits(arguments: &args::Logits) -> Result<()> {
 
 /// Prints the ids of a text.
 pub(crate) async fn tokenize(arguments: &args::Tokenize) -> Result<()> {
-    let tokenizer = load::tokenizer(&Files::read(&Disk::texts(&arguments.path)?).await?)?;
+    let tokenizer = Tokenizer::of(&Files::read(&Disk::texts(&arguments.path)?).await?)?;
     let text = match (&arguments.text, &arguments.text_file) {
         (Some(text), _) => text.clone(),
         (None, Some(file)) => disk::text(file)?,
@@ -43,7 +43,7 @@ pub(crate) async fn tokenize(arguments: &args::Tokenize) -> Result<()> {
 /// Prints the prompt of a conversation.
 pub(crate) async fn template(arguments: &args::Template) -> Result<()> {
     let files = Files::read(&Disk::texts(&arguments.path)?).await?;
-    let tokenizer = load::tokenizer(&files)?;
+    let tokenizer = Tokenizer::of(&files)?;
     let template = Template::of(&files)?;
     let template = template.ok_or_else(|| Error::Template("the model has none".into()))?;
     let (messages, variables) = conversation(&disk::text(&arguments.messages)?)?;

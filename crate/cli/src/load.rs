@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use moebius_engine::device::{Device, Gpu, Profile, Simd};
-use moebius_engine::model::{Files, LoadOptions, Model, Progress};
-use moebius_engine::session::{Recover, Session, Timings, Tokenizer};
+use moebius_engine::model::{LoadOptions, Model, Progress};
+use moebius_engine::session::{Recover, Session, Timings};
 use moebius_engine::source::Memory;
 use moebius_engine::weights::Precision;
 use moebius_engine::{Error, Result};
@@ -102,12 +102,6 @@ impl Percent {
             eprintln!();
         }
     }
-}
-
-/// The tokenizer among a model's files.
-pub(crate) fn tokenizer(files: &Files) -> Result<Tokenizer> {
-    let missing = || Error::File { file: "tokenizer.json".into(), reason: "no such file".into() };
-    Tokenizer::new(files.tokenizer.as_ref().ok_or_else(missing)?.as_bytes())
 }
 
 /// Times of a generation, on stderr.

@@ -102,7 +102,7 @@ impl Session {
         let mut tokenizer = None;
         let mut texts = |files: &mut Files| {
             // What is wrong with it is told by whoever needs it, from the text.
-            tokenizer = files.tokenizer.as_ref().and_then(|text| Tokenizer::new(text.as_bytes()).ok());
+            tokenizer = Tokenizer::of(files).ok();
             files.tokenizer.take_if(|_| tokenizer.is_some());
         };
         let (model, pending) = Model::stream(source, device, options, room, &mut texts).await?;
@@ -128,7 +128,7 @@ impl Session {
         Ok(Session { model, ends, kept, rig, most_ahead, tokenizer: None, recovery: None })
     }
 
-    /// The model's tokenizer. [`Error::File`] where it has none, or one that cannot be read.
+    /// The model's tokenizer; errors are those of [`Tokenizer::of`].
     pub fn tokenizer(&mut self) -> Result<&Tokenizer> {
         let tokenizer = self.take_tokenizer()?;
         Ok(self.tokenizer.insert(tokenizer))
@@ -136,14 +136,7 @@ impl Session {
 
     /// The same, for whoever keeps it.
     pub(crate) fn take_tokenizer(&mut self) -> Result<Tokenizer> {
-        let missing = || Error::File {
-            file: "tokenizer.json".into(),
-            reason: "no such file, and nothing to tokenise text with".into(),
-        };
-        match self.tokenizer.take() {
-            Some(tokenizer) => Ok(tokenizer),
-            None => Tokenizer::new(self.model.files.tokenizer.as_deref().ok_or_else(missing)?.as_bytes()),
-        }
+        self.tokenizer.take().map_or_else(|| Tokenizer::of(&self.model.files), Ok)
     }
 
     /// What a pack may have of `tokens`, which prompts with the system prompt `system` begin with.

@@ -20,6 +20,7 @@ use tokenizers::{
 
 use crate::error::{Error, Result};
 use crate::gather::gather;
+use crate::model::Files;
 use crate::session::Prompt;
 use added::{Added, Finder};
 
@@ -56,6 +57,13 @@ fn unsupported(part: &str, kind: &str) -> Error {
 }
 
 impl Tokenizer {
+    /// The tokenizer of a model. [`Error::File`] where it has none, or one that cannot be read.
+    pub fn of(files: &Files) -> Result<Self> {
+        let missing =
+            || Error::File { file: FILE.into(), reason: "no such file, and nothing to tokenise text with".into() };
+        Tokenizer::new(files.tokenizer.as_deref().ok_or_else(missing)?.as_bytes())
+    }
+
     /// A tokenizer from the bytes of tokenizer.json.
     pub fn new(json: &[u8]) -> Result<Self> {
         let mut json: Value = serde_json::from_slice(json).map_err(|e| Error::Tokenizer(format!("{FILE}: {e}")))?;
