@@ -5,14 +5,15 @@ import { build } from './build.mjs';
 import { Failure, program, run, say } from './run.mjs';
 import { setup } from './setup.mjs';
 import { sizes } from './size.mjs';
-import { bindgen, deny, npmProgram } from './tools.mjs';
+import { deny, npmProgram } from './tools.mjs';
 import { toolchain } from './wasm.mjs';
 
 const WARNINGS = ['--', '-D', 'warnings'];
 
 /**
  * Checks by name, in two rows that run side by side: what compiles for this machine, and what compiles for wasm32. Each has a folder
- * of its own to build in, and where one links, on one core, the other goes on.
+ * of its own to build in, and where one links, on one core, the other goes on. The build installs wasm-bindgen where it is not there,
+ * which takes minutes too.
  * @type {Record<string, () => Promise<void>>[]}
  */
 const CHECKS = [
@@ -23,8 +24,6 @@ const CHECKS = [
     rules: () => run('cargo', ['test', '--quiet', '--workspace', '--test', 'tidy']),
   },
   {
-    // Made here, which takes minutes, it is compiled beside the other row.
-    'wasm-bindgen': async () => void (await bindgen()),
     build,
     size: async () => sizes(),
     'types, page': () => run(npmProgram('tsc'), ['-p', 'tsconfig.json']),

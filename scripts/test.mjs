@@ -68,9 +68,7 @@ async function tests(name, command, args, env = {}) {
     say(`${name}: ${error.message}`);
     tally.failed = Math.max(tally.failed, 1);
   }
-  total.passed += tally.passed;
-  total.failed += tally.failed;
-  total.skipped += tally.skipped;
+  for (const kind of /** @type {const} */ (['passed', 'failed', 'skipped'])) total[kind] += tally[kind];
   say(`${name}: ${tally.passed} passed, ${((performance.now() - start) / 1000).toFixed(0)} s`);
 }
 
