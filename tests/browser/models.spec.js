@@ -286,6 +286,30 @@ test('how far the rest is shows on while the model answers, until it is whole', 
   await page.context().close();
 });
 
+test('that the model answers is said at once, with no news of the rest', async () => {
+  const page = await open(there.browser);
+  await page.goto(`${there.site.url}blank`);
+  const said = await page.evaluate(async () => {
+    const { Loading } = await import(/** @type {any} */ ('/www/ui/status.js'));
+    const bar = new Loading();
+    const seen = () => (bar.node.hidden ? 'hidden' : bar.node.querySelector('.figures').textContent);
+    const all = [];
+    for (const loaded of [3.2e6, 8.2e6]) {
+      bar.start();
+      bar.show({ loaded, total: 8.2e6, stored: 0, speed: 0, waiting: 0 });
+      all.push(seen());
+      bar.stop(true);
+      all.push(seen());
+    }
+    bar.start();
+    bar.stop(true);
+    all.push(seen());
+    return all;
+  });
+  assert.deepEqual(said, ['3.2 MB of 8.2 MB', 'Answers while the rest arrives · 3.2 MB of 8.2 MB', '8.2 MB loaded, preparing…', 'hidden', 'hidden']);
+  await page.context().close();
+});
+
 test('loading is cancelled and taken up again', async () => {
   const page = await open(there.browser);
   await page.goto(`${there.site.url}index.html?model=as/slow/${FIXTURE}`);
