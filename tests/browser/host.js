@@ -63,6 +63,22 @@ const LOADERS = /** @type {Record<string, string>} */ ({
       writes += 1;
       return write.call(this, writes % 7 === 0 ? bytes.subarray(0, bytes.length >> 1) : bytes, at);
     };`,
+  failing: `let left = Number(location.pathname.split('/')[2].split('-')[1]);
+    const all = [
+      [StorageManager, 'getDirectory'],
+      [FileSystemDirectoryHandle, 'getDirectoryHandle', 'getFileHandle'],
+      [FileSystemFileHandle, 'createSyncAccessHandle'],
+      [FileSystemSyncAccessHandle, 'getSize', 'read', 'truncate', 'write'],
+    ];
+    for (const [{ prototype }, ...names] of all) for (const name of names) {
+      const plain = prototype[name];
+      prototype[name] = function (...how) {
+        left -= 1;
+        if (left !== 0) return plain.apply(this, how);
+        new BroadcastChannel('failed').postMessage(name);
+        throw new DOMException('the disk is at fault', 'UnknownError');
+      };
+    }`,
 });
 
 /** Has the browser compile some shaders to something else. @param {string} when it does, of their `code` */
@@ -107,7 +123,7 @@ const WORKERS = /** @type {Record<string, string>} */ ({
  *   `plain`: the adapter has no subgroups, and WebGPU's default limits.
  * - `lonely`: the page is isolated, but the CPU's threads cannot be had.
  * - `hasty`: the loader's clock is twenty times as fast. `storeless`, `denied`, `lockless`, `insecure`: it lacks what browsers may not
- *   have; `clumsy`: some of what it writes is cut short.
+ *   have; `clumsy`: some of what it writes is cut short. `failing-7`: the seventh of its store's operations fails.
  * - `slow`: weights come in at 200 kB a second.
  * - `loop`: the chat template has no end worth waiting for.
  * - `blank`: an empty document, for tests that need no page. `quiet`: no fault.
@@ -178,8 +194,9 @@ function answer(mode, path, range, count, response) {
   if (mode in WORKERS && file.endsWith('/worker.js')) {
     return send(200, `${readFileSync(file)}${WORKERS[mode]}`, { 'content-type': TYPES['.js'] });
   }
-  if (mode in LOADERS && file.endsWith('/loader-worker.js')) {
-    return send(200, `${readFileSync(file)}${LOADERS[mode]}`, { 'content-type': TYPES['.js'] });
+  const loader = LOADERS[mode.split('-')[0]];
+  if (loader && file.endsWith('/loader-worker.js')) {
+    return send(200, `${readFileSync(file)}${loader}`, { 'content-type': TYPES['.js'] });
   }
   const size = mode === 'torn' && weights ? stat.size - 10 : stat.size;
   const type = TYPES[extname(file)] ?? 'application/octet-stream';

@@ -10,6 +10,8 @@ import { CHUNK, bench, files, fresh, hashes, load, page, ready, right, site, siz
 /** Kills at random moments, and damaged bits: more may be asked for. */
 const KILLS = Number(process.env.MOEBIUS_KILLS ?? 12);
 const FLIPS = Number(process.env.MOEBIUS_FLIPS ?? 12);
+/** Of the operations that may fail, every how many does. */
+const STEP = Number(process.env.MOEBIUS_STEP ?? 5);
 /** Connections that the loader has at most. */
 const LANES = 6;
 
@@ -183,6 +185,30 @@ test('a full store: the model loads, and what was kept before stays', async () =
   site.log.length = 0;
   await right(first);
   assert.equal(site.log.length, 0);
+});
+
+test(`one operation of the store fails, each ${STEP === 1 ? '' : `${STEP}th `}in turn: the model loads, then and later`, async (t) => {
+  const other = Object.assign(await page.context().newPage(), { problems: [] });
+  /** @type {string[]} */
+  const failed = [];
+  for (let n = 1; failed.length === Math.ceil((n - 1) / STEP); n += STEP) {
+    await ready(other, `failing-${n}`);
+    await other.evaluate(() => {
+      const channel = new BroadcastChannel('failed');
+      Object.assign(window, { failed: new Promise((resolve) => (channel.onmessage = ({ data }) => resolve(data))) });
+    });
+    const url = fresh();
+    // While it comes; while what came of it is read, and the rest comes; as ever.
+    await right(url, files, other);
+    const name = await other.evaluate(() => Promise.race([/** @type {any} */ (window).failed, new Promise((resolve) => setTimeout(resolve, 50, ''))]));
+    if (name !== '') failed.push(name);
+    await right(url, files, other);
+    await right(url);
+    await page.evaluate(() => /** @type {any} */ (window).store.clear());
+  }
+  assert.ok(failed.length * STEP >= 80, `only ${failed.length} failed: ${failed}`);
+  t.diagnostic(`${failed.length} failures of some ${failed.length * STEP} operations`);
+  await other.close();
 });
 
 test('a store that is cleared, between visits and while it is open', async () => {
