@@ -72,6 +72,8 @@ fn answer((mut session, late): (Session, Rc<Late>), prompt: &[u32]) -> (Vec<u32>
 #[test]
 fn answers_are_the_same_and_take_less() {
     for device in [Rc::new(Cpu) as Rc<dyn Device>, Rc::new(Simd::new().with_threads(2))] {
+        // Not by each prompt: what is left of it may touch the same experts.
+        let mut saved = [0; 2];
         for name in MODELS {
             let (plain, with, _) = packs(name, &device);
             let prompt = text(name);
@@ -82,9 +84,11 @@ fn answers_are_the_same_and_take_less() {
                 let common = prompt.iter().zip(&text(name)[..TOKENS[0]]).take_while(|(a, b)| a == b).count();
                 assert_eq!((same, bits), (tokens, logits), "{name} on {}", device.name());
                 assert_eq!((none, kept), (0, common.min(prompt.len() - 1)), "{name}");
-                assert!(less <= all && (common == 0 || less < all), "{name}: {less} of {all} bytes");
+                assert!(less <= all, "{name}: {less} of {all} bytes");
+                saved[usize::from(common > 0)] += all - less;
             }
         }
+        assert!(saved[0] == 0 && saved[1] > 0, "{saved:?} bytes");
     }
 }
 

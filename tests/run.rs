@@ -36,7 +36,7 @@ impl Run {
         let (device, vocab) = (self.model.device.clone(), self.model.spec.vocab);
         let mut rows = Vec::new();
         for part in tokens.chunks(self.forward.chunk) {
-            pollster::block_on(self.forward.play(&self.model, &self.cache, self.position, part, 0)).unwrap();
+            pollster::block_on(self.forward.play(&self.model, &self.cache, self.position, part, 0, true)).unwrap();
             self.position += part.len();
             let bytes = 4 * (vocab * part.len()) as u64;
             let bytes = pollster::block_on(device.read(&self.forward.logits, 0, bytes)).unwrap();

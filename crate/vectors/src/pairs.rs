@@ -105,8 +105,10 @@ pub(super) fn input<V: Quads>(format: Format, x: &[f32], norm: Norm<'_>, row: &m
     }
 }
 
-/// Words of eight rows' block in a panel: sixteen pairs, and the scale.
-pub(super) const UNIT: usize = 8 * 17;
+/// Rows of a panel: of these with two inputs six loads make eight products, and three addresses are counted on.
+pub(super) const HEIGHT: usize = 16;
+/// Words of their block in it: sixteen pairs, and the scale.
+pub(super) const UNIT: usize = HEIGHT * 17;
 
 /// Four rows from `first` on with one input, of `units` blocks.
 #[inline(always)]
@@ -121,7 +123,7 @@ pub(super) unsafe fn one<V: Quads>(format: Format, rows: &Rows, first: usize, in
     }
 }
 
-/// Unpacks `count` blocks of four rows, from block `from` on, into every second vector of a panel.
+/// Unpacks `count` blocks of four rows, from block `from` on, into every fourth vector of a panel.
 #[inline(always)]
 pub(super) unsafe fn fill<V: Quads>(format: Format, rows: [Row; 4], from: usize, count: usize, panel: *mut u32) {
     // SAFETY: the caller's.
@@ -182,7 +184,7 @@ unsafe fn unpack<V: Quads, W: Whole<V>>(rows: [Row; 4], from: usize, count: usiz
                         let offset = V::splat_words(W::OFFSET << 16 | W::OFFSET);
                         for (k, pair) in W::pairs(words[$j]).into_iter().enumerate().take(count) {
                             let pair = if W::OFFSET > 0 { V::sub_halves(pair, offset) } else { pair };
-                            V::store_words(unit.add(8 * (4 * (count * part + k) + $j)), pair);
+                            V::store_words(unit.add(HEIGHT * (4 * (count * part + k) + $j)), pair);
                         }
                     }};
                 }
@@ -192,52 +194,67 @@ unsafe fn unpack<V: Quads, W: Whole<V>>(rows: [Row; 4], from: usize, count: usiz
                 word!(3);
             }
             let scales = [0, 1, 2, 3].map(|r: usize| rows[r].scales.add(u * W::SCALE));
-            V::store_words(unit.add(8 * 16), V::bits(W::scales(scales)));
+            V::store_words(unit.add(HEIGHT * 16), V::bits(W::scales(scales)));
         }
     }
 }
 
 /// A panel's blocks with some inputs, added to `sums`; two take less together. Written out, as loops over vectors in arrays keep
-/// them in memory.
+/// them in memory, and a pair of columns at a time: of more LLVM takes all loads first, for which there are not enough registers.
 macro_rules! meet {
-    ($name:ident, $count:literal: $($t:literal)*) => {
+    ($name:ident, $count:literal: $t:tt) => {
         #[inline(always)]
         pub(super) unsafe fn $name<V: Quads>(
-            panel: *const u32,
-            inputs: [*const u32; $count],
+            mut panel: *const u32,
+            mut inputs: [*const u32; $count],
             count: usize,
-            mut sums: [[V::F; 2]; $count],
-        ) -> [[V::F; 2]; $count] {
+            mut sums: [[V::F; 4]; $count],
+        ) -> [[V::F; 4]; $count] {
             // Not a number that the compiler knows: unrolled, more vectors would be in use than there are registers.
-            let pairs = black_box(16);
+            let pairs = black_box(16 * HEIGHT);
             // SAFETY: the panel and the inputs have as many blocks.
             unsafe {
-                for u in 0..count {
-                    let unit = panel.add(u * UNIT);
-                    let mut totals = [[V::splat_words(0); 2]; $count];
-                    let mut q = 0;
-                    while q < pairs {
-                        meet!(@pair totals, unit, inputs, u, q, ($($t)*));
-                        meet!(@pair totals, unit, inputs, u, q + 1, ($($t)*));
-                        q += 2;
+                for _ in 0..count {
+                    let mut totals = [[V::splat_words(0); 4]; $count];
+                    let end = panel.add(pairs);
+                    loop {
+                        meet!(@inputs inputs, x, $t);
+                        meet!(@pair totals, panel, x, 0, $t);
+                        meet!(@pair totals, panel, x, 1, $t);
+                        meet!(@pair totals, panel, x, 2, $t);
+                        meet!(@pair totals, panel, x, 3, $t);
+                        panel = panel.add(HEIGHT);
+                        if panel == end {
+                            break;
+                        }
                     }
-                    let scales = V::of_bits(V::load_words(unit.add(8 * 16)));
-                    $(sums[$t][0] = scaled::<V>(totals[$t][0], scales, inputs[$t].add(u * INPUT), sums[$t][0]);)*
-                    let scales = V::of_bits(V::load_words(unit.add(8 * 16 + 4)));
-                    $(sums[$t][1] = scaled::<V>(totals[$t][1], scales, inputs[$t].add(u * INPUT), sums[$t][1]);)*
+                    meet!(@scale sums, totals, panel, inputs, 0, $t);
+                    meet!(@scale sums, totals, panel, inputs, 1, $t);
+                    meet!(@scale sums, totals, panel, inputs, 2, $t);
+                    meet!(@scale sums, totals, panel, inputs, 3, $t);
+                    panel = panel.add(HEIGHT);
+                    meet!(@next inputs, $t);
                 }
             }
             sums
         }
     };
-    (@pair $totals:ident, $unit:ident, $inputs:ident, $u:ident, $q:expr, ($($t:literal)*)) => {
-        let pairs = [V::load_words($unit.add(8 * ($q))), V::load_words($unit.add(8 * ($q) + 4))];
-        $(
-            let x = V::splat_at($inputs[$t].add($u * INPUT + $q));
-            $totals[$t] = [V::dot($totals[$t][0], pairs[0], x), V::dot($totals[$t][1], pairs[1], x)];
-        )*
+    (@inputs $inputs:ident, $x:ident, ($($t:literal)*)) => {
+        let $x = [$(V::splat_at($inputs[$t])),*];
+        $($inputs[$t] = $inputs[$t].add(1);)*
+    };
+    (@pair $totals:ident, $panel:ident, $x:ident, $r:literal, ($($t:literal)*)) => {
+        let pairs = V::load_words($panel.add(4 * $r));
+        $($totals[$t][$r] = V::dot($totals[$t][$r], pairs, $x[$t]);)*
+    };
+    (@scale $sums:ident, $totals:ident, $panel:ident, $inputs:ident, $r:literal, ($($t:literal)*)) => {
+        let scales = V::of_bits(V::load_words($panel.add(4 * $r)));
+        $($sums[$t][$r] = scaled::<V>($totals[$t][$r], scales, $inputs[$t].sub(16), $sums[$t][$r]);)*
+    };
+    (@next $inputs:ident, ($($t:literal)*)) => {
+        $($inputs[$t] = $inputs[$t].add(INPUT - 16);)*
     };
 }
 
-meet!(meet, 1: 0);
-meet!(meet_two, 2: 0 1);
+meet!(meet, 1: (0));
+meet!(meet_two, 2: (0 1));

@@ -6,7 +6,7 @@
 use core::mem::MaybeUninit;
 
 use super::multiply::{self, LINE, Multiply, Row, Rows};
-use super::pairs::{self, INPUT, UNIT};
+use super::pairs::{self, HEIGHT, INPUT, UNIT};
 use super::vector::Vector;
 use crate::format::{BLOCK, Format};
 
@@ -75,19 +75,20 @@ fn whole<V: Quads>(m: &Multiply<'_>, out: &mut [f32]) {
     let mut panel = Panel([MaybeUninit::uninit(); MOST * UNIT]);
     let panel: *mut u32 = panel.0.as_mut_ptr().cast();
     // Words of a panel's rows that each two inputs touch, whole lines.
-    let part = (8 * rows.word(1)).div_ceil((units.div_ceil(MOST) * (tokens / 2)).max(1)).next_multiple_of(LINE);
-    for first in (0..height).step_by(8) {
-        let wide = (height - first).min(8);
-        let (mut next, end) = (rows.word(first + 8), rows.word(first + 16));
+    let part = (HEIGHT * rows.word(1)).div_ceil((units.div_ceil(MOST) * (tokens / 2)).max(1)).next_multiple_of(LINE);
+    for first in (0..height).step_by(HEIGHT) {
+        let wide = (height - first).min(HEIGHT);
+        let (mut next, end) = (rows.word(first + HEIGHT), rows.word(first + 2 * HEIGHT));
         let place = |t: usize| t * height + first..t * height + first + wide;
         for from in (0..units).step_by(MOST) {
             let count = MOST.min(units - from);
             // SAFETY: rows are whole, and a panel has room for as many blocks.
             unsafe {
-                pairs::fill::<V>(m.format, rows.four(first), from, count, panel);
-                pairs::fill::<V>(m.format, rows.four(first + 4), from, count, panel.add(4));
+                for quad in (0..HEIGHT).step_by(4) {
+                    pairs::fill::<V>(m.format, rows.four(first + quad), from, count, panel.add(quad));
+                }
             }
-            let sums = |out: &[f32]| if from > 0 { get::<V>(out) } else { [V::splat(0.0); 2] };
+            let sums = |out: &[f32]| if from > 0 { get::<V>(out) } else { [V::splat(0.0); 4] };
             // SAFETY: an input has those blocks.
             let input = |t: usize| unsafe { input(t).add(from * INPUT) };
             for t in (0..tokens - 1).step_by(2) {
@@ -98,35 +99,42 @@ fn whole<V: Quads>(m: &Multiply<'_>, out: &mut [f32]) {
                 let [a, b] = [sums(&out[place(t)]), sums(&out[place(t + 1)])];
                 // SAFETY: the panel and both inputs have as many blocks.
                 let [a, b] = unsafe { pairs::meet_two::<V>(panel, [input(t), input(t + 1)], count, [a, b]) };
-                put_two::<V>(a, &mut out[place(t)]);
-                put_two::<V>(b, &mut out[place(t + 1)]);
+                put_all::<V>(a, &mut out[place(t)]);
+                put_all::<V>(b, &mut out[place(t + 1)]);
             }
             if tokens % 2 == 1 {
                 let out = &mut out[place(tokens - 1)];
                 // SAFETY: the same.
                 let [a] = unsafe { pairs::meet::<V>(panel, [input(tokens - 1)], count, [sums(out)]) };
-                put_two::<V>(a, out);
+                put_all::<V>(a, out);
             }
         }
     }
 }
 
-/// Sums of eight rows, or as many as there are.
+/// Sums of a panel's rows, or as many as there are.
 #[inline(always)]
-fn get<V: Quads>(out: &[f32]) -> [V::F; 2] {
-    let mut all = [0.0; 8];
+fn get<V: Quads>(out: &[f32]) -> [V::F; 4] {
+    let mut all = [0.0; HEIGHT];
     all[..out.len()].copy_from_slice(out);
-    // SAFETY: two vectors are eight floats.
-    unsafe { [V::load(all.as_ptr()), V::load(all.as_ptr().add(4))] }
+    // SAFETY: four vectors are as many floats.
+    unsafe { [0, 4, 8, 12].map(|i| V::load(all.as_ptr().add(i))) }
 }
 
 #[inline(always)]
-fn put_two<V: Quads>([a, b]: [V::F; 2], out: &mut [f32]) {
-    if let [.., _, _, _, _] = out {
-        put::<V>(a, &mut out[..4]);
-        put::<V>(b, &mut out[4..]);
+fn put_all<V: Quads>(sums: [V::F; 4], out: &mut [f32]) {
+    if out.len() == HEIGHT {
+        // SAFETY: four vectors long.
+        unsafe {
+            V::store(out.as_mut_ptr(), sums[0]);
+            V::store(out.as_mut_ptr().add(4), sums[1]);
+            V::store(out.as_mut_ptr().add(8), sums[2]);
+            V::store(out.as_mut_ptr().add(12), sums[3]);
+        }
     } else {
-        put::<V>(a, out);
+        for (out, sums) in out.chunks_mut(4).zip(sums) {
+            put::<V>(sums, out);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use moebius_engine::Result;
 use moebius_engine::device::{Buffer, Device, Plan, Step};
-use moebius_engine::kernel::{ExpertsDown, ExpertsUp};
+use moebius_engine::kernel::{ExpertsDown, ExpertsUp, State};
 use moebius_engine::model::{Cache, Logits, Model, Steps};
 use serde_json::{Value, json};
 
@@ -44,8 +44,8 @@ pub(super) async fn kernels(model: &Model, position: usize, tokens: usize) -> Re
     let device = model.device.as_ref();
     let cache = Cache::new(device, &model.spec, model.context, model.cache)?;
     let steps = Steps::new(model, &cache, tokens, Logits::Last)?;
-    let state: Vec<u8> = [position as u32, tokens as u32, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect();
-    device.write(&cache.state, 0, &state)?;
+    let state = State { position: position as u32, tokens: tokens as u32, seed: 0, seed_high: 0 };
+    cache.begin(device, state, steps.last.as_ref())?;
     let parts = [(steps.body, tokens as u32), (steps.head, 1)];
     let mut found: BTreeMap<String, Kernel> = BTreeMap::new();
     for (steps, tokens) in parts {

@@ -3,12 +3,12 @@
 use crate::device::{Buffer, Device};
 use crate::error::Result;
 use crate::format::Format;
-use crate::kernel;
+use crate::kernel::State;
 use crate::model::{Attention, LayerSpec, ModelSpec};
 
 /// Shared by all plans of a session.
 pub struct Cache {
-    /// [`kernel::State`].
+    /// [`State`].
     pub state: Buffer,
     /// Rotary table.
     pub rope: Buffer,
@@ -57,8 +57,21 @@ impl Cache {
         let table = crate::model::rope_table(&spec.rope, context);
         let rope = device.buffer("rope", 4 * table.len() as u64)?;
         device.write(&rope, 0, bytemuck::cast_slice(&table))?;
-        let state = device.buffer("state", size_of::<kernel::State>() as u64)?;
+        let state = Cache::new_state(device)?;
         Ok(Cache { state, rope, layers, context, format, rewind })
+    }
+
+    /// Room for a [`State`].
+    pub(crate) fn new_state(device: &dyn Device) -> Result<Buffer> {
+        device.buffer("state", size_of::<State>() as u64)
+    }
+
+    /// Says what is played next, and into `last` what its last token is.
+    pub fn begin(&self, device: &dyn Device, state: State, last: Option<&Buffer>) -> Result<()> {
+        device.write(&self.state, 0, bytemuck::bytes_of(&state))?;
+        let Some(last) = last else { return Ok(()) };
+        let state = State { position: state.position + state.tokens - 1, tokens: 1, ..state };
+        device.write(last, 0, bytemuck::bytes_of(&state))
     }
 }
 

@@ -24,7 +24,8 @@ pub enum Logits {
 pub struct Steps {
     /// Embedding and layers, for a play of all tokens.
     pub body: Vec<Step>,
-    /// Norm and head, for a play of all tokens or of the last alone.
+    /// Norm and head, for a play of all tokens. Where the last token's logits are all that is asked of several, for a play of that one: the
+    /// last layer of it comes first, since nobody asks what that makes of the others.
     pub head: Vec<Step>,
     /// Most tokens in a play.
     pub chunk: usize,
@@ -36,7 +37,9 @@ pub struct Steps {
     pub logits: Buffer,
     /// What tokens choose, layer by layer of those that have experts.
     pub(crate) choices: Vec<Choices>,
-    /// Where experts are in the body, if they may be missing.
+    /// The state of the last token, where it alone has a head of several.
+    pub last: Option<Buffer>,
+    /// Where experts are, if they may be missing.
     cuts: Option<Cuts>,
 }
 
@@ -52,34 +55,34 @@ impl Steps {
         b.guesses = model.residency.is_some() && !apart;
         let x = b.scratch("x", spec.hidden)?;
         b.embed(&weights.embed, &tokens, &x);
-        for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate() {
-            b.layer(i, layer, spec, &x)?;
-        }
         // Of a chunk only the last token goes on to the head, where that is all that is asked for.
-        let one = rows == Logits::Last && chunk > 1;
-        let x = if one { b.last(&x)? } else { x };
-        let body = b.take();
-        if one {
-            b.chunk = 1;
+        let last = (rows == Logits::Last && chunk > 1).then(|| Cache::new_state(device)).transpose()?;
+        let (mut x, mut body) = (x, None);
+        for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate() {
+            match last.as_ref().filter(|_| i + 1 == weights.layers.len()) {
+                Some(state) => (body, x) = b.last_layer(i, layer, spec, &x, state).map(|(body, x)| (Some(body), x))?,
+                None => b.layer(i, layer, spec, &x)?,
+            }
         }
+        let body = body.unwrap_or_else(|| b.take());
         let (list, state) = (std::mem::take(&mut b.cuts), cache.state.clone());
         let choices = list.iter().map(Cut::choices).collect();
         let cuts = model.residency.clone().map(|residency| Cuts { residency, list, apart, state });
         let logits = b.scratch("logits", spec.vocab)?;
         b.head(weights, &x, &logits)?;
-        Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, choices, cuts })
+        Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, choices, last, cuts })
     }
 
     /// Prepares them for playing.
     pub async fn compile(&self, device: &dyn Device) -> Result<Forward> {
-        let Steps { body, head, chunk, rows, tokens, logits, choices, cuts } = self;
+        let Steps { body, head, chunk, rows, tokens, logits, choices, last, cuts } = self;
         let stages = match cuts {
-            Some(cuts) => Some((cuts.residency.stage)(device, body, cuts).await?),
+            Some(cuts) => Some((cuts.residency.stage)(device, [body, head], last.is_some(), cuts).await?),
             None => None,
         };
         let (steps, tokens, logits) = (body.len() + head.len(), tokens.clone(), logits.clone());
         let (body, head) = try_join(device.compile(body.clone()), device.compile(head.clone())).await?;
-        let choices = choices.clone();
+        let (choices, last) = (choices.clone(), last.clone());
         Ok(Forward {
             body,
             head,
@@ -90,6 +93,7 @@ impl Steps {
             tokens,
             logits,
             choices,
+            last,
             staged: Cell::default(),
         })
     }
@@ -101,7 +105,7 @@ pub struct Forward {
     body: Plan,
     /// [`Steps::head`].
     head: Plan,
-    /// The body in stages, if experts may be missing.
+    /// Both in stages, if experts may be missing.
     stages: Option<Box<dyn Staged>>,
     /// Most tokens in a play.
     pub chunk: usize,
@@ -115,6 +119,8 @@ pub struct Forward {
     pub logits: Buffer,
     /// What tokens choose, layer by layer of those that have experts.
     pub choices: Vec<Choices>,
+    /// [`Steps::last`].
+    last: Option<Buffer>,
     /// Whether the last play was in stages, which count what tokens choose.
     pub(crate) staged: Cell<bool>,
 }
@@ -128,6 +134,8 @@ pub struct Choices {
     pub each: usize,
     /// Those of routed experts.
     pub routed: usize,
+    /// Whether they are those of the last token alone.
+    pub alone: bool,
 }
 
 impl Forward {
@@ -136,35 +144,42 @@ impl Forward {
         Steps::new(model, cache, chunk, rows)?.compile(model.device.as_ref()).await
     }
 
-    /// Plays `tokens` at `position`; then the logits hold the last token's or all tokens' values. Waits for experts that
-    /// are not there, and for nothing else.
+    /// Plays `tokens` at `position`; then the logits hold the last token's or all tokens' values. Where they are not `wanted`, what only
+    /// they are made of may be left out. Waits for experts that are not there, and for nothing else.
     ///
     /// # Panics
     /// When there are no tokens, or more than the chunk or the cache holds: callers split prompts.
-    pub async fn play(&self, model: &Model, cache: &Cache, position: usize, tokens: &[u32], seed: u64) -> Result<()> {
+    pub async fn play(
+        &self,
+        model: &Model,
+        cache: &Cache,
+        position: usize,
+        tokens: &[u32],
+        seed: u64,
+        wanted: bool,
+    ) -> Result<()> {
         let device = model.device.as_ref();
         assert!(!tokens.is_empty() && tokens.len() <= self.chunk, "{} tokens in a chunk", tokens.len());
         assert!(position + tokens.len() <= cache.context, "position {position} in the cache");
         let count = tokens.len() as u32;
         let state =
             State { position: position as u32, tokens: count, seed: seed as u32, seed_high: (seed >> 32) as u32 };
-        device.write(&cache.state, 0, bytemuck::bytes_of(&state))?;
+        cache.begin(device, state, self.last.as_ref())?;
         device.write(&self.tokens, 0, bytemuck::cast_slice(tokens))?;
-        let [body, head] = self.plays(count);
         self.staged.set(!model.whole());
+        let plays = self.plays(count);
         match &self.stages {
-            Some(stages) if self.staged.get() => {
-                stages.play(device, count).await?;
-                device.play(&[head])
-            }
-            _ => device.play(&[body, head]),
+            Some(stages) if self.staged.get() => stages.play(device, count, wanted).await,
+            _ if wanted || self.last.is_none() => device.play(&plays),
+            _ => device.play(&plays[..1]),
         }
     }
 
-    /// Where the choices of token `at` of a play stand, a part for each layer.
+    /// Where the choices of token `at` of a play stand, the last if only that one has them, a part for each layer.
     pub(crate) fn chosen(&self, at: usize) -> Vec<(&Buffer, u64, u64)> {
+        let at = |choices: &Choices| if choices.alone { 0 } else { at as u64 };
         let bytes = |choices: &Choices| 8 * choices.each as u64;
-        self.choices.iter().map(|choices| (&choices.pairs, at as u64 * bytes(choices), bytes(choices))).collect()
+        self.choices.iter().map(|choices| (&choices.pairs, at(choices) * bytes(choices), bytes(choices))).collect()
     }
 
     /// What to play for `count` tokens that are on the device, at the position of the state there.

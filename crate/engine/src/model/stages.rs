@@ -14,7 +14,7 @@ use crate::model::{Choices, Residency};
 /// How often an expert must be foreseen for a chunk to be fetched: first choices count twice.
 const SURE: usize = 6;
 
-/// Where a layer's experts are in a list of steps.
+/// Where a layer's experts are in a list of steps: the body of a pass, or its head where the last token alone comes to them.
 #[derive(Clone)]
 pub(super) struct Cut {
     /// The first step of the layer.
@@ -35,6 +35,8 @@ pub(super) struct Cut {
     pub(super) routed: usize,
     /// Experts of the layer.
     pub(super) experts: usize,
+    /// Whether the last token of a play alone comes here.
+    pub(super) alone: bool,
     /// What each expert has to do, where many tokens share them: see `experts_sort`.
     pub(super) sorted: Option<Buffer>,
     /// How to ask for its choice before.
@@ -52,12 +54,13 @@ pub(super) struct Guess {
 
 /// A pass that brings what it lacks.
 pub(super) trait Staged {
-    /// Plays it for `tokens` tokens.
-    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32) -> Boxed<'a, ()>;
+    /// Plays it for `tokens` tokens; where no logits are `wanted`, without what the last token alone goes through.
+    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32, wanted: bool) -> Boxed<'a, ()>;
 }
 
-/// Prepares steps, cut where layers choose. Behind a pointer: a program that streams no model does not carry it.
-pub(super) type Stage = for<'a> fn(&'a dyn Device, &'a [Step], &'a Cuts) -> Boxed<'a, Box<dyn Staged>>;
+/// Prepares the steps of a body and a head, which is of the last token alone or not, cut where layers choose. Behind a pointer: a program that
+/// streams no model does not carry it.
+pub(super) type Stage = for<'a> fn(&'a dyn Device, [&'a [Step]; 2], bool, &'a Cuts) -> Boxed<'a, Box<dyn Staged>>;
 
 /// The cuts of a pass.
 pub(super) struct Cuts {
@@ -87,26 +90,35 @@ struct Stages {
     /// What comes before the first stage's layer, with the guess of its choice.
     lead: Option<Plan>,
     stages: Vec<One>,
-    rest: Plan,
+    /// What all tokens go through after those, where what follows is of the last alone.
+    rest: Option<Plan>,
+    /// The last token's own stage.
+    alone: Option<One>,
+    end: Plan,
     apart: bool,
 }
 
 /// See [`Stage`].
-pub(super) fn stage<'a>(device: &'a dyn Device, steps: &'a [Step], cuts: &'a Cuts) -> Boxed<'a, Box<dyn Staged>> {
-    Box::pin(async move { Ok(Box::new(Stages::compile(device, steps, cuts).await?) as Box<dyn Staged>) })
+pub(super) fn stage<'a>(
+    device: &'a dyn Device,
+    steps: [&'a [Step]; 2],
+    alone: bool,
+    cuts: &'a Cuts,
+) -> Boxed<'a, Box<dyn Staged>> {
+    Box::pin(async move { Ok(Box::new(Stages::compile(device, steps, alone, cuts).await?) as Box<dyn Staged>) })
 }
 
 impl Staged for Stages {
-    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32) -> Boxed<'a, ()> {
+    fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32, wanted: bool) -> Boxed<'a, ()> {
         match self.apart {
             true => Box::pin(self.play_at_once(device)),
-            false => Box::pin(self.play_in_turn(device, tokens)),
+            false => Box::pin(self.play_in_turn(device, tokens, wanted)),
         }
     }
 }
 
 impl Stages {
-    async fn compile(device: &dyn Device, steps: &[Step], cuts: &Cuts) -> Result<Self> {
+    async fn compile(device: &dyn Device, [steps, head]: [&[Step]; 2], alone: bool, cuts: &Cuts) -> Result<Self> {
         let mut stages = Vec::with_capacity(cuts.list.len());
         let (mut at, mut lead) = (0, None);
         let guess = |layer: usize| cuts.list.get(layer).and_then(|cut| cut.guess.as_ref());
@@ -115,7 +127,7 @@ impl Stages {
             lead = Some(device.compile([&steps[..first], &guess.steps].concat()).await?);
             at = first;
         }
-        for (layer, cut) in cuts.list.iter().enumerate() {
+        for (layer, cut) in cuts.list.iter().enumerate().filter(|(_, cut)| !cut.alone) {
             let (mut until, work) = (steps[at..cut.before].to_vec(), steps[cut.work..cut.done].to_vec());
             let mut again = None;
             if cuts.apart {
@@ -129,44 +141,70 @@ impl Stages {
             stages.push(One { until, work, again, cut: cut.clone() });
             at = cut.done;
         }
-        let rest = device.compile(steps[at..].to_vec()).await?;
-        Ok(Stages { residency: cuts.residency.clone(), lead, stages, rest, apart: cuts.apart })
+        let residency = cuts.residency.clone();
+        if !alone {
+            let end = device.compile([&steps[at..], head].concat()).await?;
+            return Ok(Stages { residency, lead, stages, rest: None, alone: None, end, apart: cuts.apart });
+        }
+        let rest = Some(device.compile(steps[at..].to_vec()).await?);
+        let (mut alone, mut at) = (None, 0);
+        if let Some(cut) = cuts.list.last().filter(|cut| cut.alone) {
+            let until = device.compile(head[..cut.before].to_vec()).await?;
+            let work = device.compile(head[cut.work..cut.done].to_vec()).await?;
+            (alone, at) = (Some(One { until, work, again: None, cut: cut.clone() }), cut.done);
+        }
+        let end = device.compile(head[at..].to_vec()).await?;
+        Ok(Stages { residency, lead, stages, rest, alone, end, apart: cuts.apart })
     }
 
     /// Plays one after another, each when its experts are there. Those that the next one seems to want are asked for behind them, so
     /// that the line never waits for the computer.
-    async fn play_in_turn(&self, device: &dyn Device, tokens: u32) -> Result<()> {
-        let residency = self.residency.as_ref();
+    async fn play_in_turn(&self, device: &dyn Device, tokens: u32, wanted: bool) -> Result<()> {
         if let Some(lead) = &self.lead {
             device.play(&[(lead, tokens)])?;
             let parts: Vec<_> = self.guess_part(0, tokens).into_iter().collect();
             self.guess(0, &device.begin_reads(&parts)?.await?)?;
         }
-        for (layer, One { until, work, cut, .. }) in self.stages.iter().enumerate() {
-            device.play(&[(until, tokens)])?;
-            let parts = [(&cut.chosen, 0, cut.bytes(tokens))].into_iter().chain(self.guess_part(layer + 1, tokens));
-            let bytes = device.begin_reads(&parts.collect::<Vec<_>>())?.await?;
-            let (bytes, guess) = bytes.split_at(cut.bytes(tokens) as usize);
-            let wanted = cut.wanted(bytes)?;
-            residency.chose(layer, &bytemuck::pod_collect_to_vec(bytes));
-            let experts: Vec<usize> = (0..cut.experts).filter(|e| !wanted[*e].is_empty()).collect();
-            match &cut.sorted {
-                // A pair's products are the same in whatever pass they are made.
-                Some(sorted) => {
-                    for (i, pass) in residency.passes(layer, experts).iter().enumerate() {
-                        let guess = async { if i == 0 { self.guess(layer + 1, guess) } else { Ok(()) } };
-                        try_join(residency.need(layer, pass), guess).await?;
-                        device.write(sorted, 0, bytemuck::cast_slice(&list(&wanted, pass)))?;
-                        device.play(&[(work, tokens)])?;
-                    }
-                }
-                None => {
-                    try_join(residency.need(layer, &experts), async { self.guess(layer + 1, guess) }).await?;
+        for (layer, stage) in self.stages.iter().enumerate() {
+            self.play_one(device, layer, stage, tokens).await?;
+        }
+        let Some(rest) = &self.rest else { return device.play(&[(&self.end, tokens)]) };
+        device.play(&[(rest, tokens)])?;
+        if !wanted {
+            return Ok(());
+        }
+        if let Some(stage) = &self.alone {
+            self.play_one(device, self.stages.len(), stage, 1).await?;
+        }
+        device.play(&[(&self.end, 1)])
+    }
+
+    /// Plays a stage, of layer `layer` of those that have experts.
+    async fn play_one(&self, device: &dyn Device, layer: usize, stage: &One, tokens: u32) -> Result<()> {
+        let (One { until, work, cut, .. }, residency) = (stage, self.residency.as_ref());
+        device.play(&[(until, tokens)])?;
+        let parts = [(&cut.chosen, 0, cut.bytes(tokens))].into_iter().chain(self.guess_part(layer + 1, tokens));
+        let bytes = device.begin_reads(&parts.collect::<Vec<_>>())?.await?;
+        let (bytes, guess) = bytes.split_at(cut.bytes(tokens) as usize);
+        let wanted = cut.wanted(bytes)?;
+        residency.chose(layer, &bytemuck::pod_collect_to_vec(bytes));
+        let experts: Vec<usize> = (0..cut.experts).filter(|e| !wanted[*e].is_empty()).collect();
+        match &cut.sorted {
+            // A pair's products are the same in whatever pass they are made.
+            Some(sorted) => {
+                for (i, pass) in residency.passes(layer, experts).iter().enumerate() {
+                    let guess = async { if i == 0 { self.guess(layer + 1, guess) } else { Ok(()) } };
+                    try_join(residency.need(layer, pass), guess).await?;
+                    device.write(sorted, 0, bytemuck::cast_slice(&list(&wanted, pass)))?;
                     device.play(&[(work, tokens)])?;
                 }
+                Ok(())
+            }
+            None => {
+                try_join(residency.need(layer, &experts), async { self.guess(layer + 1, guess) }).await?;
+                device.play(&[(work, tokens)])
             }
         }
-        device.play(&[(&self.rest, tokens)])
     }
 
     /// Where a layer's guess stands, if it has any.
@@ -196,7 +234,7 @@ impl Stages {
     /// after it chose is nearly right then: it is brought too.
     async fn play_at_once(&self, device: &dyn Device) -> Result<()> {
         let residency = self.residency.as_ref();
-        let untils = |from: usize| self.stages.iter().skip(from).map(|stage| &stage.until).chain([&self.rest]);
+        let untils = |from: usize| self.stages.iter().skip(from).map(|stage| &stage.until).chain([&self.end]);
         device.play(&untils(0).take(1).map(|plan| (plan, 1)).collect::<Vec<_>>())?;
         // Layers that have done their part, and what was brought on suspicion to others.
         let (mut noted, mut brought) = (0, vec![Vec::new(); self.stages.len()]);
@@ -242,7 +280,7 @@ impl Stages {
 impl Cut {
     /// Where the choices stand.
     pub(super) fn choices(&self) -> Choices {
-        Choices { pairs: self.chosen.clone(), each: self.at_work, routed: self.routed }
+        Choices { pairs: self.chosen.clone(), each: self.at_work, routed: self.routed, alone: self.alone }
     }
 
     /// Bytes of what so many tokens chose.

@@ -249,7 +249,8 @@ impl Session {
             }
             let at = self.kept.len();
             let chunk = &prompt[at..prompt.len().min(at + forward.chunk)];
-            forward.play(&self.model, &self.rig.cache, at, chunk, seed).await?;
+            let wanted = at + chunk.len() == prompt.len();
+            forward.play(&self.model, &self.rig.cache, at, chunk, seed, wanted).await?;
             let done = device.begin_read(&self.rig.cache.state, 0, 4)?;
             self.kept.extend_from_slice(chunk);
             if let Some(before) = before.replace(done) {

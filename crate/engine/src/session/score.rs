@@ -49,7 +49,7 @@ impl Session {
                     return Err(Error::Request { field: "tokens".into(), reason: "stopped by the caller".into() });
                 }
                 let at = i * chunk;
-                forward.play(&self.model, &self.rig.cache, at, part, 0).await?;
+                forward.play(&self.model, &self.rig.cache, at, part, 0, true).await?;
                 let bytes = device.read(&forward.logits, 0, row * part.len() as u64).await?;
                 let logits: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
                 for (logits, next) in logits.chunks_exact(spec.vocab).zip(&window[at + 1..]) {

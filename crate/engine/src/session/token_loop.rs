@@ -231,7 +231,7 @@ impl Session {
         }
         flight.stale = !answer.forced.is_empty();
         let forward = self.rig.decode.forward().await?;
-        forward.play(&self.model, &self.rig.cache, self.kept.len(), &[id], answer.seed).await?;
+        forward.play(&self.model, &self.rig.cache, self.kept.len(), &[id], answer.seed, true).await?;
         flight.played = self.kept.len() + 1;
         Ok(())
     }

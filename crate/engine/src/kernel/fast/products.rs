@@ -5,8 +5,8 @@ use moebius_vectors::Multiply;
 use crate::device::{Call, Scratch};
 use crate::kernel::matvec::Params;
 
-/// Rows that are given to a part at least: less would not pay.
-pub(super) const GRAIN: usize = 8;
+/// Rows that are given to a part at least: those of a panel, which are multiplied together however many they are.
+pub(super) const GRAIN: usize = 16;
 
 pub(in crate::kernel) fn matvec(call: &Call<'_>, scratch: &mut Scratch) {
     run(call, scratch, 1);

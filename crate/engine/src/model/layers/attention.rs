@@ -24,8 +24,7 @@ impl Builder<'_> {
         q: &Buffer,
         y: &Buffer,
     ) -> Result<()> {
-        let cache = self.cache;
-        let (state, (keys, values)) = (&cache.state, &cache.layers[i]);
+        let (state, (keys, values)) = (&self.state.clone(), &self.cache.layers[i]);
         let splits = self.splits(&params);
         // Sinks come in where splits are put together, be it only one.
         let apart = splits > 1 || sinks.is_some();
@@ -65,14 +64,48 @@ impl Builder<'_> {
 
     /// Grouped-query attention: `x += W_o · softmax(q·kᵀ·scale)·v`.
     pub(super) fn gqa(&mut self, i: usize, layer: &Layer, s: &Gqa, x: &Buffer) -> Result<()> {
-        let AttentionWeights::Gqa { qkv: w_qkv, bias, o: w_o, o_bias, sinks, qk_norm } = &layer.attention else {
+        let AttentionWeights::Gqa { o: w_o, o_bias, sinks, .. } = &layer.attention else {
             unreachable!("weights are loaded by the spec")
         };
-        let q_width = s.heads * s.head;
+        let q = self.heads(i, layer, s, x, 0)?;
+        let stride = (s.kv_heads * s.head) as u32;
+        let params = kernel::Attention {
+            heads: s.heads as u32,
+            kv_heads: s.kv_heads as u32,
+            k_width: s.head as u32,
+            v_width: s.head as u32,
+            k_stride: stride,
+            v_stride: stride,
+            scale: s.scale,
+            window: s.window.unwrap_or(0) as u32,
+            ..self.whole()
+        };
+        let mixed = self.scratch("mixed", s.heads * s.head)?;
+        self.attend(i, params, sinks.as_ref(), &q, &mixed)?;
+        self.add(format!("layers.{i}.o"), (w_o, o_bias.as_ref()), &mixed, x);
+        Ok(())
+    }
+
+    /// Keys and values of grouped-query attention, without queries.
+    pub(super) fn keys(&mut self, i: usize, layer: &Layer, s: &Gqa, x: &Buffer) -> Result<()> {
+        self.heads(i, layer, s, x, s.heads * s.head).map(drop)
+    }
+
+    /// Queries, which are returned, keys and values, which go into the cache; of the products that they are made of those from row `from` on.
+    fn heads(&mut self, i: usize, layer: &Layer, s: &Gqa, x: &Buffer, from: usize) -> Result<Buffer> {
+        let AttentionWeights::Gqa { qkv: w_qkv, bias, qk_norm, .. } = &layer.attention else {
+            unreachable!("weights are loaded by the spec")
+        };
         let qkv = self.scratch("qkv", w_qkv.rows)?;
         let n = self.normed(&format!("layers.{i}.attention"), x, &layer.attention_norm)?;
-        self.linear(format!("layers.{i}.qkv"), (w_qkv, bias.as_ref()), &n, &qkv);
-        let q = self.scratch("q", q_width)?;
+        let plain = product(w_qkv);
+        // A matrix in several slabs is multiplied whole.
+        let from = if w_qkv.slabs.len() == 1 { from as u32 } else { 0 };
+        let rows = plain.rows - from;
+        let params =
+            kernel::Matmul { norm: n.normed(), eps: self.spec.eps, rows, row_first: from, first: from, ..plain };
+        self.product(format!("layers.{i}.qkv"), (w_qkv, bias.as_ref()), params, &n.x, n.weight(), &qkv);
+        let q = self.scratch("q", s.heads * s.head)?;
         let params = kernel::Heads {
             heads: s.heads as u32,
             kv_heads: s.kv_heads as u32,
@@ -89,24 +122,9 @@ impl Builder<'_> {
         };
         let (q_norm, k_norm) = qk_norm.as_ref().map_or((&qkv, &qkv), |(q, k)| (q, k));
         let (keys, values) = &self.cache.layers[i];
-        let bindings = [&self.cache.state, &self.cache.rope, &qkv, q_norm, k_norm, &q, keys, values];
+        let bindings = [&self.state.clone(), &self.cache.rope, &qkv, q_norm, k_norm, &q, keys, values];
         self.step(format!("layers.{i}.heads"), &kernel::HEADS, None, &params, &bindings);
-        let stride = (s.kv_heads * s.head) as u32;
-        let params = kernel::Attention {
-            heads: s.heads as u32,
-            kv_heads: s.kv_heads as u32,
-            k_width: s.head as u32,
-            v_width: s.head as u32,
-            k_stride: stride,
-            v_stride: stride,
-            scale: s.scale,
-            window: s.window.unwrap_or(0) as u32,
-            ..self.whole()
-        };
-        let mixed = self.scratch("mixed", q_width)?;
-        self.attend(i, params, sinks.as_ref(), &q, &mixed)?;
-        self.add(format!("layers.{i}.o"), (w_o, o_bias.as_ref()), &mixed, x);
-        Ok(())
+        Ok(q)
     }
 
     /// A gated short convolution: `x += W_out · (C ⊙ conv(B ⊙ x'))`, `B, C, x' = W_in · n`.
@@ -127,7 +145,7 @@ impl Builder<'_> {
         let n = self.normed(&format!("layers.{i}.conv"), x, &layer.attention_norm)?;
         self.linear(format!("layers.{i}.conv.in"), (input, None), &n, &gated);
         let params = kernel::Conv { width: output.cols as u32, taps: s.taps as u32, ring: Cache::RING as u32 };
-        let bindings = [&self.cache.state, &gated, &taps.whole().weights, &self.cache.layers[i].0, &mixed];
+        let bindings = [&self.state.clone(), &gated, &taps.whole().weights, &self.cache.layers[i].0, &mixed];
         self.step(format!("layers.{i}.conv"), &kernel::CONV, None, &params, &bindings);
         self.add(format!("layers.{i}.conv.out"), (output, None), &mixed, x);
         Ok(())
@@ -165,7 +183,7 @@ impl Builder<'_> {
             half: self.half(),
         };
         let absorbed = self.scratch("absorbed", s.heads * cached)?;
-        let (state, turns, cache) = (&self.cache.state, &self.cache.rope, &self.cache.layers[i].0);
+        let (state, turns, cache) = (&self.state.clone(), &self.cache.rope, &self.cache.layers[i].0);
         let Slab { weights: kv, scales: kv_scales, .. } = kv_b.whole();
         let bindings = [state, turns, &q, &down, kv_norm, kv, kv_scales, &absorbed, cache];
         self.step(format!("layers.{i}.mla_query"), &kernel::MLA_QUERY, Some(kv_b.format), &sizes, &bindings);

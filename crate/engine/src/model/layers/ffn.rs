@@ -93,7 +93,8 @@ impl Builder<'_> {
     fn cut(&mut self, r: Routed<'_>, before: usize, work: usize, sorted: Option<Buffer>) {
         let (done, chosen, experts) = (self.steps.len(), r.chosen.clone(), r.moe.experts + r.moe.shared);
         let (first, x, at_work, routed, guess) = (r.first, r.x.clone(), r.at_work, r.moe.chosen, r.guess);
-        self.cuts.push(Cut { first, before, work, done, x, chosen, at_work, routed, experts, sorted, guess });
+        let alone = self.alone;
+        self.cuts.push(Cut { first, before, work, done, x, chosen, at_work, routed, experts, alone, sorted, guess });
     }
 
     /// The chosen experts for few tokens: each reads its own.
@@ -145,13 +146,8 @@ impl Builder<'_> {
         let sorted = self.words("sorted", experts + 1 + self.chunk * r.at_work)?;
         let before = self.steps.len();
         let sort = kernel::ExpertsSort { experts: experts as u32, chosen: r.at_work as u32 };
-        self.step(
-            format!("layers.{i}.sort"),
-            &kernel::EXPERTS_SORT,
-            None,
-            &sort,
-            &[&self.cache.state, r.chosen, &sorted],
-        );
+        let bindings = [&self.state.clone(), r.chosen, &sorted];
+        self.step(format!("layers.{i}.sort"), &kernel::EXPERTS_SORT, None, &sort, &bindings);
         for up in [true, false] {
             let (part, x, y) = if up { ("up", &r.n.x, r.inner) } else { ("down", r.inner, &made) };
             let (cols, outputs) = if up { (hidden, moe.width) } else { (moe.width, hidden) };

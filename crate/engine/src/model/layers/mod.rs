@@ -47,12 +47,16 @@ pub(super) struct Builder<'a> {
     spec: &'a ModelSpec,
     /// Tokens in a play, at most.
     pub(super) chunk: usize,
+    /// [`kernel::State`] of the tokens that steps are for.
+    pub(super) state: Buffer,
     /// Scratch buffers by name: layers run one after another and share them.
     scratch: BTreeMap<String, Buffer>,
     /// Whether what experts read is kept apart, for a play that begins again at any of them.
     apart: bool,
     /// Whether layers say beforehand what they would choose.
     pub(super) guesses: bool,
+    /// Whether steps are for the last token of a play alone.
+    alone: bool,
     /// Bound where a kernel has a binding that it does not use.
     unused: Buffer,
     steps: Vec<Step>,
@@ -70,7 +74,9 @@ impl<'a> Builder<'a> {
     ) -> Result<Self> {
         let unused = device.buffer("unused", 16)?;
         let (scratch, steps, cuts) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Ok(Builder { device, cache, spec, chunk, scratch, apart, guesses: false, unused, steps, cuts })
+        let state = cache.state.clone();
+        let (guesses, alone) = (false, false);
+        Ok(Builder { device, cache, spec, chunk, state, scratch, apart, guesses, alone, unused, steps, cuts })
     }
 
     /// The steps so far, which the next ones do not follow.
@@ -115,12 +121,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The last token of `x`.
+    /// The last token of `x`: what follows is for it alone.
     pub(super) fn last(&mut self, x: &Buffer) -> Result<Buffer> {
         let width = x.bytes() as usize / 4 / self.chunk;
         let last = self.device.buffer("last", 4 * width as u64)?;
-        let params = kernel::Last { width: width as u32 };
-        self.step("last".into(), &kernel::LAST, None, &params, &[&self.cache.state, x, &last]);
+        let (params, state) = (kernel::Last { width: width as u32 }, self.state.clone());
+        self.step("last".into(), &kernel::LAST, None, &params, &[&state, x, &last]);
         Ok(last)
     }
 
@@ -168,13 +174,16 @@ impl<'a> Builder<'a> {
         norm: &Buffer,
         y: &Buffer,
     ) {
-        let unused = self.unused.clone();
+        let (unused, state) = (self.unused.clone(), self.state.clone());
         for slab in &m.slabs {
-            // A product of some rows of a matrix says itself how many.
-            let rows = if m.slabs.len() == 1 { params.rows } else { slab.rows as u32 };
-            let params = kernel::Matmul { rows, bias: u32::from(bias.is_some()), first: slab.first as u32, ..params };
+            // A product of some rows of a matrix says itself how many, and where they go.
+            let (rows, first) = match m.slabs.len() {
+                1 => (params.rows, params.first),
+                _ => (slab.rows as u32, slab.first as u32),
+            };
+            let params = kernel::Matmul { rows, bias: u32::from(bias.is_some()), first, ..params };
             let Slab { weights, scales, .. } = slab;
-            let bindings = [&self.cache.state, x, norm, weights, scales, y, bias.unwrap_or(&unused)];
+            let bindings = [&state, x, norm, weights, scales, y, bias.unwrap_or(&unused)];
             if self.chunk <= MATVEC_TOKENS {
                 self.step(label.clone(), &kernel::MATVEC, Some(m.format), &params, &bindings[1..]);
             } else {
@@ -186,11 +195,52 @@ impl<'a> Builder<'a> {
     /// `x += attention(norm(x)); x += ffn(norm(x))`.
     pub(super) fn layer(&mut self, i: usize, layer: &Layer, spec: &LayerSpec, x: &Buffer) -> Result<()> {
         let first = self.steps.len();
-        match &spec.attention {
-            Attention::Gqa(gqa) => self.gqa(i, layer, gqa, x)?,
-            Attention::Mla(mla) => self.mla(i, layer, mla, x)?,
-            Attention::Conv(conv) => self.conv(i, layer, conv, x)?,
+        self.attention(i, layer, spec, x)?;
+        self.ffn((i, first), layer, spec, x)
+    }
+
+    /// The last layer of a play whose last token alone is of interest, and that token: of the others only what later ones read of them is
+    /// made. What follows is for a play of the one token, with a state of its own.
+    pub(super) fn last_layer(
+        &mut self,
+        i: usize,
+        layer: &Layer,
+        spec: &LayerSpec,
+        x: &Buffer,
+        state: &Buffer,
+    ) -> Result<(Vec<Step>, Buffer)> {
+        let whole = match &spec.attention {
+            Attention::Gqa(gqa) => {
+                self.keys(i, layer, gqa, x)?;
+                false
+            }
+            Attention::Mla(_) | Attention::Conv(_) => {
+                self.attention(i, layer, spec, x)?;
+                true
+            }
+        };
+        let x = self.last(x)?;
+        let body = self.take();
+        // Its choice is not asked for before: that would be of all tokens.
+        (self.chunk, self.state, self.guesses, self.alone) = (1, state.clone(), false, true);
+        if whole {
+            self.ffn((i, 0), layer, spec, &x)?
+        } else {
+            self.layer(i, layer, spec, &x)?
         }
+        Ok((body, x))
+    }
+
+    fn attention(&mut self, i: usize, layer: &Layer, spec: &LayerSpec, x: &Buffer) -> Result<()> {
+        match &spec.attention {
+            Attention::Gqa(gqa) => self.gqa(i, layer, gqa, x),
+            Attention::Mla(mla) => self.mla(i, layer, mla, x),
+            Attention::Conv(conv) => self.conv(i, layer, conv, x),
+        }
+    }
+
+    /// The feed-forward of layer `i`, which begins with step `first`.
+    fn ffn(&mut self, (i, first): (usize, usize), layer: &Layer, spec: &LayerSpec, x: &Buffer) -> Result<()> {
         match (&layer.ffn, &spec.ffn) {
             (FfnWeights::Moe { router, logit_bias, bias, experts }, Ffn::Moe(moe)) => {
                 let router = Router { product: (router, logit_bias.as_ref()), bias };
