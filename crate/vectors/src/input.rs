@@ -88,15 +88,15 @@ fn whole<V: Vector>(x: &[f32], unit: f32, out: &mut [u32], place: impl Fn(&[i32;
 #[inline(always)]
 pub(super) fn round<V: Vector>(x: &[f32]) -> ([i32; BLOCK], f32) {
     let mut codes = [0; BLOCK];
-    let (mut most, mut none) = (V::splat(0.0), V::splat(0.0));
+    // Without their signs floats are in the order of their bits, those after all that are none.
+    let mut most = V::splat_words(0);
     for part in x.chunks_exact(V::LANES) {
         // SAFETY: a part is a vector long.
-        let v = unsafe { V::load(part.as_ptr()) };
-        most = V::max(most, V::max(v, V::sub(V::splat(0.0), v)));
-        none = V::mul_add(v, V::splat(0.0), none);
+        let v = V::bits(unsafe { V::load(part.as_ptr()) });
+        most = V::max_words(most, V::and(v, V::splat_words(0x7FFF_FFFF)));
     }
     // What is not a number, or infinite, leaves no number: it must not be lost where it is rounded.
-    let most = V::largest(most) + V::sum(none);
+    let most = f32::from_bits(V::largest_word(most));
     // The inverse of next to nothing would be infinite.
     if !most.is_finite() || most < 1e-30 {
         return (codes, if most.is_finite() { 0.0 } else { f32::NAN });

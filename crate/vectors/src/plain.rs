@@ -99,6 +99,10 @@ impl Vector for Plain {
         each(a, b, u32::wrapping_add)
     }
     #[inline(always)]
+    fn max_words(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
+        each(a, b, |a, b| (a as i32).max(b as i32) as u32)
+    }
+    #[inline(always)]
     fn shl<const N: u32>(a: [u32; 4]) -> [u32; 4] {
         a.map(|a| a << N)
     }

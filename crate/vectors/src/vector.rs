@@ -48,6 +48,8 @@ pub(super) trait Vector: Copy + 'static {
     fn and(a: Self::I, b: Self::I) -> Self::I;
     fn or(a: Self::I, b: Self::I) -> Self::I;
     fn add_words(a: Self::I, b: Self::I) -> Self::I;
+    /// The larger of two signed words.
+    fn max_words(a: Self::I, b: Self::I) -> Self::I;
     fn shl<const N: u32>(a: Self::I) -> Self::I;
     fn shr<const N: u32>(a: Self::I) -> Self::I;
     /// Shifts of 16-bit halves, the second one with the sign.
@@ -62,7 +64,7 @@ pub(super) trait Vector: Copy + 'static {
 
     /// Signed words as floats.
     fn to_float(a: Self::I) -> Self::F;
-    /// Floats rounded to the nearest word.
+    /// Floats, of less than 2²² in size, rounded to the nearest word.
     fn round(a: Self::F) -> Self::I;
     fn bits(a: Self::F) -> Self::I;
     fn of_bits(a: Self::I) -> Self::F;
@@ -81,6 +83,15 @@ pub(super) trait Vector: Copy + 'static {
     #[inline(always)]
     fn sum(v: Self::F) -> f32 {
         Self::sums([v; 4])[0]
+    }
+
+    /// The largest word, none of which is negative.
+    #[inline(always)]
+    fn largest_word(v: Self::I) -> u32 {
+        let mut lanes = [0; 16];
+        // SAFETY: no vector has more than sixteen lanes.
+        unsafe { Self::store_words(lanes.as_mut_ptr(), v) };
+        lanes[..Self::LANES].iter().copied().fold(0, u32::max)
     }
 
     /// The largest lane.

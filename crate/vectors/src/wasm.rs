@@ -85,6 +85,10 @@ impl Vector for Simd128 {
         i32x4_add(a, b)
     }
     #[inline(always)]
+    fn max_words(a: v128, b: v128) -> v128 {
+        i32x4_max(a, b)
+    }
+    #[inline(always)]
     fn shl<const N: u32>(a: v128) -> v128 {
         i32x4_shl(a, N)
     }
@@ -118,7 +122,10 @@ impl Vector for Simd128 {
     }
     #[inline(always)]
     fn round(a: v128) -> v128 {
-        i32x4_trunc_sat_f32x4(f32x4_nearest(a))
+        // A float of this size has no room for less than ones, and its bits end in as many as were added: two instructions, where a
+        // browser needs eight to leave nothing undefined.
+        let ones = f32x4_splat(12_582_912.0);
+        i32x4_sub(f32x4_add(a, ones), ones)
     }
     #[inline(always)]
     fn bits(a: v128) -> v128 {
@@ -168,11 +175,12 @@ impl Quads for Simd128 {
     }
     #[inline(always)]
     fn lower(a: v128, b: v128) -> v128 {
-        i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(a, b)
+        // A shuffle of two vectors would be two, and constants for them.
+        i16x8_narrow_i32x4(i32x4_shr(i32x4_shl(a, 16), 16), i32x4_shr(i32x4_shl(b, 16), 16))
     }
     #[inline(always)]
     fn upper(a: v128, b: v128) -> v128 {
-        i16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(a, b)
+        i16x8_narrow_i32x4(i32x4_shr(a, 16), i32x4_shr(b, 16))
     }
     #[inline(always)]
     fn sub_halves(a: v128, b: v128) -> v128 {

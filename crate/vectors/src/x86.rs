@@ -91,6 +91,7 @@ impl Vector for Avx2 {
         and(a: __m256i, b: __m256i) -> __m256i = _mm256_and_si256(a, b);
         or(a: __m256i, b: __m256i) -> __m256i = _mm256_or_si256(a, b);
         add_words(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32(a, b);
+        max_words(a: __m256i, b: __m256i) -> __m256i = _mm256_max_epi32(a, b);
         lookup(table: __m256i, i: __m256i) -> __m256i = _mm256_shuffle_epi8(table, i);
         dot(sum: __m256i, a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
         fold(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32(
@@ -187,6 +188,7 @@ impl Vector for Avx512 {
         and(a: __m512i, b: __m512i) -> __m512i = _mm512_and_si512(a, b);
         or(a: __m512i, b: __m512i) -> __m512i = _mm512_or_si512(a, b);
         add_words(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(a, b);
+        max_words(a: __m512i, b: __m512i) -> __m512i = _mm512_max_epi32(a, b);
         lookup(table: __m512i, i: __m512i) -> __m512i = _mm512_shuffle_epi8(table, i);
         dot(sum: __m512i, a: __m512i, b: __m512i) -> __m512i = _mm512_dpwssd_epi32(sum, a, b);
         fold(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(
