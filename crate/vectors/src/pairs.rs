@@ -15,8 +15,6 @@ trait Whole<V: Quads> {
     const WORDS: usize;
     /// Bytes of a block's scale.
     const SCALE: usize = 2;
-    /// What pairs are too large by.
-    const OFFSET: u32;
     /// Pairs of columns in each word, of which inputs have the first of all lanes, then the second, ...; as many as count are in use.
     fn pairs(raw: V::I) -> [V::I; 4];
     /// The scales of four rows: halves, as a rule.
@@ -29,7 +27,6 @@ trait Whole<V: Quads> {
 
 impl<V: Quads> Whole<V> for Q4 {
     const WORDS: usize = 4;
-    const OFFSET: u32 = 8;
 
     #[inline(always)]
     fn pairs(raw: V::I) -> [V::I; 4] {
@@ -39,7 +36,6 @@ impl<V: Quads> Whole<V> for Q4 {
 
 impl<V: Quads> Whole<V> for Q8 {
     const WORDS: usize = 8;
-    const OFFSET: u32 = 0;
 
     #[inline(always)]
     fn pairs(raw: V::I) -> [V::I; 4] {
@@ -51,7 +47,6 @@ impl<V: Quads> Whole<V> for Q8 {
 impl<V: Quads> Whole<V> for Mxfp4 {
     const WORDS: usize = 4;
     const SCALE: usize = 1;
-    const OFFSET: u32 = 0;
 
     #[inline(always)]
     fn pairs(raw: V::I) -> [V::I; 4] {
@@ -65,7 +60,7 @@ impl<V: Quads> Whole<V> for Mxfp4 {
     }
 }
 
-/// Words of a block of an input: sixteen of numbers, what makes up for the weights' offset, and the scale, four times each.
+/// Words of a block of an input: sixteen of numbers, what makes up for the weights' offset and three zeros, and the scale four times.
 pub(super) const INPUT: usize = 24;
 /// Lays out `x` as `input.rs` does, for vectors of four lanes.
 #[inline(always)]
@@ -95,11 +90,11 @@ pub(super) fn input<V: Quads>(format: Format, x: &[f32], norm: Norm<'_>, row: &m
                 V::store_words(out.add(places[2 * half + 1]), V::upper(ab, cd));
             }
         }
-        // The lanes' sums, not each word's: what a block adds up to is the same.
-        let sum = if offset == 8 { V::sub_words(V::splat_words(0), V::shl::<3>(sum)) } else { V::splat_words(0) };
+        let none = V::splat_words(0);
+        let sum = V::shl::<3>(quads::totals::<V>(if offset == 8 { sum } else { none }, none, none, none));
         // SAFETY: the same.
         unsafe {
-            V::store_words(out.add(16), sum);
+            V::store_words(out.add(16), V::sub_words(none, sum));
             V::store(out.add(20).cast(), V::splat(scale * unit));
         }
     }
@@ -148,7 +143,7 @@ unsafe fn rows_with<V: Quads, W: Whole<V>>(all: &Rows, first: usize, input: *con
             }
             let at = input.add(u * INPUT);
             let x = [V::load_words(at), V::load_words(at.add(4)), V::load_words(at.add(8)), V::load_words(at.add(12))];
-            let first = if W::OFFSET > 0 { V::load_words(at.add(16)) } else { V::splat_words(0) };
+            let first = V::load_words(at.add(16));
             // No closure: it would be a function of its own, without the features of whoever calls.
             macro_rules! row {
                 ($r:literal) => {{
@@ -181,9 +176,7 @@ unsafe fn unpack<V: Quads, W: Whole<V>>(rows: [Row; 4], from: usize, count: usiz
                 macro_rules! word {
                     ($j:literal) => {{
                         let count = 16 / W::WORDS;
-                        let offset = V::splat_words(W::OFFSET << 16 | W::OFFSET);
                         for (k, pair) in W::pairs(words[$j]).into_iter().enumerate().take(count) {
-                            let pair = if W::OFFSET > 0 { V::sub_halves(pair, offset) } else { pair };
                             V::store_words(unit.add(HEIGHT * (4 * (count * part + k) + $j)), pair);
                         }
                     }};
@@ -215,7 +208,7 @@ macro_rules! meet {
             // SAFETY: the panel and the inputs have as many blocks.
             unsafe {
                 for _ in 0..count {
-                    let mut totals = [[V::splat_words(0); 4]; $count];
+                    let mut totals = meet!(@first inputs, $t);
                     let end = panel.add(pairs);
                     loop {
                         meet!(@inputs inputs, x, $t);
@@ -238,6 +231,9 @@ macro_rules! meet {
             }
             sums
         }
+    };
+    (@first $inputs:ident, ($($t:literal)*)) => {
+        [$([V::splat_at($inputs[$t].add(16)); 4]),*]
     };
     (@inputs $inputs:ident, $x:ident, ($($t:literal)*)) => {
         let $x = [$(V::splat_at($inputs[$t])),*];

@@ -115,6 +115,10 @@ impl Vector for Plain {
         a.map(|a| join(split(a).map(|h| h << N)))
     }
     #[inline(always)]
+    fn shr_halves<const N: u32>(a: [u32; 4]) -> [u32; 4] {
+        a.map(|a| join(split(a).map(|h| (h as u16 >> N) as i16)))
+    }
+    #[inline(always)]
     fn sar_halves<const N: u32>(a: [u32; 4]) -> [u32; 4] {
         a.map(|a| join(split(a).map(|h| h >> N)))
     }
@@ -192,13 +196,6 @@ impl Quads for Plain {
     fn upper(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
         let two = |v: [u32; 4], i: usize| join([split(v[i])[1], split(v[i + 1])[1]]);
         [two(a, 0), two(a, 2), two(b, 0), two(b, 2)]
-    }
-    #[inline(always)]
-    fn sub_halves(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {
-        each(a, b, |a, b| {
-            let ([a, c], [b, d]) = (split(a), split(b));
-            join([a.wrapping_sub(b), c.wrapping_sub(d)])
-        })
     }
     #[inline(always)]
     fn zip_low(a: [u32; 4], b: [u32; 4]) -> [u32; 4] {

@@ -14,8 +14,6 @@ use crate::format::{BLOCK, Format};
 pub(super) trait Quads: Vector {
     /// Words less those of another.
     fn sub_words(a: Self::I, b: Self::I) -> Self::I;
-    /// Halves of words less those of another.
-    fn sub_halves(a: Self::I, b: Self::I) -> Self::I;
     /// The first two lanes of each, in turn.
     fn zip_low(a: Self::I, b: Self::I) -> Self::I;
     /// The last two.

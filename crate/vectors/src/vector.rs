@@ -52,8 +52,9 @@ pub(super) trait Vector: Copy + 'static {
     fn max_words(a: Self::I, b: Self::I) -> Self::I;
     fn shl<const N: u32>(a: Self::I) -> Self::I;
     fn shr<const N: u32>(a: Self::I) -> Self::I;
-    /// Shifts of 16-bit halves, the second one with the sign.
+    /// Shifts of 16-bit halves, the last one with the sign.
     fn shl_halves<const N: u32>(a: Self::I) -> Self::I;
+    fn shr_halves<const N: u32>(a: Self::I) -> Self::I;
     fn sar_halves<const N: u32>(a: Self::I) -> Self::I;
     /// The bytes of `table`, of sixteen in each quarter, that the bytes of `i` name, which are below sixteen.
     fn lookup(table: Self::I, i: Self::I) -> Self::I;

@@ -101,6 +101,10 @@ impl Vector for Simd128 {
         i16x8_shl(a, N)
     }
     #[inline(always)]
+    fn shr_halves<const N: u32>(a: v128) -> v128 {
+        u16x8_shr(a, N)
+    }
+    #[inline(always)]
     fn sar_halves<const N: u32>(a: v128) -> v128 {
         i16x8_shr(a, N)
     }
@@ -181,10 +185,6 @@ impl Quads for Simd128 {
     #[inline(always)]
     fn upper(a: v128, b: v128) -> v128 {
         i16x8_narrow_i32x4(i32x4_shr(a, 16), i32x4_shr(b, 16))
-    }
-    #[inline(always)]
-    fn sub_halves(a: v128, b: v128) -> v128 {
-        i16x8_sub(a, b)
     }
     #[inline(always)]
     fn zip_low(a: v128, b: v128) -> v128 {

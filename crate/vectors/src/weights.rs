@@ -122,7 +122,7 @@ impl<V: Vector> Weights<V> for Q8 {
 #[inline(always)]
 pub(super) fn nibbles<V: Vector>(raw: V::I) -> [V::I; 4] {
     let low = V::splat_words(0x000F_000F);
-    [V::and(raw, low), V::and(V::shr::<4>(raw), low), V::and(V::shr::<8>(raw), low), V::and(V::shr::<12>(raw), low)]
+    [V::and(raw, low), V::and(V::shr::<4>(raw), low), V::and(V::shr::<8>(raw), low), V::shr_halves::<12>(raw)]
 }
 
 /// The even and the odd bytes of words, as signed halves.

@@ -117,6 +117,11 @@ impl Vector for Avx2 {
         unsafe { _mm256_sll_epi16(a, _mm_cvtsi32_si128(N as i32)) }
     }
     #[inline(always)]
+    fn shr_halves<const N: u32>(a: __m256i) -> __m256i {
+        // SAFETY: whoever uses this type has its instructions.
+        unsafe { _mm256_srl_epi16(a, _mm_cvtsi32_si128(N as i32)) }
+    }
+    #[inline(always)]
     fn sar_halves<const N: u32>(a: __m256i) -> __m256i {
         // SAFETY: whoever uses this type has its instructions.
         unsafe { _mm256_sra_epi16(a, _mm_cvtsi32_si128(N as i32)) }
@@ -212,6 +217,11 @@ impl Vector for Avx512 {
     fn shl_halves<const N: u32>(a: __m512i) -> __m512i {
         // SAFETY: whoever uses this type has its instructions.
         unsafe { _mm512_sll_epi16(a, _mm_cvtsi32_si128(N as i32)) }
+    }
+    #[inline(always)]
+    fn shr_halves<const N: u32>(a: __m512i) -> __m512i {
+        // SAFETY: whoever uses this type has its instructions.
+        unsafe { _mm512_srl_epi16(a, _mm_cvtsi32_si128(N as i32)) }
     }
     #[inline(always)]
     fn sar_halves<const N: u32>(a: __m512i) -> __m512i {
