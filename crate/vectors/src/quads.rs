@@ -1,6 +1,6 @@
 //! Whole-number products for vectors of four lanes: four rows are the lanes, and a block's products are added up before they are scaled.
 //!
-//! One input meets rows as they are stored. Several meet a *panel*: eight rows unpacked and turned so that a vector has some columns of
+//! One input meets rows as they are stored. Several meet a *panel*: sixteen rows unpacked and turned so that a vector has some columns of
 //! four of them, which the same columns of an input are multiplied with. Both add up the same numbers in the same order.
 
 use core::mem::MaybeUninit;
@@ -36,7 +36,7 @@ pub(super) trait Quads: Vector {
 
 /// Most blocks of a panel, which is to stay in the first cache beside the inputs.
 const MOST: usize = 16;
-/// Blocks of eight rows, unpacked.
+/// Blocks of its rows, unpacked.
 #[repr(C, align(64))]
 struct Panel([MaybeUninit<u32>; MOST * UNIT]);
 
@@ -114,9 +114,14 @@ fn whole<V: Quads>(m: &Multiply<'_>, out: &mut [f32]) {
 #[inline(always)]
 fn get<V: Quads>(out: &[f32]) -> [V::F; 4] {
     let mut all = [0.0; HEIGHT];
-    all[..out.len()].copy_from_slice(out);
+    let from = if out.len() == HEIGHT {
+        out
+    } else {
+        all[..out.len()].copy_from_slice(out);
+        &all
+    };
     // SAFETY: four vectors are as many floats.
-    unsafe { [0, 4, 8, 12].map(|i| V::load(all.as_ptr().add(i))) }
+    unsafe { [0, 4, 8, 12].map(|i| V::load(from.as_ptr().add(i))) }
 }
 
 #[inline(always)]
