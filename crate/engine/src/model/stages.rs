@@ -207,10 +207,17 @@ impl Stages {
         }
     }
 
-    /// Where a layer's guess stands, if it has any.
+    /// Where a layer's guess stands, if it has any. What the last token alone will choose is not brought on suspicion where others are
+    /// with it: it may be all that a first word has in vain.
     fn guess_part(&self, layer: usize, tokens: u32) -> Option<(&Buffer, u64, u64)> {
-        let cut = &self.stages.get(layer)?.cut;
+        let cut = self.cut(layer).filter(|cut| !cut.alone || tokens == 1)?;
         cut.guess.as_ref().map(|guess| (&guess.chosen, 0, cut.bytes(tokens)))
+    }
+
+    /// The cut of layer `layer` of those that have experts.
+    fn cut(&self, layer: usize) -> Option<&Cut> {
+        let alone = self.alone.as_ref().filter(|_| layer == self.stages.len());
+        self.stages.get(layer).or(alone).map(|stage| &stage.cut)
     }
 
     /// Has what a layer will want, as it seems, come while others work: all that a token wants, and of what a chunk of a prompt
@@ -219,7 +226,7 @@ impl Stages {
         if bytes.is_empty() {
             return Ok(());
         }
-        let cut = &self.stages[layer].cut;
+        let Some(cut) = self.cut(layer) else { return Ok(()) };
         self.residency.guessed(layer, &bytemuck::pod_collect_to_vec(bytes));
         let (each, one) = (cut.at_work as u32, bytes.len() as u64 == cut.bytes(1));
         // First choices are twice as sure as last ones.

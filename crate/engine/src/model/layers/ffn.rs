@@ -29,7 +29,7 @@ impl Builder<'_> {
         experts: &Experts,
         (x, norm): (&Buffer, &Norm),
     ) -> Result<()> {
-        let guess = if self.guesses { Some(self.guess(i, moe, router, (x, norm))?) } else { None };
+        let guess = if self.guesses { Some(self.guess(i, moe, router, (x, norm))?) } else { self.foretold.take() };
         let n = &self.normed(&format!("layers.{i}.ffn"), x, norm)?;
         let at_work = moe.chosen + moe.shared;
         let chosen = self.scratch(&format!("layers.{i}.chosen"), 2 * at_work)?;
@@ -46,7 +46,13 @@ impl Builder<'_> {
     }
 
     /// What a layer would choose if it came now, beside what it will: `x` changes little from layer to layer.
-    fn guess(&mut self, i: usize, moe: &Moe, router: &Router<'_>, (x, norm): (&Buffer, &Norm)) -> Result<Guess> {
+    pub(super) fn guess(
+        &mut self,
+        i: usize,
+        moe: &Moe,
+        router: &Router<'_>,
+        (x, norm): (&Buffer, &Norm),
+    ) -> Result<Guess> {
         let (steps, apart) = (self.take(), std::mem::replace(&mut self.apart, true));
         let label = format!("layers.{i}.guess");
         let chosen = self.scratch(&label, 2 * (moe.chosen + moe.shared))?;

@@ -11,7 +11,7 @@ use crate::device::{Buffer, Device, Step};
 use crate::error::Result;
 use crate::format::Format;
 use crate::kernel::{self, Kernel};
-use crate::model::stages::Cut;
+use crate::model::stages::{Cut, Guess};
 use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Norm, Weights};
 use crate::weights::Slab;
 use ffn::Router;
@@ -57,6 +57,8 @@ pub(super) struct Builder<'a> {
     pub(super) guesses: bool,
     /// Whether steps are for the last token of a play alone.
     alone: bool,
+    /// What that token's layer would choose, of all tokens.
+    foretold: Option<Guess>,
     /// Bound where a kernel has a binding that it does not use.
     unused: Buffer,
     steps: Vec<Step>,
@@ -75,8 +77,8 @@ impl<'a> Builder<'a> {
         let unused = device.buffer("unused", 16)?;
         let (scratch, steps, cuts) = (BTreeMap::new(), Vec::new(), Vec::new());
         let state = cache.state.clone();
-        let (guesses, alone) = (false, false);
-        Ok(Builder { device, cache, spec, chunk, state, scratch, apart, guesses, alone, unused, steps, cuts })
+        let (guesses, alone, foretold) = (false, false, None);
+        Ok(Builder { device, cache, spec, chunk, state, scratch, apart, guesses, alone, foretold, unused, steps, cuts })
     }
 
     /// The steps so far, which the next ones do not follow.
@@ -219,9 +221,14 @@ impl<'a> Builder<'a> {
                 true
             }
         };
+        if let (true, FfnWeights::Moe { router, logit_bias, bias, .. }, Ffn::Moe(moe)) =
+            (self.guesses, &layer.ffn, &spec.ffn)
+        {
+            let router = Router { product: (router, logit_bias.as_ref()), bias };
+            self.foretold = Some(self.guess(i, moe, &router, (x, &layer.ffn_norm))?);
+        }
         let x = self.last(x)?;
         let body = self.take();
-        // Its choice is not asked for before: that would be of all tokens.
         (self.chunk, self.state, self.guesses, self.alone) = (1, state.clone(), false, true);
         if whole {
             self.ffn((i, 0), layer, spec, &x)?
