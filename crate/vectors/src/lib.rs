@@ -25,4 +25,5 @@ mod x86;
 
 pub use attend::{Attend, Cache};
 pub use multiply::Multiply;
+pub use pairs::HEIGHT;
 pub use path::{Norm, Path};

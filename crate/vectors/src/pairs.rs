@@ -101,7 +101,7 @@ pub(super) fn input<V: Quads>(format: Format, x: &[f32], norm: Norm<'_>, row: &m
 }
 
 /// Rows of a panel: of these with two inputs six loads make eight products, and three addresses are counted on.
-pub(super) const HEIGHT: usize = 16;
+pub const HEIGHT: usize = 16;
 /// Words of their block in it: sixteen pairs, and the scale.
 pub(super) const UNIT: usize = HEIGHT * 17;
 

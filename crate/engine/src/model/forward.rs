@@ -57,17 +57,18 @@ impl Steps {
         b.embed(&weights.embed, &tokens, &x);
         // Of a chunk only the last token goes on to the head, where that is all that is asked for.
         let last = (rows == Logits::Last && chunk > 1).then(|| Cache::new_state(device)).transpose()?;
-        let (mut x, mut body) = (x, None);
-        for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate() {
-            match last.as_ref().filter(|_| i + 1 == weights.layers.len()) {
-                Some(state) => (body, x) = b.last_layer(i, layer, spec, &x, state).map(|(body, x)| (Some(body), x))?,
-                None => b.layer(i, layer, spec, &x)?,
-            }
+        let whole = spec.layers.len() - usize::from(last.is_some());
+        for (i, (layer, spec)) in weights.layers.iter().zip(&spec.layers).enumerate().take(whole) {
+            b.layer(i, layer, spec, &x)?;
         }
-        let body = body.unwrap_or_else(|| b.take());
+        let (body, x) = match &last {
+            Some(state) => b.last_layer(whole, &weights.layers[whole], &spec.layers[whole], &x, state)?,
+            None => (b.take(), x),
+        };
         let (list, state) = (std::mem::take(&mut b.cuts), cache.state.clone());
         let choices = list.iter().map(Cut::choices).collect();
-        let cuts = model.residency.clone().map(|residency| Cuts { residency, list, apart, state });
+        let alone = last.is_some();
+        let cuts = model.residency.clone().map(|residency| Cuts { residency, list, alone, apart, state });
         let logits = b.scratch("logits", spec.vocab)?;
         b.head(weights, &x, &logits)?;
         Ok(Steps { body, head: b.take(), chunk, rows, tokens, logits, choices, last, cuts })
@@ -77,7 +78,7 @@ impl Steps {
     pub async fn compile(&self, device: &dyn Device) -> Result<Forward> {
         let Steps { body, head, chunk, rows, tokens, logits, choices, last, cuts } = self;
         let stages = match cuts {
-            Some(cuts) => Some((cuts.residency.stage)(device, [body, head], last.is_some(), cuts).await?),
+            Some(cuts) => Some((cuts.residency.stage)(device, [body, head], cuts).await?),
             None => None,
         };
         let (steps, tokens, logits) = (body.len() + head.len(), tokens.clone(), logits.clone());

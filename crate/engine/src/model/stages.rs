@@ -58,9 +58,8 @@ pub(super) trait Staged {
     fn play<'a>(&'a self, device: &'a dyn Device, tokens: u32, wanted: bool) -> Boxed<'a, ()>;
 }
 
-/// Prepares the steps of a body and a head, which is of the last token alone or not, cut where layers choose. Behind a pointer: a program that
-/// streams no model does not carry it.
-pub(super) type Stage = for<'a> fn(&'a dyn Device, [&'a [Step]; 2], bool, &'a Cuts) -> Boxed<'a, Box<dyn Staged>>;
+/// Prepares the steps of a body and a head, cut where layers choose. Behind a pointer: a program that streams no model does not carry it.
+pub(super) type Stage = for<'a> fn(&'a dyn Device, [&'a [Step]; 2], &'a Cuts) -> Boxed<'a, Box<dyn Staged>>;
 
 /// The cuts of a pass.
 pub(super) struct Cuts {
@@ -68,6 +67,8 @@ pub(super) struct Cuts {
     pub(super) residency: Rc<Residency>,
     /// In order.
     pub(super) list: Vec<Cut>,
+    /// Whether the head is of the last token alone.
+    pub(super) alone: bool,
     /// Whether what layers choose by is kept apart, so that it may be read when all are done.
     pub(super) apart: bool,
     /// [`crate::model::Cache::state`].
@@ -99,13 +100,8 @@ struct Stages {
 }
 
 /// See [`Stage`].
-pub(super) fn stage<'a>(
-    device: &'a dyn Device,
-    steps: [&'a [Step]; 2],
-    alone: bool,
-    cuts: &'a Cuts,
-) -> Boxed<'a, Box<dyn Staged>> {
-    Box::pin(async move { Ok(Box::new(Stages::compile(device, steps, alone, cuts).await?) as Box<dyn Staged>) })
+pub(super) fn stage<'a>(device: &'a dyn Device, steps: [&'a [Step]; 2], cuts: &'a Cuts) -> Boxed<'a, Box<dyn Staged>> {
+    Box::pin(async move { Ok(Box::new(Stages::compile(device, steps, cuts).await?) as Box<dyn Staged>) })
 }
 
 impl Staged for Stages {
@@ -118,7 +114,7 @@ impl Staged for Stages {
 }
 
 impl Stages {
-    async fn compile(device: &dyn Device, [steps, head]: [&[Step]; 2], alone: bool, cuts: &Cuts) -> Result<Self> {
+    async fn compile(device: &dyn Device, [steps, head]: [&[Step]; 2], cuts: &Cuts) -> Result<Self> {
         let mut stages = Vec::with_capacity(cuts.list.len());
         let (mut at, mut lead) = (0, None);
         let guess = |layer: usize| cuts.list.get(layer).and_then(|cut| cut.guess.as_ref());
@@ -142,7 +138,7 @@ impl Stages {
             at = cut.done;
         }
         let residency = cuts.residency.clone();
-        if !alone {
+        if !cuts.alone {
             let end = device.compile([&steps[at..], head].concat()).await?;
             return Ok(Stages { residency, lead, stages, rest: None, alone: None, end, apart: cuts.apart });
         }

@@ -6,7 +6,7 @@ use crate::device::{Call, Scratch};
 use crate::kernel::matvec::Params;
 
 /// Rows that are given to a part at least: those of a panel, which are multiplied together however many they are.
-pub(super) const GRAIN: usize = 16;
+pub(super) const GRAIN: usize = moebius_vectors::HEIGHT;
 
 pub(in crate::kernel) fn matvec(call: &Call<'_>, scratch: &mut Scratch) {
     run(call, scratch, 1);

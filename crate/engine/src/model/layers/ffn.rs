@@ -3,9 +3,9 @@
 use crate::device::Buffer;
 use crate::error::Result;
 use crate::kernel;
-use crate::model::layers::{Builder, Input, MATVEC_TOKENS, Product, product};
+use crate::model::layers::{Builder, Input, MATVEC_TOKENS, product};
 use crate::model::stages::{Cut, Guess};
-use crate::model::{Experts, Mlp, Moe, Norm, Pool};
+use crate::model::{Experts, FfnWeights, Layer, Mlp, Moe, Pool};
 use crate::weights::{Share, Slab};
 
 impl Builder<'_> {
@@ -21,20 +21,14 @@ impl Builder<'_> {
 
     /// Experts: `x += Σ_j weight_j · expert_j(n)`, over those chosen and those shared; the choice stays on the
     /// device.
-    pub(super) fn moe(
-        &mut self,
-        i: usize,
-        (moe, first): (&Moe, usize),
-        router: &Router<'_>,
-        experts: &Experts,
-        (x, norm): (&Buffer, &Norm),
-    ) -> Result<()> {
-        let guess = if self.guesses { Some(self.guess(i, moe, router, (x, norm))?) } else { self.foretold.take() };
-        let n = &self.normed(&format!("layers.{i}.ffn"), x, norm)?;
+    pub(super) fn moe(&mut self, (i, first): (usize, usize), layer: &Layer, moe: &Moe, x: &Buffer) -> Result<()> {
+        let FfnWeights::Moe { experts, .. } = &layer.ffn else { unreachable!("weights are loaded by the spec") };
+        let guess = self.guess(i, layer, moe, x)?;
+        let n = &self.normed(&format!("layers.{i}.ffn"), x, &layer.ffn_norm)?;
         let at_work = moe.chosen + moe.shared;
         let chosen = self.scratch(&format!("layers.{i}.chosen"), 2 * at_work)?;
         let inner = self.scratch("experts", at_work * moe.width)?;
-        self.route(&format!("layers.{i}"), moe, router, n, &chosen)?;
+        self.route(&format!("layers.{i}"), layer, moe, n, &chosen)?;
         let before = self.steps.len();
         let routed = Routed { i, first, moe, at_work, experts, n, chosen: &chosen, inner: &inner, x, guess };
         if self.chunk > MATVEC_TOKENS {
@@ -45,26 +39,25 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// What a layer would choose if it came now, beside what it will: `x` changes little from layer to layer.
-    pub(super) fn guess(
-        &mut self,
-        i: usize,
-        moe: &Moe,
-        router: &Router<'_>,
-        (x, norm): (&Buffer, &Norm),
-    ) -> Result<Guess> {
+    /// What a layer would choose if it came now, beside what it will, where that is asked: `x` changes little from layer to layer.
+    pub(super) fn guess(&mut self, i: usize, layer: &Layer, moe: &Moe, x: &Buffer) -> Result<Option<Guess>> {
+        if !self.guesses {
+            return Ok(None);
+        }
         let (steps, apart) = (self.take(), std::mem::replace(&mut self.apart, true));
         let label = format!("layers.{i}.guess");
         let chosen = self.scratch(&label, 2 * (moe.chosen + moe.shared))?;
-        let n = self.normed(&label, x, norm)?;
-        self.route(&label, moe, router, &n, &chosen)?;
+        let n = self.normed(&label, x, &layer.ffn_norm)?;
+        self.route(&label, layer, moe, &n, &chosen)?;
         self.apart = apart;
-        Ok(Guess { steps: std::mem::replace(&mut self.steps, steps), chosen })
+        Ok(Some(Guess { steps: std::mem::replace(&mut self.steps, steps), chosen }))
     }
 
     /// The choice of experts.
-    fn route(&mut self, label: &str, moe: &Moe, router: &Router<'_>, n: &Input, chosen: &Buffer) -> Result<()> {
-        let Router { product: (router, logit_bias), bias } = *router;
+    fn route(&mut self, label: &str, layer: &Layer, moe: &Moe, n: &Input, chosen: &Buffer) -> Result<()> {
+        let FfnWeights::Moe { router, logit_bias, bias, .. } = &layer.ffn else {
+            unreachable!("weights are loaded by the spec")
+        };
         let params = kernel::TopK {
             experts: moe.experts as u32,
             chosen: moe.chosen as u32,
@@ -89,7 +82,7 @@ impl Builder<'_> {
             self.step(format!("{label}.router"), &kernel::ROUTER, None, &params, &bindings);
         } else {
             let logits = self.scratch("router", router.rows)?;
-            self.linear(format!("{label}.router"), (router, logit_bias), n, &logits);
+            self.linear(format!("{label}.router"), (router, logit_bias.as_ref()), n, &logits);
             self.step(format!("{label}.topk"), &kernel::TOPK, None, &params, &[&logits, bias, chosen]);
         }
         Ok(())
@@ -99,7 +92,7 @@ impl Builder<'_> {
     fn cut(&mut self, r: Routed<'_>, before: usize, work: usize, sorted: Option<Buffer>) {
         let (done, chosen, experts) = (self.steps.len(), r.chosen.clone(), r.moe.experts + r.moe.shared);
         let (first, x, at_work, routed, guess) = (r.first, r.x.clone(), r.at_work, r.moe.chosen, r.guess);
-        let alone = self.alone;
+        let alone = false;
         self.cuts.push(Cut { first, before, work, done, x, chosen, at_work, routed, experts, alone, sorted, guess });
     }
 
@@ -210,10 +203,4 @@ struct Routed<'a> {
     inner: &'a Buffer,
     x: &'a Buffer,
     guess: Option<Guess>,
-}
-
-/// What experts are chosen by: logits, and what is added to their scores.
-pub(super) struct Router<'a> {
-    pub(super) product: Product<'a>,
-    pub(super) bias: &'a Buffer,
 }

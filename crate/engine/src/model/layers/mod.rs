@@ -11,10 +11,9 @@ use crate::device::{Buffer, Device, Step};
 use crate::error::Result;
 use crate::format::Format;
 use crate::kernel::{self, Kernel};
-use crate::model::stages::{Cut, Guess};
+use crate::model::stages::Cut;
 use crate::model::{Attention, Cache, Ffn, FfnWeights, Layer, LayerSpec, Matrix, ModelSpec, Norm, Weights};
 use crate::weights::Slab;
-use ffn::Router;
 
 /// Tokens up to which `matvec` is used; above it `matmul`'s tiles.
 pub(super) const MATVEC_TOKENS: usize = 4;
@@ -55,10 +54,6 @@ pub(super) struct Builder<'a> {
     apart: bool,
     /// Whether layers say beforehand what they would choose.
     pub(super) guesses: bool,
-    /// Whether steps are for the last token of a play alone.
-    alone: bool,
-    /// What that token's layer would choose, of all tokens.
-    foretold: Option<Guess>,
     /// Bound where a kernel has a binding that it does not use.
     unused: Buffer,
     steps: Vec<Step>,
@@ -77,8 +72,7 @@ impl<'a> Builder<'a> {
         let unused = device.buffer("unused", 16)?;
         let (scratch, steps, cuts) = (BTreeMap::new(), Vec::new(), Vec::new());
         let state = cache.state.clone();
-        let (guesses, alone, foretold) = (false, false, None);
-        Ok(Builder { device, cache, spec, chunk, state, scratch, apart, guesses, alone, foretold, unused, steps, cuts })
+        Ok(Builder { device, cache, spec, chunk, state, scratch, apart, guesses: false, unused, steps, cuts })
     }
 
     /// The steps so far, which the next ones do not follow.
@@ -211,29 +205,25 @@ impl<'a> Builder<'a> {
         x: &Buffer,
         state: &Buffer,
     ) -> Result<(Vec<Step>, Buffer)> {
-        let whole = match &spec.attention {
-            Attention::Gqa(gqa) => {
-                self.keys(i, layer, gqa, x)?;
-                false
-            }
-            Attention::Mla(_) | Attention::Conv(_) => {
-                self.attention(i, layer, spec, x)?;
-                true
-            }
+        let keys = if let Attention::Gqa(gqa) = &spec.attention {
+            self.keys(i, layer, gqa, x)?;
+            true
+        } else {
+            self.attention(i, layer, spec, x)?;
+            false
         };
-        if let (true, FfnWeights::Moe { router, logit_bias, bias, .. }, Ffn::Moe(moe)) =
-            (self.guesses, &layer.ffn, &spec.ffn)
-        {
-            let router = Router { product: (router, logit_bias.as_ref()), bias };
-            self.foretold = Some(self.guess(i, moe, &router, (x, &layer.ffn_norm))?);
-        }
+        let guess = if let Ffn::Moe(moe) = &spec.ffn { self.guess(i, layer, moe, x)? } else { None };
         let x = self.last(x)?;
         let body = self.take();
-        (self.chunk, self.state, self.guesses, self.alone) = (1, state.clone(), false, true);
-        if whole {
-            self.ffn((i, 0), layer, spec, &x)?
+        let before = self.cuts.len();
+        (self.chunk, self.state, self.guesses) = (1, state.clone(), false);
+        if keys {
+            self.layer(i, layer, spec, &x)?;
         } else {
-            self.layer(i, layer, spec, &x)?
+            self.ffn((i, 0), layer, spec, &x)?;
+        }
+        if let Some(cut) = self.cuts.get_mut(before) {
+            (cut.alone, cut.guess) = (true, guess);
         }
         Ok((body, x))
     }
@@ -249,10 +239,7 @@ impl<'a> Builder<'a> {
     /// The feed-forward of layer `i`, which begins with step `first`.
     fn ffn(&mut self, (i, first): (usize, usize), layer: &Layer, spec: &LayerSpec, x: &Buffer) -> Result<()> {
         match (&layer.ffn, &spec.ffn) {
-            (FfnWeights::Moe { router, logit_bias, bias, experts }, Ffn::Moe(moe)) => {
-                let router = Router { product: (router, logit_bias.as_ref()), bias };
-                self.moe(i, (moe, first), &router, experts, (x, &layer.ffn_norm))?;
-            }
+            (FfnWeights::Moe { .. }, Ffn::Moe(moe)) => self.moe((i, first), layer, moe, x)?,
             (FfnWeights::Dense(mlp), _) => {
                 let n = self.normed(&format!("layers.{i}.ffn"), x, &layer.ffn_norm)?;
                 let hidden = self.mlp_hidden(&format!("layers.{i}.ffn"), mlp, &n)?;
