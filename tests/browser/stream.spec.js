@@ -133,7 +133,7 @@ async function arrives() {
 
 test('a first word takes what every token reads and the experts that it touches', async () => {
   await start('cpu');
-  for (const length of [8, 32, 128]) {
+  for (const length of [8, 32, 128, 160]) {
     await page.context().close();
     const { ready, info } = await start('cpu', {}, ids.slice(0, length));
     assert.equal(info.streamed, true);
