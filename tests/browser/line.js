@@ -52,9 +52,10 @@ export async function line(model) {
     const asked = { path: pathname, start, end, sent: 0, at: Date.now() };
     const far = model.test(pathname);
     if (far) {
-      if (state.lacks(asked)) return response.writeHead(404).end();
-      log.push(asked);
+      const lacks = state.lacks(asked);
+      if (!lacks) log.push(asked);
       if (state.holds(asked)) await new Promise((resolve) => held.add(() => resolve(undefined)));
+      if (lacks) return response.writeHead(404).end();
     }
     const span = from === undefined ? {} : { 'content-range': `bytes ${start}-${end - 1}/${size}` };
     response.writeHead(from === undefined ? 200 : 206, { ...headers, ...span, 'content-length': end - start });

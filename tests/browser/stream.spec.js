@@ -177,7 +177,7 @@ for (const [device, tokens] of /** @type {['cpu' | 'gpu', number][]} */ ([['cpu'
 
     test('a model that is whole before it answers', async () => {
       const { info } = await start(device, { stream: false });
-          assert.equal(info.streamed, false);
+      assert.equal(info.streamed, false);
       const { text, map, routing } = await reply(prompt(), tokens, { routing: true });
       whole = { text, routing, logits: await logits() };
       // A row of experts for each layer of each token.
@@ -276,22 +276,27 @@ test('a system prompt that the pack has computed takes fewer bytes, and is the o
 
 describe('a host that does not send experts', () => {
   const prompt = () => ids.slice(300, 312);
-
-  test('holds up the reply that wants them, which can be stopped, and another is right once it sends', async () => {
-    site.holds = expert;
-    await start('cpu');
-    const stopped = page.evaluate(async (prompt) => {
+  /** Experts that were not there when they were wanted, so far. @returns {Promise<number>} */
+  const misses = () => page.evaluate(async () => (await /** @type {any} */ (window).engine.experts()).misses);
+  /** Asks for a reply until it is told to stop, and says what it failed with. @returns {Promise<string>} */
+  const stoppable = () =>
+    page.evaluate(async (prompt) => {
       const { engine } = /** @type {any} */ (window);
       const stop = new AbortController();
       const asked = engine.completions.create({ prompt, max_tokens: 4, temperature: 0 }, { signal: stop.signal });
       Object.assign(window, { stop });
       return asked.then(() => '', (/** @type {{code: string}} */ error) => error.code);
     }, prompt());
+  const stop = () => page.evaluate(() => /** @type {any} */ (window).stop.abort());
+
+  test('holds up the reply that wants them, which can be stopped, and another is right once it sends', async () => {
+    site.holds = expert;
+    await start('cpu');
+    const stopped = stoppable();
     while (site.held() === 0) await new Promise((resolve) => setTimeout(resolve, 20));
     // Beside a reply that waits.
-    const map = await page.evaluate(() => /** @type {any} */ (window).engine.experts().then((/** @type {any} */ m) => m.misses));
-    assert.ok(map > 0);
-    await page.evaluate(() => /** @type {any} */ (window).stop.abort());
+    assert.ok((await misses()) > 0);
+    await stop();
     assert.equal(await stopped, 'aborted');
     const next = reply(prompt(), 12);
     site.release();
@@ -313,6 +318,22 @@ describe('a host that does not send experts', () => {
     site.lacks = expert;
     assert.deepEqual((({ code, text }) => ({ code, text }))(await reply(prompt(), 12)), { code: '', text });
     site.lacks = () => false;
+    await arrives();
+  });
+
+  test('fails nobody who asks once it sends, though it answers late that it lacked what was asked for before', async () => {
+    site.lacks = site.holds = expert;
+    await start('cpu');
+    const first = stoppable();
+    while (site.held() === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await stop();
+    assert.equal(await first, 'aborted');
+    site.lacks = () => false;
+    const before = await misses();
+    const next = reply(prompt(), 12);
+    while ((await misses()) === before) await new Promise((resolve) => setTimeout(resolve, 20));
+    site.release();
+    assert.equal((await next).code, '');
     await arrives();
   });
 

@@ -28,9 +28,11 @@ export class Model {
   /** @type {Map<string, File>} */ files = new Map();
   /** Of what was read and of chunks that nobody has. */ spares = new Spares();
   /** @type {Map<string, Promise<File>>} */ #sized = new Map();
-  /** @type {Map<string, PromiseWithResolvers<Uint8Array>>} */ #waiting = new Map();
+  /** Reads by chunk, and how many jobs were sent when the last of them asked. @type {Map<string, PromiseWithResolvers<Uint8Array> & {since: number}>} */
+  #waiting = new Map();
   /** Files that are followed as a whole. @type {Map<File, Whole>} */ #wholes = new Map();
   /** @type {Set<Job>} */ #jobs = new Set();
+  #sent = 0;
   /** Chunks that came and are not handed out yet. @type {Set<Uint8Array>} */ #committing = new Set();
   /** Jobs that wait for urgent ones. @type {(() => void)[]} */ #held = [];
   #paused = false;
@@ -268,8 +270,11 @@ export class Model {
     const spot = key(file, i);
     const found = this.#waiting.get(spot);
     if (urgent || !found) this.order.want(file, i, urgent);
-    if (found) return found.promise;
-    const waiting = /** @type {PromiseWithResolvers<Uint8Array>} */ (Promise.withResolvers());
+    if (found) {
+      found.since = this.#sent;
+      return found.promise;
+    }
+    const waiting = Object.assign(/** @type {PromiseWithResolvers<Uint8Array>} */ (Promise.withResolvers()), { since: this.#sent });
     waiting.promise.catch(() => {});
     this.#waiting.set(spot, waiting);
     return waiting.promise;
@@ -321,6 +326,7 @@ export class Model {
     const { file } = job;
     job.urgent = urgent;
     this.#jobs.add(job);
+    const number = ++this.#sent;
     for (let i = job.first; i <= job.last; i++) file.states[i] = COMING;
     /** @type {unknown} */
     let failure = null;
@@ -333,7 +339,7 @@ export class Model {
     }
     this.#jobs.delete(job);
     this.#free(job);
-    if (failure && !job.signal.aborted) this.#fail(file, failure);
+    if (failure && !job.signal.aborted) this.#fail(file, failure, number);
     this.#release();
     this.#pump();
   }
@@ -355,16 +361,20 @@ export class Model {
     this.#resolve(file, 0, new Uint8Array());
   }
 
-  /** Tells those who wait. @param {File} file @param {unknown} error */
-  #fail(file, error) {
+  /** Tells those who wait. @param {File} file @param {unknown} error @param {number} job that it is of, counted from 1 */
+  #fail(file, error, job) {
     const known = error instanceof HostError ? error : this.host.error(file.name, String(error), 'lost');
     this.order.calm = false;
+    // That a host lacked it then says nothing to who asked later, perhaps once it was there: it is asked again.
+    const answered = known.kind === 'missing' || known.kind === 'page' ? job : Infinity;
     for (const [spot, { file: other, i }] of this.order.wanted()) {
       // Of a file that is damaged as a whole, all.
       const damaged = (other.damaged.get(i) ?? 0) >= DAMAGED || other.damaged.size === 0;
       if (known.kind !== 'lost' && (other !== file || (known.kind === 'damaged' && !damaged))) continue;
+      const waiting = this.#waiting.get(spot);
+      if (waiting && waiting.since >= answered) continue;
       this.order.done(spot);
-      this.#waiting.get(spot)?.reject(known);
+      waiting?.reject(known);
       this.#waiting.delete(spot);
     }
     if (known.kind === 'changed') this.#forget(file);
