@@ -28,11 +28,8 @@ export class Model {
   /** @type {Map<string, File>} */ files = new Map();
   /** Of what was read and of chunks that nobody has. */ spares = new Spares();
   /** @type {Map<string, Promise<File>>} */ #sized = new Map();
-  /** Reads by chunk, and how many jobs were sent when the last of them asked. @type {Map<string, PromiseWithResolvers<Uint8Array> & {since: number}>} */
-  #waiting = new Map();
   /** Files that are followed as a whole. @type {Map<File, Whole>} */ #wholes = new Map();
   /** @type {Set<Job>} */ #jobs = new Set();
-  #sent = 0;
   /** Chunks that came and are not handed out yet. @type {Set<Uint8Array>} */ #committing = new Set();
   /** Jobs that wait for urgent ones. @type {(() => void)[]} */ #held = [];
   #paused = false;
@@ -141,7 +138,7 @@ export class Model {
       const [from, to] = [Math.max(start, at), Math.min(end, at + bytes.length)];
       out.set(bytes.subarray(from - at, to - at), from - start);
     };
-    const coming = lacking.map((i) => this.#wanted(file, i, urgent).then((bytes) => copy(i, bytes)));
+    const coming = lacking.map((i) => this.order.want(file, i, urgent).then((bytes) => copy(i, bytes)));
     const all = Promise.all(coming);
     all.catch(() => {}); // awaited below, unless the store fails first
     this.#pump();
@@ -152,7 +149,7 @@ export class Model {
       const part = await this.#kept(file, i, from, to, into);
       if (part && part !== into) into.set(part);
       if (!part) {
-        const again = this.#wanted(file, i, urgent);
+        const again = this.order.want(file, i, urgent);
         this.#pump();
         copy(i, await again);
       }
@@ -206,7 +203,7 @@ export class Model {
     }
     if (this.disk?.absent(name)) throw this.host.error(name, 'no such file: the host had none', 'missing');
     const file = this.#file(name);
-    const bytes = this.#wanted(file, 0, true);
+    const bytes = this.order.want(file, 0, true);
     this.#pump();
     try {
       await bytes;
@@ -265,21 +262,6 @@ export class Model {
     return file.state(i) < KEPT && !this.recent.has(key(file, i));
   }
 
-  /** A chunk that a read waits for. @param {File} file @param {number} i @param {boolean} urgent @returns {Promise<Uint8Array>} */
-  #wanted(file, i, urgent) {
-    const spot = key(file, i);
-    const found = this.#waiting.get(spot);
-    if (urgent || !found) this.order.want(file, i, urgent);
-    if (found) {
-      found.since = this.#sent;
-      return found.promise;
-    }
-    const waiting = Object.assign(/** @type {PromiseWithResolvers<Uint8Array>} */ (Promise.withResolvers()), { since: this.#sent });
-    waiting.promise.catch(() => {});
-    this.#waiting.set(spot, waiting);
-    return waiting.promise;
-  }
-
   /**
    * Bytes of a chunk that is in memory or in the store, or nothing if it is not, or is damaged: it is then to be fetched again.
    * @param {File} file @param {number} i @param {number} start @param {number} end @param {Uint8Array<ArrayBuffer>} [into] where they may go
@@ -326,27 +308,23 @@ export class Model {
     const { file } = job;
     job.urgent = urgent;
     this.#jobs.add(job);
-    const number = ++this.#sent;
+    const number = ++this.order.sent;
     for (let i = job.first; i <= job.last; i++) file.states[i] = COMING;
     /** @type {unknown} */
     let failure = null;
     try {
       await this.host.fetch(file.name, job);
       if (file.size === null) await this.#end(job);
-      if (file.size === 0) this.#resolve(file, 0, new Uint8Array());
+      if (file.size === 0) this.order.came(file, 0, new Uint8Array());
     } catch (error) {
       failure = error;
     }
     this.#jobs.delete(job);
-    this.#free(job);
+    // What it did not bring is missing again.
+    for (let i = job.first; i <= job.last; i++) if (file.states[i] === COMING) file.states[i] = MISSING;
     if (failure && !job.signal.aborted) this.#fail(file, failure, number);
     this.#release();
     this.#pump();
-  }
-
-  /** What a job did not bring is missing again. @param {Job} job */
-  #free({ file, first, last }) {
-    for (let i = first; i <= last; i++) if (file.states[i] === COMING) file.states[i] = MISSING;
   }
 
   /** The end of a file whose size no header said. @param {Job} job */
@@ -358,25 +336,18 @@ export class Model {
     const rest = job.rest();
     if (rest) await this.#commit(file, ...rest);
     // Who asked for the size waited for this.
-    this.#resolve(file, 0, new Uint8Array());
+    this.order.came(file, 0, new Uint8Array());
   }
 
-  /** Tells those who wait. @param {File} file @param {unknown} error @param {number} job that it is of, counted from 1 */
+  /** Tells those who wait. @param {File} file @param {unknown} error @param {number} job its number */
   #fail(file, error, job) {
     const known = error instanceof HostError ? error : this.host.error(file.name, String(error), 'lost');
     this.order.calm = false;
-    // That a host lacked it then says nothing to who asked later, perhaps once it was there: it is asked again.
-    const answered = known.kind === 'missing' || known.kind === 'page' ? job : Infinity;
-    for (const [spot, { file: other, i }] of this.order.wanted()) {
-      // Of a file that is damaged as a whole, all.
-      const damaged = (other.damaged.get(i) ?? 0) >= DAMAGED || other.damaged.size === 0;
-      if (known.kind !== 'lost' && (other !== file || (known.kind === 'damaged' && !damaged))) continue;
-      const waiting = this.#waiting.get(spot);
-      if (waiting && waiting.since >= answered) continue;
-      this.order.done(spot);
-      waiting?.reject(known);
-      this.#waiting.delete(spot);
-    }
+    // Who asked since then asks again: the host may have it by now.
+    const late = ['missing', 'page'].includes(known.kind) ? job : Infinity;
+    // Of a file that is damaged as a whole, all.
+    const damaged = (/** @type {number} */ i) => known.kind !== 'damaged' || (file.damaged.get(i) ?? 0) >= DAMAGED || file.damaged.size === 0;
+    this.order.fail(known, (wait) => known.kind === 'lost' || (wait.file === file && wait.since < late && damaged(wait.i)));
     if (known.kind === 'changed') this.#forget(file);
     // Where the manifest was kept, the host may have another one by now.
     const manifest = this.files.get(MANIFEST);
@@ -428,7 +399,7 @@ export class Model {
     if (size !== null && file.size === null) file.size = size;
     if (whole) {
       for (const other of this.#jobs) if (other !== job && other.file === file) other.stop();
-      this.recent.limit = this.disk ? this.recent.limit : Infinity;
+      if (!this.disk) this.recent.limit = Infinity;
     }
     this.#tell();
     queueMicrotask(() => this.#pump());
@@ -458,7 +429,8 @@ export class Model {
     this.recent.put(key(file, i), bytes);
     file.have(i);
     if (file.whole) await this.#prove(file);
-    if (file.size !== null) this.#resolve(file, i, bytes);
+    if (file.size !== null) this.order.came(file, i, bytes);
+    this.#release();
     this.#tell();
   }
 
@@ -485,15 +457,6 @@ export class Model {
     if (right !== false) return;
     this.#forget(file);
     throw this.host.error(file.name, "the file is damaged: SHA-256 differs from the hub's", 'damaged');
-  }
-
-  /** @param {File} file @param {number} i @param {Uint8Array} bytes */
-  #resolve(file, i, bytes) {
-    const spot = key(file, i);
-    this.#waiting.get(spot)?.resolve(bytes);
-    this.#waiting.delete(spot);
-    this.order.done(spot);
-    this.#release();
   }
 
   #tell() {

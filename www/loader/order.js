@@ -2,6 +2,8 @@
 
 /** @typedef {import('./chunks.js').File} File */
 /** @typedef {{file: File, i: number}} Spot */
+/** What reads wait for, if `urgent` reads that somebody waits for; and how many jobs were sent when the last of them asked.
+ * @typedef {Spot & PromiseWithResolvers<Uint8Array> & {urgent: boolean, since: number}} Wait */
 
 /** Most bytes of one request, for what somebody waits for and for what nobody does. */
 const MOST = { urgent: 8 << 20, calm: 4 << 20 };
@@ -14,9 +16,8 @@ export const NEAR = 128 << 10;
 
 /** What is wanted, in order. */
 export class Order {
-  /** Chunks that reads wait for, the oldest first, by file and number: of reads that somebody waits for, and of others. @type {Map<string, Spot>} */
-  #urgent = new Map();
-  /** @type {Map<string, Spot>} */ #asked = new Map();
+  /** By file and number, the oldest first. @type {Map<string, Wait>} */ #waits = new Map();
+  /** Jobs that were sent. */ sent = 0;
   /** Stretches that the engine reads next; nothing where it leaves that to what follows. @type {{file: File, start: number, end: number}[] | null} */
   listed = null;
   /** Where the last read ended. @type {Spot | null} */
@@ -37,40 +38,47 @@ export class Order {
     this.coming = coming;
   }
 
-  /** @param {File} file @param {number} i @param {boolean} urgent */
+  /** Has a read wait for a chunk. @param {File} file @param {number} i @param {boolean} urgent @returns {Promise<Uint8Array>} */
   want(file, i, urgent) {
     const spot = key(file, i);
-    if (urgent) this.#asked.delete(spot);
-    (urgent ? this.#urgent : this.#asked).set(spot, { file, i });
+    const wait = this.#waits.get(spot) ?? { file, i, urgent: false, since: 0, .../** @type {PromiseWithResolvers<any>} */ (Promise.withResolvers()) };
+    wait.promise.catch(() => {});
+    wait.since = this.sent;
+    if (urgent && !wait.urgent) {
+      wait.urgent = true;
+      this.#waits.delete(spot);
+    }
+    this.#waits.set(spot, wait);
+    return wait.promise;
   }
 
-  /** @param {string} spot */
-  done(spot) {
-    this.#urgent.delete(spot);
-    this.#asked.delete(spot);
+  /** It is there. @param {File} file @param {number} i @param {Uint8Array} bytes */
+  came(file, i, bytes) {
+    this.#waits.get(key(file, i))?.resolve(bytes);
+    this.#waits.delete(key(file, i));
   }
 
-  /** All that reads wait for. @returns {[string, Spot][]} */
-  wanted() {
-    return [...this.#urgent, ...this.#asked];
+  /** Some do not come. @param {Error} error @param {(wait: Wait) => boolean} fails */
+  fail(error, fails) {
+    for (const [spot, wait] of this.#waits) if (fails(wait) && this.#waits.delete(spot)) wait.reject(error);
   }
 
   /** Whether somebody waits for a chunk that `brings` knows. @param {(file: File, i: number) => boolean} brings */
   waits(brings) {
-    for (const { file, i } of this.#urgent.values()) if (brings(file, i)) return true;
+    for (const { file, i, urgent } of this.#waits.values()) if (urgent && brings(file, i)) return true;
     return false;
   }
 
   /** What somebody waits for and nothing brings. @returns {{file: File, first: number, last: number} | null} */
   urgent() {
-    return this.#demand(this.#urgent, MOST.urgent);
+    return this.#demand(true, MOST.urgent);
   }
 
-  /** @param {Map<string, Spot>} demands @param {number} most */
-  #demand(demands, most) {
-    for (const { file, i } of demands.values()) {
-      if (!this.lacks(file, i)) continue;
-      const wanted = (/** @type {number} */ i) => demands.has(key(file, i)) || this.#follows(file);
+  /** @param {boolean} urgent @param {number} most */
+  #demand(urgent, most) {
+    for (const { file, i, urgent: same } of this.#waits.values()) {
+      if (same !== urgent || !this.lacks(file, i)) continue;
+      const wanted = (/** @type {number} */ i) => this.#waits.get(key(file, i))?.urgent === urgent || this.#follows(file);
       return this.#run(file, i, most, wanted);
     }
     return null;
@@ -78,7 +86,7 @@ export class Order {
 
   /** What nobody waits for yet. @returns {{file: File, first: number, last: number} | null} */
   next() {
-    const asked = this.#demand(this.#asked, MOST.calm);
+    const asked = this.#demand(false, MOST.calm);
     if (asked || !this.calm) return asked;
     if (this.listed) {
       for (const { file, start, end } of this.listed) {
