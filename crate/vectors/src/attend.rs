@@ -1,4 +1,4 @@
-//! Attention of one token's query heads that share keys and values.
+//! Attention of one token's query heads.
 
 use core::ops::Range;
 
@@ -19,8 +19,14 @@ pub enum Cache<'a> {
 pub struct Attend<'a> {
     /// `[heads, k_width]`.
     pub q: &'a [f32],
-    /// From the first position's key and value of these heads on.
+    /// How many heads share a key and a value.
+    pub sharing: usize,
+    /// Which of those that do the first head is.
+    pub first: usize,
+    /// From the first position's key and value of the first head on; those of heads that share others follow.
     pub cache: Cache<'a>,
+    /// Whether the cache is far: it is then touched before it is read.
+    pub far: bool,
     /// Numbers of a key.
     pub k_width: usize,
     /// Numbers of a value.
@@ -41,8 +47,28 @@ pub struct Attend<'a> {
     pub marks: &'a mut [f32],
 }
 
+impl Attend<'_> {
+    fn heads(&self) -> usize {
+        self.q.len() / self.k_width
+    }
+
+    /// Which key of a position head `h` has, and how many heads from it on are taken together: two at most.
+    #[inline(always)]
+    fn together(&self, h: usize) -> (usize, usize) {
+        let at = self.first + h;
+        (at / self.sharing, (self.sharing - at % self.sharing).min(self.heads() - h).min(2))
+    }
+
+    /// Keys of a position.
+    fn groups(&self) -> usize {
+        (self.first + self.heads()).div_ceil(self.sharing)
+    }
+}
+
 /// A number of a cache.
 trait Cell: Copy {
+    /// Numbers of a line of a cache.
+    const LINE: usize = super::multiply::LINE * 4 / size_of::<Self>();
     /// What a vector of it is short of.
     fn unit<V: Vector>() -> f32;
     unsafe fn load<V: Vector>(p: *const Self) -> V::F;
@@ -84,8 +110,8 @@ impl Cell for u16 {
 /// A part of a unit that queries are not multiplied by but scores, so that neither become too large.
 const SPARED: f32 = 4096.0;
 
-/// Positions whose values are mixed before the next part of them is, so that they stay in the nearest cache.
-const NEAR: usize = 64;
+/// Positions that all heads are done with before the next are read, so that they stay in the nearest cache.
+const NEAR: usize = 16;
 
 /// `y = softmax(q·kᵀ·scale)·v`.
 #[inline(always)]
@@ -103,25 +129,100 @@ pub(super) fn attend<V: Vector>(a: &mut Attend<'_>) {
 /// The same over a cache. Heads in twos load keys and values once; how many there are changes no bit.
 #[inline(always)]
 fn over<V: Vector, C: Cell>(a: &mut Attend<'_>, keys: &[C], values: &[C]) {
-    let last = a.seen.end - 1;
-    assert!(last * a.k_stride + a.k_width <= keys.len() && last * a.v_stride + a.v_width <= values.len(), "cache");
-    let heads = a.q.len() / a.k_width;
-    assert_eq!(a.scores.len(), heads * a.seen.len(), "scores");
-    for h in (0..heads - heads % 2).step_by(2) {
-        some::<V, C, 2>(a, keys, values, h);
+    let (start, count, heads) = (a.seen.start, a.seen.len(), a.heads());
+    let (last, groups) = (a.seen.end - 1, a.groups());
+    assert!(last * a.k_stride + groups * a.k_width <= keys.len(), "keys");
+    assert!(last * a.v_stride + groups * a.v_width <= values.len(), "values");
+    assert!(a.scores.len() == heads * count && a.y.len() == heads * a.v_width, "scores and what is mixed");
+    let mut ahead = Ahead::of(a.far, &keys[start * a.k_stride..], a.k_stride, groups * a.k_width, count);
+    for near in (0..count).step_by(NEAR) {
+        let rows = near..count.min(near + NEAR);
+        let mut h = 0;
+        while h < heads {
+            let (group, together) = a.together(h);
+            let keys = &keys[group * a.k_width..];
+            match together {
+                2 => score::<V, C, 2>(a, keys, h, rows.clone()),
+                _ => score::<V, C, 1>(a, keys, h, rows.clone()),
+            }
+            ahead.touch(rows.len() * a.k_width.div_ceil(C::LINE));
+            h += together;
+        }
     }
-    if heads % 2 == 1 {
-        some::<V, C, 1>(a, keys, values, heads - 1);
+    for (h, scores) in a.scores.chunks_exact_mut(count).enumerate() {
+        let largest = math::largest::<V>(scores);
+        let total = math::exps::<V>(scores, largest);
+        let share = if a.marks.is_empty() { C::unit::<V>() / total } else { C::unit::<V>() };
+        scores.iter_mut().for_each(|s| *s *= share);
+        if !a.marks.is_empty() {
+            a.marks[2 * h..][..2].copy_from_slice(&[largest, total]);
+        }
+    }
+    a.y.fill(0.0);
+    let mut ahead = Ahead::of(a.far, &values[start * a.v_stride..], a.v_stride, groups * a.v_width, count);
+    for near in (0..count).step_by(NEAR) {
+        let rows = near..count.min(near + NEAR);
+        let mut h = 0;
+        while h < heads {
+            let (group, together) = a.together(h);
+            let values = &values[(start + near) * a.v_stride + group * a.v_width..];
+            let scores = &a.scores[h * count..][..together * count];
+            let y = &mut a.y[h * a.v_width..][..together * a.v_width];
+            match together {
+                2 => mix::<V, C, 2>(scores, rows.clone(), values, a.v_stride, y),
+                _ => mix::<V, C, 1>(scores, rows.clone(), values, a.v_stride, y),
+            }
+            ahead.touch(rows.len() * a.v_width.div_ceil(C::LINE));
+            h += together;
+        }
     }
 }
 
-/// The same for `H` heads from `first` on.
+/// Lines of a cache in the order of positions: a stream, which a CPU fetches by itself. A head's own keys, a few lines of every position,
+/// are none.
+struct Ahead<'a, C> {
+    cells: &'a [C],
+    stride: usize,
+    width: usize,
+    rows: usize,
+    row: usize,
+    at: usize,
+}
+
+impl<'a, C: Cell> Ahead<'a, C> {
+    /// Those of `rows` positions, of which the first are touched at once; none if they are not `far`.
+    #[inline(always)]
+    fn of(far: bool, cells: &'a [C], stride: usize, width: usize, rows: usize) -> Self {
+        assert!(rows.saturating_sub(1) * stride + width <= cells.len(), "lines");
+        let mut ahead = Ahead { cells, stride, width, rows: if far { rows } else { 0 }, row: 0, at: 0 };
+        ahead.touch(NEAR * width.div_ceil(C::LINE));
+        ahead
+    }
+
+    /// Reads a number of each of the next `count` lines.
+    #[inline(always)]
+    fn touch(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.row >= self.rows {
+                return;
+            }
+            // SAFETY: it is one of a row, which are all there. It is volatile to be read though nobody asks what is there.
+            unsafe { self.cells.as_ptr().add(self.row * self.stride + self.at).read_volatile() };
+            self.at += C::LINE;
+            if self.at >= self.width {
+                (self.row, self.at) = (self.row + 1, 0);
+            }
+        }
+    }
+}
+
+/// Scores of `H` heads from `first` on, of some positions.
 #[inline(always)]
-fn some<V: Vector, C: Cell, const H: usize>(a: &mut Attend<'_>, keys: &[C], values: &[C], first: usize) {
+fn score<V: Vector, C: Cell, const H: usize>(a: &mut Attend<'_>, keys: &[C], first: usize, rows: Range<usize>) {
     let (start, count) = (a.seen.start, a.seen.len());
     let q = &a.q[first * a.k_width..][..H * a.k_width];
     let scores = &mut a.scores[first * count..][..H * count];
-    for at in (0..count).step_by(4) {
+    for at in rows.step_by(4) {
         // The last four start where all are seen, or compute some twice.
         let at = at.min(count.saturating_sub(4));
         let mut four = [keys; 4];
@@ -134,21 +235,6 @@ fn some<V: Vector, C: Cell, const H: usize>(a: &mut Attend<'_>, keys: &[C], valu
                 *score = dot * a.scale;
             }
         }
-    }
-    for (h, scores) in scores.chunks_exact_mut(count).enumerate() {
-        let largest = math::largest::<V>(scores);
-        let total = math::exps::<V>(scores, largest);
-        let share = if a.marks.is_empty() { C::unit::<V>() / total } else { C::unit::<V>() };
-        scores.iter_mut().for_each(|s| *s *= share);
-        if !a.marks.is_empty() {
-            a.marks[2 * (first + h)..][..2].copy_from_slice(&[largest, total]);
-        }
-    }
-    let y = &mut a.y[first * a.v_width..][..H * a.v_width];
-    y.fill(0.0);
-    for near in (0..count).step_by(NEAR) {
-        let rows = near..count.min(near + NEAR);
-        mix::<V, C, H>(scores, rows, &values[(start + near) * a.v_stride..], a.v_stride, y);
     }
 }
 

@@ -23,6 +23,13 @@ trait Whole<V: Quads> {
         // SAFETY: the caller's.
         unsafe { V::four_halves([p[0].cast(), p[1].cast(), p[2].cast(), p[3].cast()]) }
     }
+    /// The same of two blocks.
+    #[inline(always)]
+    unsafe fn two_scales(p: [*const u8; 4]) -> [V::F; 2] {
+        // SAFETY: the caller's.
+        let both = unsafe { V::gather([p[0].cast(), p[1].cast(), p[2].cast(), p[3].cast()]) };
+        [V::upper_halves(V::shl::<16>(both)), V::upper_halves(both)]
+    }
 }
 
 impl<V: Quads> Whole<V> for Q4 {
@@ -57,6 +64,11 @@ impl<V: Quads> Whole<V> for Mxfp4 {
         // SAFETY: the caller's.
         let powers = unsafe { [u32::from(*p[0]), u32::from(*p[1]), u32::from(*p[2]), u32::from(*p[3])] };
         power_of_two::<V>(V::quarters(powers))
+    }
+    #[inline(always)]
+    unsafe fn two_scales(p: [*const u8; 4]) -> [V::F; 2] {
+        // SAFETY: the caller's.
+        unsafe { [<Self as Whole<V>>::scales(p), <Self as Whole<V>>::scales(p.map(|p| p.add(1)))] }
     }
 }
 
@@ -135,33 +147,47 @@ pub(super) unsafe fn fill<V: Quads>(format: Format, rows: [Row; 4], from: usize,
 unsafe fn rows_with<V: Quads, W: Whole<V>>(all: &Rows, first: usize, input: *const u32, units: usize) -> V::F {
     let (rows, behind) = (all.four(first), all.word(first + 4));
     let mut sum = V::splat(0.0);
+    let scales = |u: usize| [0, 1, 2, 3].map(|r: usize| rows[r].scales.wrapping_add(u * W::SCALE));
     // SAFETY: rows and the input have that many blocks.
     unsafe {
-        for u in 0..units {
+        for u in (0..units - units % 2).step_by(2) {
             if u.is_multiple_of(4) {
                 all.touch(behind + 4 * W::WORDS * u, 16 * W::WORDS);
             }
-            let at = input.add(u * INPUT);
-            let x = [V::load_words(at), V::load_words(at.add(4)), V::load_words(at.add(8)), V::load_words(at.add(12))];
-            let first = V::load_words(at.add(16));
-            // No closure: it would be a function of its own, without the features of whoever calls.
-            macro_rules! row {
-                ($r:literal) => {{
-                    let weights = rows[$r].weights.add(u * W::WORDS);
-                    let [a, b, mut c, mut d] = W::pairs(V::load_words(weights));
-                    if W::WORDS == 8 {
-                        [c, d, ..] = W::pairs(V::load_words(weights.add(4)));
-                    }
-                    V::dot(V::dot(V::dot(V::dot(first, a, x[0]), b, x[1]), c, x[2]), d, x[3])
-                }};
-            }
-            let (a, b, c, d) = (row!(0), row!(1), row!(2), row!(3));
-            let total = quads::totals::<V>(a, b, c, d);
-            let scales = [0, 1, 2, 3].map(|r: usize| rows[r].scales.add(u * W::SCALE));
-            sum = scaled::<V>(total, W::scales(scales), at, sum);
+            let [one, two] = W::two_scales(scales(u));
+            let (weights, at) = (rows.map(|row| row.weights.add(u * W::WORDS)), input.add(u * INPUT));
+            sum = block::<V, W>(weights, one, at, sum);
+            sum = block::<V, W>(weights.map(|row| row.add(W::WORDS)), two, at.add(INPUT), sum);
+        }
+        if units % 2 == 1 {
+            let u = units - 1;
+            let weights = rows.map(|row| row.weights.add(u * W::WORDS));
+            sum = block::<V, W>(weights, W::scales(scales(u)), input.add(u * INPUT), sum);
         }
     }
     sum
+}
+
+/// `sum` and a block of four rows with that of an input.
+#[inline(always)]
+unsafe fn block<V: Quads, W: Whole<V>>(weights: [*const u32; 4], scales: V::F, at: *const u32, sum: V::F) -> V::F {
+    // SAFETY: the caller's.
+    unsafe {
+        let x = [V::load_words(at), V::load_words(at.add(4)), V::load_words(at.add(8)), V::load_words(at.add(12))];
+        // No closure: it would be a function of its own, without the features of whoever calls.
+        macro_rules! row {
+            ($r:literal) => {{
+                let [a, b, mut c, mut d] = W::pairs(V::load_words(weights[$r]));
+                if W::WORDS == 8 {
+                    [c, d, ..] = W::pairs(V::load_words(weights[$r].add(4)));
+                }
+                V::dot(V::dot(V::dot(V::dot(V::splat_words(0), a, x[0]), b, x[1]), c, x[2]), d, x[3])
+            }};
+        }
+        let (a, b, c, d) = (row!(0), row!(1), row!(2), row!(3));
+        let total = V::add_words(quads::totals::<V>(a, b, c, d), V::splat_at(at.add(16)));
+        scaled::<V>(total, scales, at, sum)
+    }
 }
 
 #[inline(always)]

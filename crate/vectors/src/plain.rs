@@ -219,6 +219,15 @@ impl Quads for Plain {
         p.map(|p| unsafe { Self::halves(p) }[0])
     }
     #[inline(always)]
+    unsafe fn gather(p: [*const u32; 4]) -> [u32; 4] {
+        // SAFETY: the caller's.
+        p.map(|p| unsafe { p.read_unaligned() })
+    }
+    #[inline(always)]
+    fn upper_halves(a: [u32; 4]) -> [f32; 4] {
+        a.map(|a| f32::from_bits(((a as i32 >> 3) as u32) & 0x8FFF_E000))
+    }
+    #[inline(always)]
     unsafe fn splat_at(p: *const u32) -> [u32; 4] {
         // SAFETY: the caller's.
         [unsafe { p.read_unaligned() }; 4]

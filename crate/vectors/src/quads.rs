@@ -24,6 +24,10 @@ pub(super) trait Quads: Vector {
     fn join_high(a: Self::I, b: Self::I) -> Self::I;
     /// Four 16-bit floats, divided by [`Vector::HALVES_UNIT`].
     unsafe fn four_halves(p: [*const u16; 4]) -> Self::F;
+    /// Four words.
+    unsafe fn gather(p: [*const u32; 4]) -> Self::I;
+    /// The 16-bit floats in the upper halves of lanes, divided by [`Vector::HALVES_UNIT`].
+    fn upper_halves(a: Self::I) -> Self::F;
     /// Words as halves, those of `a` first; no word is too large for it.
     fn narrow(a: Self::I, b: Self::I) -> Self::I;
     /// The lower halves of the words of `a`, then those of `b`.

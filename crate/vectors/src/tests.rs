@@ -81,7 +81,10 @@ fn attention_over_what_is_seen() {
             let (mut scores, mut y) = (vec![0.0; heads * seen.len()], vec![f32::NAN; heads * width]);
             (path.attend)(&mut Attend {
                 q: &q,
+                sharing: heads,
+                first: 0,
                 cache,
+                far: true,
                 k_width: width,
                 v_width: width,
                 k_stride: stride,

@@ -212,7 +212,21 @@ impl Quads for Simd128 {
             let v = v128_load16_lane::<5>(v, c);
             v128_load16_lane::<7>(v, d)
         };
-        v128_and(i32x4_shr(v, 3), u32x4_splat(0x8FFF_E000))
+        Self::upper_halves(v)
+    }
+    #[inline(always)]
+    unsafe fn gather([a, b, c, d]: [*const u32; 4]) -> v128 {
+        // SAFETY: the caller's.
+        unsafe {
+            let v = v128_load32_zero(a);
+            let v = v128_load32_lane::<1>(v, b);
+            let v = v128_load32_lane::<2>(v, c);
+            v128_load32_lane::<3>(v, d)
+        }
+    }
+    #[inline(always)]
+    fn upper_halves(a: v128) -> v128 {
+        v128_and(i32x4_shr(a, 3), u32x4_splat(0x8FFF_E000))
     }
     #[inline(always)]
     unsafe fn splat_at(p: *const u32) -> v128 {

@@ -23,19 +23,20 @@ pub(in crate::kernel) fn attention(call: &Call<'_>, scratch: &mut Scratch) {
     }
 }
 
-/// How many of the heads `t · heads + h` of a share, from its first on, are of one token and see the same keys; two at most.
+/// How many of the heads `t · heads + h` of a share, from its first on, are of one token.
 fn together(p: &Attention, share: &Range<usize>) -> usize {
-    let sharing = (p.heads / p.kv_heads) as usize;
-    share.len().min(sharing - share.start % sharing).min(2)
+    let heads = p.heads as usize;
+    share.len().min(heads - share.start % heads)
 }
 
-/// Attention of `count` heads that are together, from `i` on; what they mixed.
+/// Attention of `count` heads of a token, from `i` on; what they mixed.
 fn mixed<'a>(call: &Call<'a>, p: &Attention, i: usize, count: usize, scratch: &mut Scratch) -> &'a [f32] {
     let (state, q) = (call.u32(1), call.f32(2));
     let (heads, k_width, v_width) = (p.heads as usize, p.k_width as usize, p.v_width as usize);
     let end = state[0] as usize + i / heads + 1;
     let start = if p.window == 0 { 0 } else { end.saturating_sub(p.window as usize) };
-    let group = i % heads / (heads / p.kv_heads as usize);
+    let sharing = heads / p.kv_heads as usize;
+    let group = i % heads / sharing;
     // SAFETY: these heads of this token are this part's.
     let y = unsafe { call.out(5).f32(i * v_width, count * v_width) };
     let marks = if p.apart == 1 { 2 } else { 0 };
@@ -49,7 +50,11 @@ fn mixed<'a>(call: &Call<'a>, p: &Attention, i: usize, count: usize, scratch: &m
     };
     (call.path.attend)(&mut Attend {
         q: &q[i * k_width..][..count * k_width],
+        sharing,
+        first: i % sharing,
         cache,
+        // Other tokens of a prompt have read it.
+        far: call.tokens() == 1 && count == heads,
         k_width,
         v_width,
         k_stride: p.k_stride as usize,
