@@ -2,9 +2,9 @@
 
 use core::ops::Range;
 
+use super::cell::{Ahead, Cell};
 use super::math;
 use super::vector::Vector;
-use crate::format::from_f16;
 
 /// Keys and values, in what they are kept.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Attend<'a> {
     pub first: usize,
     /// From the first position's key and value of the first head on; those of heads that share others follow.
     pub cache: Cache<'a>,
-    /// Whether the cache is far: it is then touched before it is read.
+    /// Whether the cache is far: it is then read ahead, position by position.
     pub far: bool,
     /// Numbers of a key.
     pub k_width: usize,
@@ -65,48 +65,6 @@ impl Attend<'_> {
     }
 }
 
-/// A number of a cache.
-trait Cell: Copy {
-    /// Numbers of a line of a cache.
-    const LINE: usize = super::multiply::LINE * 4 / size_of::<Self>();
-    /// What a vector of it is short of.
-    fn unit<V: Vector>() -> f32;
-    unsafe fn load<V: Vector>(p: *const Self) -> V::F;
-    fn float(self) -> f32;
-}
-
-impl Cell for f32 {
-    #[inline(always)]
-    fn unit<V: Vector>() -> f32 {
-        1.0
-    }
-    #[inline(always)]
-    unsafe fn load<V: Vector>(p: *const f32) -> V::F {
-        // SAFETY: the caller's.
-        unsafe { V::load(p) }
-    }
-    #[inline(always)]
-    fn float(self) -> f32 {
-        self
-    }
-}
-
-impl Cell for u16 {
-    #[inline(always)]
-    fn unit<V: Vector>() -> f32 {
-        V::HALVES_UNIT
-    }
-    #[inline(always)]
-    unsafe fn load<V: Vector>(p: *const u16) -> V::F {
-        // SAFETY: the caller's.
-        unsafe { V::load_halves(p) }
-    }
-    #[inline(always)]
-    fn float(self) -> f32 {
-        from_f16(self)
-    }
-}
-
 /// A part of a unit that queries are not multiplied by but scores, so that neither become too large.
 const SPARED: f32 = 4096.0;
 
@@ -134,7 +92,9 @@ fn over<V: Vector, C: Cell>(a: &mut Attend<'_>, keys: &[C], values: &[C]) {
     assert!(last * a.k_stride + groups * a.k_width <= keys.len(), "keys");
     assert!(last * a.v_stride + groups * a.v_width <= values.len(), "values");
     assert!(a.scores.len() == heads * count && a.y.len() == heads * a.v_width, "scores and what is mixed");
-    let mut ahead = Ahead::of(a.far, &keys[start * a.k_stride..], a.k_stride, groups * a.k_width, count);
+    let mut ahead =
+        Ahead::of(&keys[start * a.k_stride..], a.k_stride, groups * a.k_width, if a.far { count } else { 0 });
+    ahead.touch(NEAR * groups * a.k_width.div_ceil(C::LINE));
     for near in (0..count).step_by(NEAR) {
         let rows = near..count.min(near + NEAR);
         let mut h = 0;
@@ -159,7 +119,9 @@ fn over<V: Vector, C: Cell>(a: &mut Attend<'_>, keys: &[C], values: &[C]) {
         }
     }
     a.y.fill(0.0);
-    let mut ahead = Ahead::of(a.far, &values[start * a.v_stride..], a.v_stride, groups * a.v_width, count);
+    let mut ahead =
+        Ahead::of(&values[start * a.v_stride..], a.v_stride, groups * a.v_width, if a.far { count } else { 0 });
+    ahead.touch(NEAR * groups * a.v_width.div_ceil(C::LINE));
     for near in (0..count).step_by(NEAR) {
         let rows = near..count.min(near + NEAR);
         let mut h = 0;
@@ -174,44 +136,6 @@ fn over<V: Vector, C: Cell>(a: &mut Attend<'_>, keys: &[C], values: &[C]) {
             }
             ahead.touch(rows.len() * a.v_width.div_ceil(C::LINE));
             h += together;
-        }
-    }
-}
-
-/// Lines of a cache in the order of positions: a stream, which a CPU fetches by itself. A head's own keys, a few lines of every position,
-/// are none.
-struct Ahead<'a, C> {
-    cells: &'a [C],
-    stride: usize,
-    width: usize,
-    rows: usize,
-    row: usize,
-    at: usize,
-}
-
-impl<'a, C: Cell> Ahead<'a, C> {
-    /// Those of `rows` positions, of which the first are touched at once; none if they are not `far`.
-    #[inline(always)]
-    fn of(far: bool, cells: &'a [C], stride: usize, width: usize, rows: usize) -> Self {
-        assert!(rows.saturating_sub(1) * stride + width <= cells.len(), "lines");
-        let mut ahead = Ahead { cells, stride, width, rows: if far { rows } else { 0 }, row: 0, at: 0 };
-        ahead.touch(NEAR * width.div_ceil(C::LINE));
-        ahead
-    }
-
-    /// Reads a number of each of the next `count` lines.
-    #[inline(always)]
-    fn touch(&mut self, count: usize) {
-        for _ in 0..count {
-            if self.row >= self.rows {
-                return;
-            }
-            // SAFETY: it is one of a row, which are all there. It is volatile to be read though nobody asks what is there.
-            unsafe { self.cells.as_ptr().add(self.row * self.stride + self.at).read_volatile() };
-            self.at += C::LINE;
-            if self.at >= self.width {
-                (self.row, self.at) = (self.row + 1, 0);
-            }
         }
     }
 }

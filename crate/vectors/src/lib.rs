@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "vectors are loaded through pointers")]
 
 mod attend;
+mod cell;
 pub mod format;
 mod input;
 mod math;

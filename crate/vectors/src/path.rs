@@ -22,7 +22,7 @@ pub struct Path {
     pub input: fn(Format, &[f32], Norm<'_>, &mut [f32], &mut [u32]),
     /// Rows times inputs, `[inputs, rows]`.
     pub multiply: fn(&Multiply<'_>, &mut [f32]),
-    /// Attention of heads that share keys and values.
+    /// Attention of a token's heads.
     pub attend: fn(&mut Attend<'_>),
     /// `y = norm(x)`: of `x`, a weight, an epsilon.
     pub norm: fn(&[f32], &[f32], f32, &mut [f32]),

@@ -65,24 +65,28 @@ fn check(path: &Path, format: Format, planes: (&[u32], &[u32]), matrix: &[Vec<f3
 
 #[test]
 fn attention_over_what_is_seen() {
-    let (heads, width, stride, end) = (3, 22, 23, 70);
+    let (heads, width, stride, end) = (3, 22, 67, 70);
     // Numbers that are halves, two of them subnormal ones.
     let halves = |seed| -> Vec<u16> {
-        let mut all: Vec<u16> = spread((end - 1) * stride + width, seed).iter().map(|v| to_f16(*v)).collect();
+        let mut all: Vec<u16> = spread(end * stride, seed).iter().map(|v| to_f16(*v)).collect();
         all[..2].copy_from_slice(&[1, 0x8123]);
         all
     };
     let floats = |halves: &[u16]| -> Vec<f32> { halves.iter().map(|h| from_f16(*h)).collect() };
     let (q, half_keys, half_values) = (spread(heads * width, 3), halves(4), halves(5));
-    let (keys, values) = (floats(&half_keys), floats(&half_values));
-    let caches = [Cache::F32(&keys, &values), Cache::F16(&half_keys, &half_values)];
-    for (path, cache) in Path::all().into_iter().flat_map(|path| caches.map(|cache| (path, cache))) {
-        for seen in [0..0, 0..1, 2..3, 1..end] {
+    let (all_keys, all_values) = (floats(&half_keys), floats(&half_values));
+    for (path, (sharing, first)) in Path::all().into_iter().flat_map(|path| [(3, 0), (2, 1), (1, 0)].map(|g| (path, g)))
+    {
+        // What is seen ends where the last key does.
+        let length = (end - 1) * stride + (first + heads).div_ceil(sharing) * width;
+        let (keys, values) = (&all_keys[..length], &all_values[..length]);
+        let cells = [Cache::F32(keys, values), Cache::F16(&half_keys[..length], &half_values[..length])];
+        for (cache, seen) in cells.into_iter().flat_map(|cache| [0..0, 0..1, 2..3, 1..end].map(|seen| (cache, seen))) {
             let (mut scores, mut y) = (vec![0.0; heads * seen.len()], vec![f32::NAN; heads * width]);
             (path.attend)(&mut Attend {
                 q: &q,
-                sharing: heads,
-                first: 0,
+                sharing,
+                first,
                 cache,
                 far: true,
                 k_width: width,
@@ -95,11 +99,12 @@ fn attention_over_what_is_seen() {
                 y: &mut y,
                 marks: &mut [],
             });
-            for (q, y) in q.chunks_exact(width).zip(y.chunks_exact(width)) {
-                let score = |s: usize| 0.5 * q.iter().zip(&keys[s * stride..]).map(|(q, k)| q * k).sum::<f32>();
+            for (h, (q, y)) in q.chunks_exact(width).zip(y.chunks_exact(width)).enumerate() {
+                let at = |s: usize| s * stride + (first + h) / sharing * width;
+                let score = |s: usize| 0.5 * q.iter().zip(&keys[at(s)..]).map(|(q, k)| q * k).sum::<f32>();
                 let total: f32 = seen.clone().map(|s| score(s).exp()).sum();
                 for (d, y) in y.iter().enumerate() {
-                    let mixed = seen.clone().map(|s| score(s).exp() / total * values[s * stride + d]).sum();
+                    let mixed = seen.clone().map(|s| score(s).exp() / total * values[at(s) + d]).sum();
                     near(*y, mixed, 1.0, path.name);
                 }
             }

@@ -17,16 +17,21 @@ pub(in crate::kernel) fn attention(call: &Call<'_>, scratch: &mut Scratch) {
     }
     let mut share = call.share(call.tokens() * p.heads as usize, 1);
     while !share.is_empty() {
-        let count = together(&p, &share);
+        let count = together(call, &p, &share);
         mixed(call, &p, share.start, count, scratch);
         share.start += count;
     }
 }
 
-/// How many of the heads `t · heads + h` of a share, from its first on, are of one token.
-fn together(p: &Attention, share: &Range<usize>) -> usize {
+/// Scores that are in work at once, but for those of two heads.
+const SCORES: usize = 1 << 18;
+
+/// How many of the heads `t · heads + h` of a share, from its first on, are of one token and have room for their scores.
+fn together(call: &Call<'_>, p: &Attention, share: &Range<usize>) -> usize {
     let heads = p.heads as usize;
-    share.len().min(heads - share.start % heads)
+    let (token, first) = (share.start / heads, share.start % heads);
+    let some = SCORES / (call.u32(1)[0] as usize + token + 1);
+    share.len().min(heads - first).min(some.max(2))
 }
 
 /// Attention of `count` heads of a token, from `i` on; what they mixed.
@@ -53,7 +58,7 @@ fn mixed<'a>(call: &Call<'a>, p: &Attention, i: usize, count: usize, scratch: &m
         sharing,
         first: i % sharing,
         cache,
-        // Other tokens of a prompt have read it.
+        // Other tokens of a prompt have read it; and of some heads alone a position's lines are not all that is there.
         far: call.tokens() == 1 && count == heads,
         k_width,
         v_width,
@@ -74,7 +79,7 @@ pub(in crate::kernel) fn mla_attention(call: &Call<'_>, scratch: &mut Scratch) {
     let (format, cols, heads, value) = (call.format(), p.v_width as usize, p.heads as usize, p.value as usize);
     let mut share = call.share(call.tokens() * heads, 1);
     while !share.is_empty() {
-        let latents = mixed(call, &p, share.start, together(&p, &share), scratch);
+        let latents = mixed(call, &p, share.start, together(call, &p, &share), scratch);
         for latent in latents.chunks_exact(cols) {
             let i = share.start;
             scratch.inputs(call.path, format, None, [latent].into_iter(), cols);
