@@ -149,15 +149,21 @@ test('two tabs download once; where the first dies, the other goes on', async ()
   assert.ok(site.sent() - before <= 1.01 * size, `${site.sent() - before} of ${size}`);
 
   const next = fresh();
-  const start = site.sent();
+  site.rate = 2_000_000;
   const owner = await page.evaluateHandle((url) => /** @type {any} */ (window).start(url), next);
   owner.evaluate((source, names) => void /** @type {any} */ (window).read(source, names).catch(() => {}), [...files.keys()]);
-  await page.waitForTimeout(100);
+  /** Waits until it has fetched more than some bytes, and says how many. @param {number} bytes @returns {Promise<number>} */
+  const came = (bytes) =>
+    owner.evaluate(async (source, bytes) => {
+      while (!(source.progress?.fetched > bytes)) await new Promise((resolve) => setTimeout(resolve, 10));
+      return source.progress.fetched;
+    }, bytes);
+  await came(0);
   const following = right(next, files, other);
-  await page.waitForTimeout(100);
-  await owner.evaluate((source) => source.worker.terminate());
-  await following;
-  assert.ok(site.sent() - start <= size + LANES * CHUNK, `${site.sent() - start} of ${size}`);
+  await came(size / 2);
+  const first = await owner.evaluate((source) => (source.worker.terminate(), source.progress.fetched));
+  const { fetched } = await following;
+  assert.ok(first + fetched <= size + LANES * CHUNK, `${first} and ${fetched} of ${size}`);
   await other.close();
 });
 
