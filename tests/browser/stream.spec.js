@@ -137,10 +137,10 @@ test('a first word takes what every token reads and the experts that it touches'
     await page.context().close();
     const { ready, info } = await start('cpu', {}, ids.slice(0, length));
     assert.equal(info.streamed, true);
-    const trunk = site.bytes(ready);
-    // The trunk's shard, the small files and each layer's shared expert.
-    const needed = total - manifest.shards[1].bytes + tables.length * record;
-    assert.ok(trunk <= 1.02 * (needed + readFileSync(join(ROOT, MODEL, 'moebius.json')).length), `${trunk} of ${needed}`);
+    // The trunk's shard, the small files and each layer's shared expert, some of which may be asked for once the engine is ready.
+    const small = total - manifest.shards[1].bytes + readFileSync(join(ROOT, MODEL, 'moebius.json')).length;
+    const trunk = small + tables.length * record;
+    assert.ok(site.bytes(ready) <= 1.02 * trunk, `${site.bytes(ready)} of ${trunk}`);
     const map = await experts();
     const touched = map.uses.filter((uses) => uses > 0).length * record;
     // All that was asked for until the last of what the word needs was.
