@@ -4,7 +4,7 @@ use moebius_engine::format::Format;
 use moebius_engine::kernel;
 use moebius_tests::Random;
 
-use super::{Case, widths};
+use super::{Case, LONG, widths};
 
 /// Sizes of latent attention: heads, nope, rope, value, tokens.
 const LATENT: [(usize, usize, usize, usize, usize); 3] = [(1, 4, 2, 1, 1), (3, 5, 4, 17, 2), (2, 66, 70, 40, 3)];
@@ -12,7 +12,10 @@ const LATENT: [(usize, usize, usize, usize, usize); 3] = [(1, 4, 2, 1, 1), (3, 5
 pub(super) fn mla_attention(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for rank in widths(format, &[32, 288], &[6, 50]) {
-        for (heads, rope, value, position, tokens) in [(1, 4, 4, 0, 1), (5, 8, 7, 3, 1), (8, 4, 33, 90, 2)] {
+        let long = (format == LONG && rank == 288).then_some((8, 4, 33, 90, 20));
+        for (heads, rope, value, position, tokens) in
+            [(1, 4, 4, 0, 1), (5, 8, 7, 3, 1), (8, 4, 33, 90, 2)].into_iter().chain(long)
+        {
             let half = u32::from(heads != 5 && rank % 4 == 0);
             let p = kernel::Attention {
                 heads: heads as u32,
@@ -121,6 +124,7 @@ pub(super) fn attention(r: &mut Random) -> Vec<Case> {
     for (heads, kv_heads, k_width, v_width) in
         [(1, 1, 4, 4), (8, 2, 8, 8), (6, 2, 6, 5), (2, 1, 72, 64), (3, 3, 7, 130), (10, 2, 16, 12), (4, 1, 68, 300)]
     {
+        let long = (k_width == 72).then_some((90, 120, 0, 1));
         for (position, tokens, window, splits) in [
             (0, 1, 0, 1),
             (0, 5, 0, 1),
@@ -134,7 +138,10 @@ pub(super) fn attention(r: &mut Random) -> Vec<Case> {
             (300, 1, 0, 5),
             (301, 2, 0, 6),
             (130, 2, 70, 7),
-        ] {
+        ]
+        .into_iter()
+        .chain(long)
+        {
             let half = u32::from(tokens % 2 == 0 && (k_width | v_width) % 4 == 0);
             let (k_stride, v_stride) = (kv_heads * k_width + 4, kv_heads * v_width + if v_width == 5 { 1 } else { 4 });
             let p = kernel::Attention {

@@ -5,7 +5,7 @@ use moebius_engine::kernel;
 use moebius_engine::model::ExpertLayout;
 use moebius_tests::Random;
 
-use super::{Case, uneven};
+use super::{Case, LONG, uneven};
 
 /// Records of experts, in a shuffled order of slots.
 fn pool(format: Format, layout: &ExpertLayout, hidden: usize, width: usize, slots: &[u32], r: &mut Random) -> Vec<u32> {
@@ -80,7 +80,8 @@ pub(super) fn experts_up(format: Format, r: &mut Random) -> Vec<Case> {
 pub(super) fn experts_matmul(format: Format, r: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     // More tokens than a tile has, more pairs than a strip, and experts that nobody chose.
-    for (hidden, width, tokens) in expert_sizes(format).into_iter().chain([(64, 32, 75), (32, 64, 190)]) {
+    let long = (format == LONG).then_some((256, 96, 60));
+    for (hidden, width, tokens) in expert_sizes(format).into_iter().chain([(64, 32, 75), (32, 64, 190)]).chain(long) {
         let layout = ExpertLayout::new(format, format, hidden, width, true).unwrap_or_else(|e| panic!("{e}"));
         for up in [true, false] {
             let (rows, cols) = if up { (2 * width, hidden) } else { (hidden, width) };

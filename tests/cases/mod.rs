@@ -86,6 +86,9 @@ impl Case {
     }
 }
 
+/// In this format there are calls that are long enough for threads to take many shares of.
+const LONG: Format = Format::Q4;
+
 /// The cases of a kernel; none for a kernel that this file does not know.
 pub(crate) fn cases(kernel: &Kernel) -> Vec<Case> {
     let mut random = Random::new(kernel.name.bytes().map(u64::from).sum());

@@ -4,7 +4,7 @@ use moebius_engine::format::Format;
 use moebius_engine::kernel::{self, Kernel};
 use moebius_tests::Random;
 
-use super::{Case, widths};
+use super::{Case, LONG, widths};
 
 pub(super) fn matvec(format: Format, r: &mut Random) -> Vec<Case> {
     let shapes = [
@@ -29,7 +29,12 @@ pub(super) fn matmul(format: Format, r: &mut Random) -> Vec<Case> {
         (2, 3, 0, 0, 0, 1),
         (78, 33, 0, 3, 1, 1),
     ];
-    products(&kernel::MATMUL, format, &widths(format, &[32, 256, 320], &[3, 33, 63]), &shapes, r)
+    let mut cases = products(&kernel::MATMUL, format, &widths(format, &[32, 256, 320], &[3, 33, 63]), &shapes, r);
+    if format == LONG {
+        cases.extend(products(&kernel::MATMUL, format, &[320], &[(300, 40, 1, 0, 1, 0), (330, 37, 0, 6, 0, 1)], r));
+        cases.extend([(9, 4, 40, 40), (7, 2, 48, 37)].map(|sizes| batch(&kernel::MATMUL, format, 320, sizes, r)));
+    }
+    cases
 }
 
 /// Products of all widths and shapes: rows, tokens, accumulate, spare floats between tokens, norm, gated.

@@ -3,6 +3,7 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::device::Args;
 use crate::format::Format;
@@ -11,6 +12,10 @@ use crate::kernel::Path;
 /// Where a buffer is, and its words.
 #[derive(Clone, Copy)]
 struct Span(*mut u32, usize);
+
+/// Multiplications of a share that are worth the tenth of a microsecond that beginning it takes, and of a call that is cut into many.
+const SHORT: usize = 1 << 16;
+const LONG: usize = 1 << 21;
 
 /// Most buffers that a fast kernel binds.
 const MOST: usize = 12;
@@ -24,7 +29,13 @@ pub(super) struct Work<'a> {
     spans: [Span; MOST],
     path: &'static Path,
     parts: usize,
+    begun: Begun,
 }
+
+/// What parts have begun of what they take as they are done, on a cache line of its own: the rest of a call is read by all.
+#[derive(Default)]
+#[repr(align(128))]
+struct Begun(AtomicUsize);
 
 // SAFETY: what a step reads it does not write (`compile`), and of what it writes every part takes a share (`Out`).
 unsafe impl Sync for Work<'_> {}
@@ -37,7 +48,15 @@ impl<'a> Work<'a> {
             let (words, len) = args.span(i + 1);
             *span = Span(words, len);
         }
-        Work { params: args.bytes(), format: args.format(), tokens: args.tokens(), spans, path, parts }
+        Work {
+            params: args.bytes(),
+            format: args.format(),
+            tokens: args.tokens(),
+            spans,
+            path,
+            parts,
+            begun: Begun::default(),
+        }
     }
 
     /// Part `part`, which is not the first.
@@ -115,10 +134,32 @@ impl<'a> Call<'a> {
         self.part == 0
     }
 
+    /// Parts of this call.
+    pub(crate) fn parts(&self) -> usize {
+        self.work.parts
+    }
+
     /// This part's share of `count` things, in multiples of `grain`.
     pub(crate) fn share(&self, count: usize, grain: usize) -> Range<usize> {
         let at = |part: usize| (count.div_ceil(grain) * part / self.work.parts * grain).min(count);
         at(self.part)..at(self.part + 1)
+    }
+
+    /// Shares of `count` things, in multiples of `grain`, for whichever part is there first; once a call. Of a prompt, where a thing is
+    /// some `each` multiplications and that makes a long call, they are many, large ones and then smaller ones, so that all parts end at
+    /// once though one core is slower than another, or things cost more than others: two threads read prompts 1.0 to 1.3 times as fast,
+    /// as the machine let them. Otherwise there are as many as parts: what a token reads comes fastest as one stretch a thread.
+    pub(crate) fn shares(&self, count: usize, grain: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
+        let (Work { parts, begun: Begun(begun), .. }, all) = (self.work, count.div_ceil(grain));
+        let short = self.work.tokens == 1 || count.saturating_mul(each) < LONG;
+        let least = if short { all.div_ceil(*parts) } else { SHORT / grain.saturating_mul(each) };
+        let parts = if *parts == 1 { 1 } else { 2 * parts };
+        let next = move |begun: usize| (begun + (all - begun).div_ceil(parts).max(least)).min(all);
+        std::iter::from_fn(move || {
+            let begin = |begun| (begun < all).then(|| next(begun));
+            let first = begun.fetch_update(Ordering::Relaxed, Ordering::Relaxed, begin).ok()?;
+            Some(first * grain..(next(first) * grain).min(count))
+        })
     }
 }
 
@@ -184,5 +225,58 @@ impl Scratch {
         for (x, words) in all.zip(self.inputs.chunks_exact_mut(stride)) {
             (path.input)(format, x, norm, &mut self.row[..cols], words);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(tokens: usize, parts: usize) -> Work<'static> {
+        let spans = [Span(std::ptr::null_mut(), 0); MOST];
+        Work { params: &[], format: Format::F32, tokens, spans, path: Path::all()[0], parts, begun: Begun::default() }
+    }
+
+    /// What parts take that come by turns, in the order in which they come.
+    fn taken(work: &Work<'_>, count: usize, grain: usize, each: usize) -> Vec<Range<usize>> {
+        let calls: Vec<_> = (0..work.parts).map(|part| work.part(part)).collect();
+        let mut parts: Vec<_> = calls.iter().map(|call| call.shares(count, grain, each)).collect();
+        let mut all = Vec::new();
+        loop {
+            let turn: Vec<_> = parts.iter_mut().filter_map(Iterator::next).collect();
+            if turn.is_empty() {
+                return all;
+            }
+            all.extend(turn);
+        }
+    }
+
+    #[test]
+    fn shares_are_all_there_is_once_for_however_many_parts() {
+        let long = LONG / 500;
+        for (count, grain, each) in
+            [(0, 16, 512), (1, 16, 512), (500, 16, 512), (500, 16, long), (96, 16, LONG), (127, 1, long)]
+        {
+            for (tokens, parts) in [(1, 1), (1, 2), (1, 5), (128, 1), (128, 2), (128, 3), (128, 5)] {
+                let shares = taken(&work(tokens, parts), count, grain, each);
+                let mut at = 0;
+                for share in &shares {
+                    assert_eq!(share.start, at);
+                    assert!(!share.is_empty() && (share.len() % grain == 0 || share.end == count), "{share:?}");
+                    at = share.end;
+                }
+                assert_eq!(at, count);
+                // A token's, and short ones, are as many as parts at most.
+                assert!(shares.len() <= parts || tokens > 1 && count * each >= LONG, "{shares:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shares_of_a_long_call_become_small_and_one_part_has_it_all() {
+        let shares = taken(&work(128, 2), 1024, 16, 1 << 14);
+        assert_eq!(shares[0].len(), 256);
+        assert!(shares.len() > 8 && shares.last().is_some_and(|last| last.len() == 16), "{shares:?}");
+        assert_eq!(taken(&work(128, 1), 1024, 16, 1 << 14).len(), 1);
     }
 }

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use moebius_vectors::Multiply;
 
-use super::products::{GRAIN, grown};
+use super::products::{GRAIN, grown, rows};
 use crate::device::{Call, Scratch};
 use crate::kernel::{ExpertsDown, ExpertsMatmul, ExpertsUp, arithmetic};
 
@@ -14,15 +14,14 @@ pub(in crate::kernel) fn experts_up(call: &Call<'_>, scratch: &mut Scratch) {
     let (chosen, slots, pool, y) = (call.u32(3), call.u32(4), call.u32(5), call.out(6));
     let (cols, width, k, format) = (p.hidden as usize, p.width as usize, p.chosen as usize, call.format());
     let norm = (p.norm == 1).then(|| (&norm[..cols], p.eps));
-    let share = call.share(width, GRAIN);
-    // Gates and ups lie in turn.
-    let rows = 2 * share.start..2 * share.end;
     let x = |t: usize| &x[t * cols..][..cols];
     scratch.inputs(call.path, format, norm, (0..call.tokens()).map(x), cols);
-    for j in 0..call.tokens() * k {
+    for (j, share) in rows(call, call.tokens() * k, width, 2 * cols) {
         let record = arithmetic::record(pool, slots, chosen[2 * j], p.stride);
         let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
-        let products = multiply(call, &matrix, rows.clone(), &scratch.inputs, &[(j / k) as u32], &mut scratch.products);
+        // Gates and ups lie in turn.
+        let rows = 2 * share.start..2 * share.end;
+        let products = multiply(call, &matrix, rows, &scratch.inputs, &[(j / k) as u32], &mut scratch.products);
         // SAFETY: these rows are this part's.
         let y = unsafe { y.f32(j * p.outputs as usize + p.first as usize + share.start, share.len()) };
         gate(call, products, p.limit, &mut scratch.row, y);
@@ -77,16 +76,17 @@ pub(in crate::kernel) fn experts_down(call: &Call<'_>, scratch: &mut Scratch) {
     let p: ExpertsDown = call.params();
     let (x, chosen, slots, pool, y) = (call.f32(1), call.u32(2), call.u32(3), call.u32(4), call.out(5));
     let (hidden, cols, k, format) = (p.hidden as usize, p.width as usize, p.chosen as usize, call.format());
-    let share = call.share(hidden, GRAIN);
     scratch.inputs(call.path, format, None, (0..call.tokens() * k).map(|j| &x[j * cols..][..cols]), cols);
-    for j in 0..call.tokens() * k {
-        let weight = f32::from_bits(chosen[2 * j + 1]);
-        let record = arithmetic::record(pool, slots, chosen[2 * j], p.stride);
-        let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
-        let products = multiply(call, &matrix, share.clone(), &scratch.inputs, &[j as u32], &mut scratch.products);
-        // SAFETY: these rows are this part's.
-        let y = unsafe { y.f32(j / k * p.outputs as usize + p.first as usize + share.start, share.len()) };
-        (call.path.add_scaled)(y, weight, products);
+    for share in call.shares(hidden, GRAIN, call.tokens() * k * cols) {
+        for j in 0..call.tokens() * k {
+            let weight = f32::from_bits(chosen[2 * j + 1]);
+            let record = arithmetic::record(pool, slots, chosen[2 * j], p.stride);
+            let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
+            let products = multiply(call, &matrix, share.clone(), &scratch.inputs, &[j as u32], &mut scratch.products);
+            // SAFETY: these rows are this part's.
+            let y = unsafe { y.f32(j / k * p.outputs as usize + p.first as usize + share.start, share.len()) };
+            (call.path.add_scaled)(y, weight, products);
+        }
     }
 }
 
@@ -95,22 +95,27 @@ pub(in crate::kernel) fn experts_matmul(call: &Call<'_>, scratch: &mut Scratch) 
     let (x, norm) = (call.f32(1), call.f32(2));
     let (sorted, slots, pool, y) = (call.u32(3), call.u32(4), call.u32(5), call.out(6));
     let (cols, format) = (p.cols as usize, call.format());
-    let share = call.share((p.rows >> p.gated) as usize, GRAIN);
-    let rows = share.start << p.gated..share.end << p.gated;
     let (firsts, pairs) = sorted.split_at(p.experts as usize + 1);
     // As many as the list names: it may be of some experts alone.
-    let named = pairs[..firsts[p.experts as usize] as usize].iter().max();
-    let inputs = named.map_or(0, |last| (last / p.sharing) as usize + 1);
+    let pairs = &pairs[..firsts[p.experts as usize] as usize];
+    let inputs = pairs.iter().max().map_or(0, |last| (last / p.sharing) as usize + 1);
     let norm = (p.norm == 1).then(|| (&norm[..cols], p.eps));
     scratch.inputs(call.path, format, norm, (0..inputs).map(|i| &x[i * cols..][..cols]), cols);
-    for (e, ends) in firsts.windows(2).enumerate() {
-        let pairs = &pairs[ends[0] as usize..ends[1] as usize];
+    let (experts, outputs) = (p.experts as usize, (p.rows >> p.gated) as usize);
+    // As if all experts had as many pairs.
+    let each = (cols << p.gated) * pairs.len() / experts.max(1);
+    for (e, share) in rows(call, experts, outputs, each) {
+        let pairs = &pairs[firsts[e] as usize..firsts[e + 1] as usize];
+        if pairs.is_empty() {
+            continue;
+        }
         let record = arithmetic::record(pool, slots, e as u32, p.stride);
         let matrix = Matrix { record, weights: p.weights, scales: p.scales, bias: p.bias, cols };
         scratch.which.clear();
         scratch.which.extend(pairs.iter().map(|pair| pair / p.sharing));
+        let rows = share.start << p.gated..share.end << p.gated;
         let products = multiply(call, &matrix, rows.clone(), &scratch.inputs, &scratch.which, &mut scratch.products);
-        for (pair, products) in pairs.iter().zip(products.chunks_exact(rows.len().max(1))) {
+        for (pair, products) in pairs.iter().zip(products.chunks_exact(rows.len())) {
             // SAFETY: these rows are this part's, and a pair is of one expert.
             let y = unsafe { y.f32((pair * p.outputs + p.first) as usize + share.start, share.len()) };
             if p.gated == 1 {

@@ -15,12 +15,22 @@ pub(in crate::kernel) fn attention(call: &Call<'_>, scratch: &mut Scratch) {
         call.twin(kernel::ATTENTION.cpu);
         return;
     }
-    let mut share = call.share(call.tokens() * p.heads as usize, 1);
-    while !share.is_empty() {
-        let count = together(call, &p, &share);
-        mixed(call, &p, share.start, count, scratch);
-        share.start += count;
+    for mut share in shares(call, &p) {
+        while !share.is_empty() {
+            let count = together(call, &p, &share);
+            mixed(call, &p, share.start, count, scratch);
+            share.start += count;
+        }
     }
+}
+
+/// What a part does of the heads `t · heads + h`: of a prompt all heads of some tokens, the later of which take longer, and of few tokens
+/// as many as others do, since heads read the cache together.
+fn shares(call: &Call<'_>, p: &Attention) -> impl Iterator<Item = Range<usize>> {
+    let (heads, tokens) = (p.heads as usize, call.tokens());
+    let grain = if tokens < 4 * call.parts() { heads.div_ceil(call.parts()) } else { heads };
+    let seen = call.u32(1)[0] as usize + tokens;
+    call.shares(tokens * heads, grain, seen * (p.k_width + p.v_width) as usize)
 }
 
 /// Scores that are in work at once, but for those of two heads.
@@ -77,18 +87,19 @@ pub(in crate::kernel) fn mla_attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
     let (weights, scales, values) = (call.u32(7), call.u32(8), call.out(9));
     let (format, cols, heads, value) = (call.format(), p.v_width as usize, p.heads as usize, p.value as usize);
-    let mut share = call.share(call.tokens() * heads, 1);
-    while !share.is_empty() {
-        let latents = mixed(call, &p, share.start, together(call, &p, &share), scratch);
-        for latent in latents.chunks_exact(cols) {
-            let i = share.start;
-            scratch.inputs(call.path, format, None, [latent].into_iter(), cols);
-            let first = p.row_first as usize + i % heads * p.row_step as usize;
-            let (rows, inputs, which) = (first..first + value, &scratch.inputs, &[0]);
-            // SAFETY: this token's head is this part's.
-            let values = unsafe { values.f32(i * value, value) };
-            (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, values);
-            share.start += 1;
+    for mut share in shares(call, &p) {
+        while !share.is_empty() {
+            let latents = mixed(call, &p, share.start, together(call, &p, &share), scratch);
+            for latent in latents.chunks_exact(cols) {
+                let i = share.start;
+                scratch.inputs(call.path, format, None, [latent].into_iter(), cols);
+                let first = p.row_first as usize + i % heads * p.row_step as usize;
+                let (rows, inputs, which) = (first..first + value, &scratch.inputs, &[0]);
+                // SAFETY: this token's head is this part's.
+                let values = unsafe { values.f32(i * value, value) };
+                (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, values);
+                share.start += 1;
+            }
         }
     }
 }

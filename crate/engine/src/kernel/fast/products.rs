@@ -1,5 +1,7 @@
 //! `matvec` and `matmul` on vectors: the same code, since inputs are taken as many at a time as there are.
 
+use core::ops::Range;
+
 use moebius_vectors::Multiply;
 
 use crate::device::{Call, Scratch};
@@ -24,13 +26,17 @@ fn run(call: &Call<'_>, scratch: &mut Scratch, first: usize) {
     let (cols, format, tokens) = (p.cols as usize, call.format(), call.tokens());
     let bias = call.f32(first + 5);
     let norm = (p.norm == 1).then(|| (&norm[..cols], p.eps));
-    let share = call.share(p.outputs() as usize, GRAIN);
-    let (count, gated) = (share.len(), p.gated == 1);
+    let (outputs, gated) = (p.outputs() as usize, p.gated == 1);
     scratch.which.clear();
     scratch.which.extend(0..tokens as u32);
-    for i in 0..p.batch as usize {
-        let x = |t: usize| &x[t * p.x_stride as usize + i * p.x_step as usize..][..cols];
-        scratch.inputs(call.path, format, norm, (0..tokens).map(x), cols);
+    let mut laid = None;
+    for (i, share) in rows(call, p.batch as usize, outputs, (1 + usize::from(gated)) * cols * tokens) {
+        let count = share.len();
+        if laid != Some(i) {
+            let x = |t: usize| &x[t * p.x_stride as usize + i * p.x_step as usize..][..cols];
+            scratch.inputs(call.path, format, norm, (0..tokens).map(x), cols);
+            laid = Some(i);
+        }
         let products = grown(&mut scratch.products, (1 + usize::from(gated)) * tokens * count);
         for (half, products) in products.chunks_exact_mut((tokens * count).max(1)).enumerate() {
             let first = p.row_first as usize + i * p.row_step as usize + half * p.rows as usize / 2;
@@ -55,6 +61,23 @@ fn run(call: &Call<'_>, scratch: &mut Scratch, first: usize) {
             (call.path.add_scaled)(y, p.scale, made);
         }
     }
+}
+
+/// What a part does of so many matrices of `outputs` rows, each of so many multiplications: which matrix, and which of its rows. A panel
+/// is never cut.
+pub(super) fn rows(
+    call: &Call<'_>,
+    matrices: usize,
+    outputs: usize,
+    each: usize,
+) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let grain = if matrices == 1 || outputs.is_multiple_of(GRAIN) { GRAIN } else { outputs };
+    call.shares(matrices * outputs, grain, each).flat_map(move |share| {
+        (share.start / outputs..share.end.div_ceil(outputs)).map(move |i| {
+            let first = i * outputs;
+            (i, share.start.max(first) - first..share.end.min(first + outputs) - first)
+        })
+    })
 }
 
 /// The first `count` floats of working space that grows as it must.
