@@ -17,6 +17,9 @@ struct Span(*mut u32, usize);
 const SHORT: usize = 1 << 16;
 const LONG: usize = 1 << 21;
 
+/// Words that a call's parts have in common, beside its buffers.
+pub(crate) const COMMON: usize = 1 << 10;
+
 /// Most buffers that a fast kernel binds.
 const MOST: usize = 12;
 
@@ -29,20 +32,26 @@ pub(super) struct Work<'a> {
     spans: [Span; MOST],
     path: &'static Path,
     parts: usize,
-    begun: Begun,
+    common: Span,
+    marks: Marks,
 }
 
-/// What parts have begun of what they take as they are done, on a cache line of its own: the rest of a call is read by all.
+/// What parts tell each other, on a cache line of its own: the rest of a call is read by all.
 #[derive(Default)]
 #[repr(align(128))]
-struct Begun(AtomicUsize);
+struct Marks {
+    /// How much is begun of what they take as they are done with the last.
+    begun: AtomicUsize,
+    /// Parts that are done with what another one goes on with.
+    ended: AtomicUsize,
+}
 
 // SAFETY: what a step reads it does not write (`compile`), and of what it writes every part takes a share (`Out`).
 unsafe impl Sync for Work<'_> {}
 
 impl<'a> Work<'a> {
-    /// A step that writes no buffer that it also binds elsewhere, in `parts` parts.
-    pub(super) fn new(args: &Args<'a>, path: &'static Path, parts: usize) -> Self {
+    /// A step that writes no buffer that it also binds elsewhere, in `parts` parts, with words for what they make together.
+    pub(super) fn new(args: &Args<'a>, path: &'static Path, parts: usize, common: &'a mut [u32]) -> Self {
         let mut spans = [Span(std::ptr::null_mut(), 0); MOST];
         for (i, span) in spans.iter_mut().enumerate().take(args.bound()) {
             let (words, len) = args.span(i + 1);
@@ -55,7 +64,8 @@ impl<'a> Work<'a> {
             spans,
             path,
             parts,
-            begun: Begun::default(),
+            common: Span(common.as_mut_ptr(), common.len()),
+            marks: Marks::default(),
         }
     }
 
@@ -139,6 +149,17 @@ impl<'a> Call<'a> {
         self.work.parts
     }
 
+    /// [`COMMON`] words that are no buffer's, of which this part writes a share.
+    pub(crate) fn common(&self) -> Out<'a> {
+        let Span(words, len) = self.work.common;
+        Out { words, len, buffer: PhantomData }
+    }
+
+    /// Says that this part is done with its share; whether all are by now, what they wrote included. Once a call.
+    pub(crate) fn last(&self) -> bool {
+        self.work.marks.ended.fetch_add(1, Ordering::AcqRel) + 1 == self.work.parts
+    }
+
     /// This part's share of `count` things, in multiples of `grain`.
     pub(crate) fn share(&self, count: usize, grain: usize) -> Range<usize> {
         let at = |part: usize| (count.div_ceil(grain) * part / self.work.parts * grain).min(count);
@@ -150,7 +171,7 @@ impl<'a> Call<'a> {
     /// once though one core is slower than another, or things cost more than others: two threads read prompts 1.0 to 1.3 times as fast,
     /// as the machine let them. Otherwise there are as many as parts: what a token reads comes fastest as one stretch a thread.
     pub(crate) fn shares(&self, count: usize, grain: usize, each: usize) -> impl Iterator<Item = Range<usize>> {
-        let (Work { parts, begun: Begun(begun), .. }, all) = (self.work, count.div_ceil(grain));
+        let (Work { parts, marks: Marks { begun, .. }, .. }, all) = (self.work, count.div_ceil(grain));
         let short = self.work.tokens == 1 || count.saturating_mul(each) < LONG;
         let least = if short { all.div_ceil(*parts) } else { SHORT / grain.saturating_mul(each) };
         let parts = if *parts == 1 { 1 } else { 2 * parts };
@@ -234,7 +255,9 @@ mod tests {
 
     fn work(tokens: usize, parts: usize) -> Work<'static> {
         let spans = [Span(std::ptr::null_mut(), 0); MOST];
-        Work { params: &[], format: Format::F32, tokens, spans, path: Path::all()[0], parts, begun: Begun::default() }
+        let (params, format, path, common, marks): (&[u8], _, _, _, _) =
+            (&[], Format::F32, Path::all()[0], spans[0], Marks::default());
+        Work { params, format, tokens, spans, path, parts, common, marks }
     }
 
     /// What parts take that come by turns, in the order in which they come.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::call::Work;
+use super::call::{COMMON, Work};
 use super::team::{Hall, Team};
 use crate::device::{Args, Buffer, Cpu, Device, Limits, Plan, Prepared, Reading, Scratch, Step};
 use crate::error::{Error, Result};
@@ -17,6 +17,8 @@ pub struct Simd {
     path: &'static Path,
     /// The first thread's.
     scratch: RefCell<Scratch>,
+    /// What the parts of a step have in common.
+    common: RefCell<Vec<u32>>,
     team: RefCell<Option<Team>>,
 }
 
@@ -30,7 +32,7 @@ impl Simd {
     /// The device on a path of this CPU.
     #[must_use]
     pub fn on(path: &'static Path) -> Self {
-        Simd { path, scratch: RefCell::default(), team: RefCell::default() }
+        Simd { path, scratch: RefCell::default(), common: RefCell::new(vec![0; COMMON]), team: RefCell::default() }
     }
 
     /// The same with as many threads, or as many as the system gives.
@@ -49,16 +51,16 @@ impl Simd {
 
     /// Runs a step.
     fn step(&self, args: &Args<'_>, fast: Fast) {
-        let mut scratch = self.scratch.borrow_mut();
+        let (mut scratch, mut common) = (self.scratch.borrow_mut(), self.common.borrow_mut());
         match &mut *self.team.borrow_mut() {
             Some(team) => {
                 let parts = team.wanted();
-                let work = Work::new(args, self.path, parts);
+                let work = Work::new(args, self.path, parts, &mut common);
                 team.run(parts, &mut scratch, |scratch| fast(&work.first(args), scratch), &|part, scratch| {
                     fast(&work.part(part), scratch)
                 });
             }
-            None => fast(&Work::new(args, self.path, 1).first(args), &mut scratch),
+            None => fast(&Work::new(args, self.path, 1, &mut common).first(args), &mut scratch),
         }
     }
 }

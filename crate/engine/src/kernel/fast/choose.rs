@@ -1,23 +1,36 @@
-//! Choices on vectors: of experts, a token's by one part, and of the next token, by one part.
+//! Choices on vectors: of experts, a token's by the part that is done last, and of the next token, by one part.
 
 use moebius_vectors::Multiply;
 
-use super::products::grown;
-use crate::device::{Call, Scratch};
+use super::products::{GRAIN, grown};
+use crate::device::{COMMON, Call, Scratch};
 use crate::format::Format;
 use crate::kernel::{Argmax, TopK, go_on, topk};
 
 pub(in crate::kernel) fn router(call: &Call<'_>, scratch: &mut Scratch) {
     let p: TopK = call.params();
     let (x, norm, weights, bias, chosen) = (call.f32(1), call.f32(2), call.u32(3), call.f32(5), call.out(6));
-    let (cols, rows, mine) = (p.hidden as usize, p.logits() as usize, call.share(call.tokens(), 1));
+    let (cols, rows) = (p.hidden as usize, p.logits() as usize);
+    // All parts have a part of a lone token's rows, and one of them chooses.
+    let alone = call.tokens() == 1 && rows <= COMMON;
+    let (mine, share) = if alone { (0..1, call.share(rows, GRAIN)) } else { (call.share(call.tokens(), 1), 0..rows) };
     let x = |t: usize| &x[t * cols..][..cols];
     scratch.inputs(call.path, Format::F32, Some((&norm[..cols], p.norm_eps)), mine.clone().map(x), cols);
     scratch.which.clear();
     scratch.which.extend(0..mine.len() as u32);
     let (format, scales, inputs, which) = (Format::F32, &[], &scratch.inputs, &scratch.which);
-    let logits = grown(&mut scratch.products, mine.len() * rows);
-    (call.path.multiply)(&Multiply { format, weights, scales, cols, rows: 0..rows, inputs, which }, logits);
+    let logits = if alone {
+        // SAFETY: these rows are this part's.
+        unsafe { call.common().f32(share.start, share.len()) }
+    } else {
+        grown(&mut scratch.products, mine.len() * rows)
+    };
+    (call.path.multiply)(&Multiply { format, weights, scales, cols, rows: share, inputs, which }, logits);
+    if alone && !call.last() {
+        return;
+    }
+    // SAFETY: all parts are done with theirs.
+    let logits = if alone { unsafe { call.common().f32(0, rows) } } else { logits };
     let pairs = (p.chosen + p.shared_experts) as usize * 2;
     // SAFETY: these tokens are this part's.
     let chosen = unsafe { chosen.u32(mine.start * pairs, mine.len() * pairs) };
