@@ -55,6 +55,11 @@ fn run(call: &Call<'_>, scratch: &mut Scratch, first: usize) {
             if p.bias == 1 {
                 (call.path.add_scaled)(made, 1.0, &bias[p.first as usize..][share.clone()]);
             }
+            // What it is all of is written once.
+            if p.accumulate == 0 && p.scale == 1.0 {
+                y.copy_from_slice(made);
+                continue;
+            }
             if p.accumulate == 0 {
                 y.fill(0.0);
             }
