@@ -25,8 +25,8 @@ impl Alone {
         now < self.until
     }
 
-    /// Told of a job of the team: when it began, when the first thread was done with its own parts, and when all were. Parts are of one
-    /// size: who waits longer than it worked waits for a thread that does not run.
+    /// Told of a job of the team: when it began, when the first thread was done with its own parts, and when all were. It has as much to do
+    /// as another, or takes the more of it: who waits longer than it worked waits for a thread that does not run.
     pub(super) fn judge(&mut self, begin: f64, own: f64, end: f64) {
         if end - own > own - begin + PATIENCE {
             self.until = end + self.next;
