@@ -74,14 +74,13 @@ impl Host for Page {
     }
 
     async fn breathe(&self) -> ControlFlow<()> {
-        if self.clock.now() - self.turned.get() < BREATH {
-            return ControlFlow::Continue(());
+        if self.clock.now() - self.turned.get() >= BREATH {
+            // A worker that cannot post to itself is closing down.
+            if self.turn().await.is_err() {
+                return ControlFlow::Break(());
+            }
+            self.turned.set(self.clock.now());
         }
-        // A worker that cannot post to itself is closing down.
-        if self.turn().await.is_err() || self.cancelled.get() {
-            return ControlFlow::Break(());
-        }
-        self.turned.set(self.clock.now());
-        ControlFlow::Continue(())
+        if self.cancelled.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -17,8 +17,8 @@ struct Span(*mut u32, usize);
 const SHORT: usize = 1 << 16;
 const LONG: usize = 1 << 21;
 
-/// Words that a call's parts have in common, beside its buffers.
-pub(crate) const COMMON: usize = 1 << 10;
+/// Words that a call's parts have in common, beside its buffers: the logits of a router, which has at most 512 experts and a gate.
+pub(super) const COMMON: usize = 1 << 10;
 
 /// Most buffers that a fast kernel binds.
 const MOST: usize = 12;
@@ -155,8 +155,8 @@ impl<'a> Call<'a> {
         Out { words, len, buffer: PhantomData }
     }
 
-    /// Says that this part is done with its share; whether all are by now, what they wrote included. Once a call.
-    pub(crate) fn last(&self) -> bool {
+    /// Says that this part is done with its share; whether all are by now, so that it may read what they wrote. Once a call.
+    pub(crate) fn done_last(&self) -> bool {
         self.work.marks.ended.fetch_add(1, Ordering::AcqRel) + 1 == self.work.parts
     }
 

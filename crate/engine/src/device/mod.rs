@@ -16,7 +16,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 
 pub use call::Call;
-pub(crate) use call::{COMMON, Out, Scratch};
+pub(crate) use call::{Out, Scratch};
 pub use cpu::{Args, Cpu};
 pub use gpu::{Alter, Compiler, Draft, Gpu};
 pub use plan::{Dim, Grid, Step};

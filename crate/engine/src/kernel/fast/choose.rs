@@ -3,7 +3,7 @@
 use moebius_vectors::Multiply;
 
 use super::products::{GRAIN, grown};
-use crate::device::{COMMON, Call, Scratch};
+use crate::device::{Call, Scratch};
 use crate::format::Format;
 use crate::kernel::{Argmax, TopK, go_on, topk};
 
@@ -12,7 +12,7 @@ pub(in crate::kernel) fn router(call: &Call<'_>, scratch: &mut Scratch) {
     let (x, norm, weights, bias, chosen) = (call.f32(1), call.f32(2), call.u32(3), call.f32(5), call.out(6));
     let (cols, rows) = (p.hidden as usize, p.logits() as usize);
     // All parts have a part of a lone token's rows, and one of them chooses.
-    let alone = call.tokens() == 1 && rows <= COMMON;
+    let alone = call.tokens() == 1;
     let (mine, share) = if alone { (0..1, call.share(rows, GRAIN)) } else { (call.share(call.tokens(), 1), 0..rows) };
     let x = |t: usize| &x[t * cols..][..cols];
     scratch.inputs(call.path, Format::F32, Some((&norm[..cols], p.norm_eps)), mine.clone().map(x), cols);
@@ -26,7 +26,7 @@ pub(in crate::kernel) fn router(call: &Call<'_>, scratch: &mut Scratch) {
         grown(&mut scratch.products, mine.len() * rows)
     };
     (call.path.multiply)(&Multiply { format, weights, scales, cols, rows: share, inputs, which }, logits);
-    if alone && !call.last() {
+    if alone && !call.done_last() {
         return;
     }
     // SAFETY: all parts are done with theirs.

@@ -15,37 +15,34 @@ pub(in crate::kernel) fn attention(call: &Call<'_>, scratch: &mut Scratch) {
         call.twin(kernel::ATTENTION.cpu);
         return;
     }
-    for mut share in shares(call, &p) {
-        while !share.is_empty() {
-            let count = together(call, &p, &share);
-            mixed(call, &p, share.start, count, scratch);
-            share.start += count;
-        }
+    for heads in shares(call, &p) {
+        mixed(call, &p, heads, scratch);
     }
 }
 
 /// What a part does of the heads `t · heads + h`: of a prompt all heads of some tokens, the later of which take longer, and of few tokens
-/// as many as others do, since heads read the cache together.
-fn shares(call: &Call<'_>, p: &Attention) -> impl Iterator<Item = Range<usize>> {
+/// as many as others do, since heads read the cache together. As many at a time as are of one token and have room for their scores.
+fn shares<'a>(call: &'a Call<'_>, p: &'a Attention) -> impl Iterator<Item = Range<usize>> + 'a {
     let (heads, tokens) = (p.heads as usize, call.tokens());
     let grain = if tokens < 4 * call.parts() { heads.div_ceil(call.parts()) } else { heads };
-    let seen = call.u32(1)[0] as usize + tokens;
-    call.shares(tokens * heads, grain, seen * (p.k_width + p.v_width) as usize)
+    let seen = call.u32(1)[0] as usize;
+    let together = move |i: usize| (heads - i % heads).min((SCORES / (seen + i / heads + 1)).max(2));
+    let each = (seen + tokens) * (p.k_width + p.v_width) as usize;
+    call.shares(tokens * heads, grain, each).flat_map(move |mut share| {
+        std::iter::from_fn(move || {
+            let first = share.start;
+            share.start = share.end.min(first + together(first));
+            (first < share.end).then_some(first..share.start)
+        })
+    })
 }
 
 /// Scores that are in work at once, but for those of two heads.
 const SCORES: usize = 1 << 18;
 
-/// How many of the heads `t · heads + h` of a share, from its first on, are of one token and have room for their scores.
-fn together(call: &Call<'_>, p: &Attention, share: &Range<usize>) -> usize {
-    let heads = p.heads as usize;
-    let (token, first) = (share.start / heads, share.start % heads);
-    let some = SCORES / (call.u32(1)[0] as usize + token + 1);
-    share.len().min(heads - first).min(some.max(2))
-}
-
-/// Attention of `count` heads of a token, from `i` on; what they mixed.
-fn mixed<'a>(call: &Call<'a>, p: &Attention, i: usize, count: usize, scratch: &mut Scratch) -> &'a [f32] {
+/// Attention of some heads of a token; what they mixed.
+fn mixed<'a>(call: &Call<'a>, p: &Attention, share: Range<usize>, scratch: &mut Scratch) -> &'a [f32] {
+    let (i, count) = (share.start, share.len());
     let (state, q) = (call.u32(1), call.f32(2));
     let (heads, k_width, v_width) = (p.heads as usize, p.k_width as usize, p.v_width as usize);
     let end = state[0] as usize + i / heads + 1;
@@ -87,19 +84,15 @@ pub(in crate::kernel) fn mla_attention(call: &Call<'_>, scratch: &mut Scratch) {
     let p: Attention = call.params();
     let (weights, scales, values) = (call.u32(7), call.u32(8), call.out(9));
     let (format, cols, heads, value) = (call.format(), p.v_width as usize, p.heads as usize, p.value as usize);
-    for mut share in shares(call, &p) {
-        while !share.is_empty() {
-            let latents = mixed(call, &p, share.start, together(call, &p, &share), scratch);
-            for latent in latents.chunks_exact(cols) {
-                let i = share.start;
-                scratch.inputs(call.path, format, None, [latent].into_iter(), cols);
-                let first = p.row_first as usize + i % heads * p.row_step as usize;
-                let (rows, inputs, which) = (first..first + value, &scratch.inputs, &[0]);
-                // SAFETY: this token's head is this part's.
-                let values = unsafe { values.f32(i * value, value) };
-                (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, values);
-                share.start += 1;
-            }
+    for share in shares(call, &p) {
+        let latents = mixed(call, &p, share.clone(), scratch);
+        for (i, latent) in share.zip(latents.chunks_exact(cols)) {
+            scratch.inputs(call.path, format, None, [latent].into_iter(), cols);
+            let first = p.row_first as usize + i % heads * p.row_step as usize;
+            let (rows, inputs, which) = (first..first + value, &scratch.inputs, &[0]);
+            // SAFETY: this token's head is this part's.
+            let values = unsafe { values.f32(i * value, value) };
+            (call.path.multiply)(&Multiply { format, weights, scales, cols, rows, inputs, which }, values);
         }
     }
 }
